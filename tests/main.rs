@@ -1,1 +1,11 @@
-//! Stories.
+//! Stories: what users do and what comes of it, end to end through the gateway and unmodified functions.
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
+
+mod accounts;
+mod connections;
+mod conversations;
+mod crash;
+mod gateway;
+mod history;
+mod messaging;
+mod round_trips;

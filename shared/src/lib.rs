@@ -1,1 +1,33 @@
-//! Library.
+//! Everything the functions share: the rules of the chat and the plumbing below them.
+//!
+//! Functions call the edges and the domains, domains call the log and the plumbing; a domain never imports an
+//! edge, and calls between domains form no cycle (connections, messages → conversations → accounts → log).
+
+// Edges: what arrives, and what is answered.
+pub mod http;
+pub mod parse;
+pub mod protocol;
+pub mod websocket;
+
+// Domains: one sentence each in their own header.
+pub mod accounts;
+pub mod connections;
+pub mod conversations;
+pub mod log;
+pub mod messages;
+pub mod throttle;
+pub mod tokens;
+
+// Plumbing.
+mod app;
+pub mod config;
+mod error;
+pub mod ids;
+pub mod page;
+pub mod postgres;
+pub mod push;
+pub mod redis;
+pub mod telemetry;
+
+pub use app::{App, Need};
+pub use error::{Error, FieldError, Result};

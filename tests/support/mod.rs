@@ -1,1 +1,36 @@
-//! Support.
+//! What the stories are written with: a chat that runs, its users, their connections.
+//!
+//! Every helper acts as a client does, through the public API, and panics when the answer is not what
+//! api.md promises: that is how a story fails. Faults (a killed process, an emptied Redis, a counted
+//! round trip) are the only things done behind the API's back, and they are done by [`Stack`] and [`proxy`].
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a helper that panics is a story that fails, which is their purpose"
+)]
+#![expect(clippy::must_use_candidate, reason = "an assertion may be called for nothing but its panic")]
+
+mod answer;
+mod chat;
+mod connection;
+mod message;
+pub mod proxy;
+mod settings;
+mod stack;
+pub mod tokens;
+mod user;
+
+use std::time::Duration;
+
+pub use answer::Answer;
+pub use chat::TestChat;
+pub use connection::{Connection, Handshake, Incoming};
+pub use message::{Message, Page, messages_in};
+pub use settings::Settings;
+pub use stack::{Process, Stack, StackOptions};
+pub use user::{Conversation, User};
+
+/// How long a story waits for something that must happen before it calls it missing.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The one foreign origin the stacks of the stories allow.
+pub const ALLOWED_ORIGIN: &str = "http://allowed.example";

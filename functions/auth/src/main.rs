@@ -1,1 +1,13 @@
-fn main() {}
+//! `auth`: sign up, sign in, refresh, sign out, one's own profile, tickets for WebSockets.
+
+mod routes;
+
+use shared::{App, Need, config, http, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init()?;
+    let websocket_url = config::websocket_url()?;
+    let app = App::from_env(&[Need::Tokens]).await?;
+    http::serve(app, routes::router(websocket_url)).await
+}

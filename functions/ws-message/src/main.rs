@@ -1,1 +1,10 @@
-fn main() {}
+//! `ws-message`: commands of an open connection.
+
+use shared::{App, Need, telemetry, websocket};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init()?;
+    let app = App::from_env(&[Need::Push]).await?;
+    websocket::serve_message(app).await
+}

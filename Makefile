@@ -1,0 +1,41 @@
+PYTHON ?= python3
+STACK := $(PYTHON) infra/scripts/stack.py
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run watch build test lint fmt validate check bench coverage clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Start everything on this machine: Postgres, Redis, functions, gateway; Ctrl-C stops it
+	@$(STACK) run
+
+watch: ## The same with cargo lambda watch: edited functions are reloaded
+	@$(STACK) watch
+
+build: ## Build the functions, the gateway and the load generator
+	@cargo build --release --workspace --bins
+
+test: ## Run all tests on stores of their own; TEST_ARGS are cargo test's
+	@$(STACK) test -- $(TEST_ARGS)
+
+lint: ## Check formatting, lints and documentation; every warning is an error
+	@cargo fmt --all --check && cargo clippy --release --workspace --all-targets -- -D warnings && RUSTDOCFLAGS=-Dwarnings cargo doc --release --workspace --no-deps
+
+fmt: ## Format the code
+	@cargo fmt --all
+
+validate: ## Check template.yaml with the SAM CLI
+	@$(STACK) validate
+
+check: test lint validate ## All that CI runs
+
+bench: ## Measure throughput and latency; BENCH_ARGS are the load generator's
+	@$(STACK) bench -- $(BENCH_ARGS)
+
+coverage: ## Report which lines the tests run, those run by the functions' processes included
+	@$(STACK) coverage -- $(TEST_ARGS)
+
+clean: ## Remove what was built and all local data
+	@$(STACK) clean

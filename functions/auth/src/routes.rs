@@ -1,0 +1,82 @@
+//! The routes under `/api/v1/auth`.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use serde::Serialize;
+use shared::accounts::{self, Names, Profile, Refresh, SignIn, SignUp, SignedIn, TokenPair};
+use shared::http::{Caller, Client, Json, OptionalCaller, OptionalJson};
+use shared::tokens::{Secret, ticket};
+use shared::{App, Result};
+
+/// The router; `websocket_url` is where tickets are used.
+pub(crate) fn router(websocket_url: String) -> Router<App> {
+    Router::new()
+        .route("/api/v1/auth/signup", post(sign_up))
+        .route("/api/v1/auth/login", post(sign_in))
+        .route("/api/v1/auth/refresh", post(refresh))
+        .route("/api/v1/auth/logout", post(sign_out))
+        .route("/api/v1/auth/profile", get(profile).patch(rename))
+        .route("/api/v1/auth/ws-ticket", post(async |state, caller| issue_ticket(state, caller, websocket_url).await))
+}
+
+async fn sign_up(
+    State(app): State<App>,
+    Client(device): Client,
+    Json(new): Json<SignUp>,
+) -> Result<(StatusCode, Json<SignedIn>)> {
+    let signed_in = accounts::sign_up(&app, new, &device).await?;
+    Ok((StatusCode::CREATED, Json(signed_in)))
+}
+
+async fn sign_in(
+    State(app): State<App>,
+    Client(device): Client,
+    Json(credentials): Json<SignIn>,
+) -> Result<Json<SignedIn>> {
+    accounts::sign_in(&app, credentials, &device).await.map(Json)
+}
+
+async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Json<TokenPair>> {
+    accounts::refresh(&app, &body.refresh_token).await.map(Json)
+}
+
+async fn sign_out(
+    State(app): State<App>,
+    OptionalCaller(caller): OptionalCaller,
+    OptionalJson(body): OptionalJson<SignOut>,
+) -> Result<StatusCode> {
+    let token = body.and_then(|body| body.refresh_token);
+    accounts::sign_out(&app, caller, token.as_ref()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn profile(State(app): State<App>, caller: Caller) -> Result<Json<Profile>> {
+    accounts::profile(&app, caller.user()).await.map(Json)
+}
+
+async fn rename(State(app): State<App>, caller: Caller, Json(names): Json<Names>) -> Result<Json<Profile>> {
+    accounts::rename(&app, caller.user(), &names).await.map(Json)
+}
+
+async fn issue_ticket(
+    State(app): State<App>,
+    caller: Caller,
+    websocket_url: String,
+) -> Result<(StatusCode, Json<Ticket>)> {
+    let ticket = ticket::issue(&app, caller.0).await?;
+    Ok((StatusCode::CREATED, Json(Ticket { ticket, expires_in: ticket::LIFETIME, url: websocket_url })))
+}
+
+#[derive(serde::Deserialize)]
+struct SignOut {
+    refresh_token: Option<Secret>,
+}
+
+#[derive(Serialize)]
+struct Ticket {
+    ticket: Secret,
+    expires_in: u32,
+    url: String,
+}

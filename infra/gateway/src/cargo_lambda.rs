@@ -1,0 +1,86 @@
+//! Running functions by `cargo lambda watch`, through its Invoke route.
+//!
+//! Its queue holds 100 invocations per function and blocks every function when it is full, so no more than
+//! [`IN_FLIGHT`] are ever sent. It answers a function's error with status 500, where Lambda answers 200 and
+//! a header (cargo-lambda, `crates/cargo-lambda-watch`).
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use http::{Request, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
+
+use crate::functions::{Answer, Execution, error_object};
+use crate::ids;
+
+/// The most invocations of one function that are in flight.
+pub(crate) const IN_FLIGHT: usize = 64;
+
+/// The Invoke routes of the functions.
+#[derive(Debug)]
+pub(crate) struct CargoLambda {
+    client: Client<HttpConnector, Full<Bytes>>,
+    functions: Vec<Route>,
+}
+
+#[derive(Debug, Clone)]
+struct Route {
+    uri: Uri,
+    permits: Arc<Semaphore>,
+}
+
+impl CargoLambda {
+    /// The functions of the given binaries, in that order, behind `cargo lambda watch` at `base`.
+    pub(crate) fn new<'a>(base: &str, binaries: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let base = base.trim_end_matches('/');
+        let route = |binary| {
+            let uri = format!("{base}/2015-03-31/functions/{binary}/invocations");
+            let uri = uri.parse().with_context(|| format!("--cargo-lambda {base} is no URL"))?;
+            Ok(Route { uri, permits: Arc::new(Semaphore::new(IN_FLIGHT)) })
+        };
+        Ok(Self {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            functions: binaries.into_iter().map(route).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Sends an event and hands on the answer.
+    pub(crate) fn submit(&self, function: usize, event: Bytes, reply: oneshot::Sender<Answer>) {
+        let (client, route) = (self.client.clone(), self.functions[function].clone());
+        let queued_at = Instant::now();
+        tokio::spawn(async move {
+            // The semaphore is never closed, so there is always a permit in the end.
+            let _permit = route.permits.acquire().await;
+            let sent_at = Instant::now();
+            let result = invoke(&client, route.uri, event).await;
+            let execution = Execution {
+                request_id: ids::lambda_request_id(),
+                duration: sent_at.elapsed(),
+                queued: sent_at - queued_at,
+                init: None,
+            };
+            let _ = reply.send(Answer { result, execution });
+        });
+    }
+}
+
+async fn invoke(client: &Client<HttpConnector, Full<Bytes>>, uri: Uri, event: Bytes) -> Result<Bytes, Bytes> {
+    let unreachable =
+        |error: &dyn std::error::Error| error_object("CargoLambda.Unreachable", &error.to_string());
+    let request = Request::post(uri)
+        .header("content-type", "application/json")
+        .body(Full::new(event))
+        .map_err(|error| unreachable(&error))?;
+    let response = client.request(request).await.map_err(|error| unreachable(&error))?;
+    let failed = !response.status().is_success() || response.headers().contains_key("x-amz-function-error");
+    let body = response.into_body().collect().await.map_err(|error| unreachable(&error))?.to_bytes();
+    if failed { Err(body) } else { Ok(body) }
+}

@@ -1,0 +1,45 @@
+//! The running gateway: what its listeners share.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::functions::Functions;
+use crate::journal::Journal;
+use crate::routing::Router;
+use crate::template::{HttpApi, WebSocketApi};
+use crate::websocket::Connections;
+
+/// Everything that answers requests.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    /// Names and binaries of the functions, in the order of the template.
+    pub(crate) names: Vec<(String, String)>,
+    /// What runs them.
+    pub(crate) functions: Functions,
+    /// The HTTP API and its routes.
+    pub(crate) http_api: Option<(HttpApi, Router)>,
+    /// The WebSocket API.
+    pub(crate) websocket_api: Option<WebSocketApi>,
+    /// The open WebSocket connections.
+    pub(crate) connections: Connections,
+    /// Where invocations are told.
+    pub(crate) journal: Journal,
+    /// The port of the HTTP and the WebSocket API.
+    pub(crate) port: u16,
+    /// The port of the management API.
+    pub(crate) console_port: u16,
+    /// How long a connection may be silent.
+    pub(crate) idle_timeout: Duration,
+    /// How long a connection may last.
+    pub(crate) connection_lifetime: Duration,
+    /// Cancelled when the gateway ends.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Gateway {
+    /// The logical id of a function.
+    pub(crate) fn name(&self, function: usize) -> &str {
+        &self.names[function].0
+    }
+}

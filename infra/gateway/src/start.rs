@@ -1,0 +1,339 @@
+//! Starting and ending: wires a template, its functions and the listeners together.
+//!
+//! Ports are bound before anything is told about them, and the line on stdout is printed when requests can
+//! be served. Nothing the gateway started outlives it.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::cargo_lambda::CargoLambda;
+use crate::functions::{Function, Functions, Launch};
+use crate::gateway::Gateway;
+use crate::journal::Journal;
+use crate::options::{InvokeOptions, ServeOptions, TemplateOptions};
+use crate::routing::Router;
+use crate::template::{LocalAddresses, Template, function_arn};
+use crate::websocket::Connections;
+use crate::{http, ids, management, runtime_api, server};
+
+/// What a client's first bytes may take to come.
+const FIRST_BYTES: Duration = Duration::from_mins(1);
+
+/// How long open connections get to be closed in order.
+const CLOSE_LIMIT: Duration = Duration::from_millis(1500);
+
+/// How long functions get to end, a little more than they have until SIGKILL.
+const END_LIMIT: Duration = Duration::from_millis(2500);
+
+/// Serves until SIGINT, SIGTERM or the end of stdin.
+pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode> {
+    let (journal, writer) = Journal::open(options.logs_dir.as_deref(), options.quiet)?;
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    let result = runtime.block_on(run(options, journal));
+    runtime.shutdown_background();
+    writer.close();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
+    let (listener, port) = server::bind(options.template.port)?;
+    let (console, console_port) = server::bind(options.template.console_port)?;
+    let local = LocalAddresses { port, console_port };
+    let (stop, end_functions, processes) =
+        (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
+    let mut template = load(&options.template)?;
+    let functions = if let Some(url) = &options.cargo_lambda {
+        let binaries = template.functions.iter().map(|function| function.binary.as_str());
+        Functions::CargoLambda(Box::new(CargoLambda::new(url, binaries)?))
+    } else {
+        let host = Host {
+            directory: &options.functions_dir,
+            concurrency: options.concurrency,
+            journal: &journal,
+            end: &end_functions,
+            processes: &processes,
+        };
+        Functions::Hosted(host.functions(&template, local, None)?)
+    };
+    let http_api = template.http_api.take().map(|api| {
+        let router = Router::new(&api.routes);
+        (api, router)
+    });
+    let gateway = Arc::new(Gateway {
+        names: template
+            .functions
+            .iter()
+            .map(|function| (function.name.clone(), function.binary.clone()))
+            .collect(),
+        functions,
+        http_api,
+        websocket_api: template.websocket_api.take(),
+        connections: Connections::default(),
+        journal,
+        port,
+        console_port,
+        idle_timeout: options.idle_timeout,
+        connection_lifetime: options.connection_lifetime,
+        stop: stop.clone(),
+    });
+    tokio::spawn(accept_public(Arc::clone(&gateway), listener));
+    tokio::spawn(accept_console(Arc::clone(&gateway), console));
+    if options.exit_with_parent {
+        watch_stdin(stop.clone());
+    }
+    let stage = gateway.websocket_api.as_ref().map_or("", |api| &api.stage);
+    announce(port, console_port, stage)?;
+    wait_for_end(&stop).await?;
+
+    stop.cancel();
+    gateway.connections.close_all();
+    let _ = tokio::time::timeout(CLOSE_LIMIT, gateway.connections.closed()).await;
+    end_functions.cancel();
+    processes.close();
+    let _ = tokio::time::timeout(END_LIMIT, processes.wait()).await;
+    Ok(())
+}
+
+fn announce(port: u16, console_port: u16, stage: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(
+        stdout,
+        r#"{{"ready":true,"url":"http://127.0.0.1:{port}","websocket_url":"ws://127.0.0.1:{port}/{stage}","console_url":"http://127.0.0.1:{console_port}"}}"#
+    )?;
+    stdout.flush().context("cannot tell that the gateway is ready")
+}
+
+async fn wait_for_end(stop: &CancellationToken) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = stop.cancelled() => {}
+    }
+    Ok(())
+}
+
+/// A thread, because a read of stdin cannot be cancelled; it ends with the process.
+fn watch_stdin(stop: CancellationToken) {
+    std::thread::spawn(move || {
+        let mut ignored = [0; 256];
+        while matches!(std::io::stdin().read(&mut ignored), Ok(1..)) {}
+        stop.cancel();
+    });
+}
+
+async fn accept_public(gateway: Arc<Gateway>, listener: TcpListener) {
+    let stop = gateway.stop.clone();
+    server::accept(listener, stop, |stream, peer| {
+        let gateway = Arc::clone(&gateway);
+        async move {
+            let head = handshake_head(&gateway, &stream).await;
+            let head = head.as_deref();
+            server::serve(stream, |request| {
+                let gateway = &gateway;
+                async move { Ok(http::serve(gateway, peer, head, request).await) }
+            })
+            .await;
+        }
+    })
+    .await;
+}
+
+/// The head of a connection's first request, if it is for the WebSocket stage: events repeat header names in
+/// the case the client wrote them, which is lost once they are parsed. It is left in the socket.
+async fn handshake_head(gateway: &Gateway, stream: &TcpStream) -> Option<Vec<u8>> {
+    let stage = &gateway.websocket_api.as_ref()?.stage;
+    let mut head = vec![0; 4096];
+    let size = tokio::time::timeout(FIRST_BYTES, stream.peek(&mut head)).await.ok()?.ok()?;
+    head.truncate(size);
+    head.strip_prefix(b"GET /")?.strip_prefix(stage.as_bytes())?;
+    Some(head)
+}
+
+async fn accept_console(gateway: Arc<Gateway>, listener: TcpListener) {
+    let stop = gateway.stop.clone();
+    server::accept(listener, stop, |stream, _| {
+        let gateway = Arc::clone(&gateway);
+        async move {
+            server::serve(stream, |request| {
+                let gateway = &gateway;
+                async move { Ok(management::serve(gateway, request).await) }
+            })
+            .await;
+        }
+    })
+    .await;
+}
+
+/// Runs one function once.
+pub(crate) fn invoke(options: &InvokeOptions) -> Result<ExitCode> {
+    let event: serde_json::Value = serde_json::from_str(&options.payload).context("--payload is not JSON")?;
+    let (journal, writer) = Journal::open(None, false)?;
+    let runtime = Runtime::new().context("cannot start the runtime")?;
+    let result = runtime.block_on(run_once(options, event.to_string().into(), journal));
+    runtime.shutdown_background();
+    writer.close();
+    let (result, code) = match result? {
+        Ok(result) => (result, ExitCode::SUCCESS),
+        Err(error) => (error, ExitCode::FAILURE),
+    };
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&result)?;
+    stdout.write_all(b"\n")?;
+    Ok(code)
+}
+
+async fn run_once(options: &InvokeOptions, event: Bytes, journal: Journal) -> Result<Result<Bytes, Bytes>> {
+    let template = load(&options.template)?;
+    let index = template
+        .find_function(&options.function)
+        .with_context(|| format!("the template has no function {}", options.function))?;
+    let (end, processes) = (CancellationToken::new(), TaskTracker::new());
+    let host = Host {
+        directory: &options.functions_dir,
+        concurrency: 1,
+        journal: &journal,
+        end: &end,
+        processes: &processes,
+    };
+    let local = LocalAddresses { port: options.template.port, console_port: options.template.console_port };
+    let functions = Functions::Hosted(host.functions(&template, local, Some(index))?);
+    let trace_root = ids::trace_root(time::OffsetDateTime::now_utc().unix_timestamp());
+    let pending =
+        functions.submit(0, event, &trace_root, template.functions[index].timeout + Duration::from_mins(1));
+    let answer = pending.answer().await.context("the function gave no answer")?;
+    end.cancel();
+    processes.close();
+    let _ = tokio::time::timeout(END_LIMIT, processes.wait()).await;
+    Ok(answer.result)
+}
+
+/// Prints the union of all functions' variables.
+pub(crate) fn environment(options: &TemplateOptions) -> Result<ExitCode> {
+    let template = load(options)?;
+    let local = LocalAddresses { port: options.port, console_port: options.console_port };
+    let mut union: BTreeMap<String, String> = BTreeMap::new();
+    for function in &template.functions {
+        for (name, value) in template.environment(function, local, variable)? {
+            let known = union.get(&name);
+            ensure!(
+                known.is_none_or(|known| *known == value),
+                "functions declare different values of {name}, so no one environment suits them all"
+            );
+            union.insert(name, value);
+        }
+    }
+    println!("{}", serde_json::to_string_pretty(&union)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(options: &TemplateOptions) -> Result<Template> {
+    let path = &options.template;
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Template::parse(&text, &region(), &options.overrides()).with_context(|| path.display().to_string())
+}
+
+#[expect(clippy::disallowed_methods, reason = "which variables are read is for the template to say")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn region() -> String {
+    variable("AWS_REGION")
+        .or_else(|| variable("AWS_DEFAULT_REGION"))
+        .unwrap_or_else(|| "us-east-1".to_owned())
+}
+
+/// What all functions of one run are started with.
+struct Host<'a> {
+    directory: &'a Path,
+    concurrency: usize,
+    journal: &'a Journal,
+    end: &'a CancellationToken,
+    processes: &'a TaskTracker,
+}
+
+impl Host<'_> {
+    /// Starts a Runtime API for the template's functions, or for one of them.
+    fn functions(
+        &self,
+        template: &Template,
+        local: LocalAddresses,
+        only: Option<usize>,
+    ) -> Result<Vec<Arc<Function>>> {
+        let (listener, port) = server::bind(0)?;
+        let chosen =
+            template.functions.iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index));
+        let functions = chosen
+            .enumerate()
+            .map(|(index, (_, function))| {
+                let environment =
+                    process_environment(function, template.environment(function, local, variable)?);
+                let launch = Launch {
+                    name: function.name.as_str().into(),
+                    executable: self.executable(&function.binary)?,
+                    arn: function_arn(&region(), &function.name),
+                    timeout: function.timeout,
+                    environment,
+                    runtime_api: format!("http://127.0.0.1:{port}/{index}"),
+                    concurrency: self.concurrency,
+                };
+                Ok(Function::new(launch, self.journal.clone(), self.end.clone(), self.processes.clone()))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let served = Arc::new(functions.clone());
+        tokio::spawn(server::accept(listener, self.end.clone(), move |stream, _| {
+            let functions = Arc::clone(&served);
+            async move {
+                server::serve(stream, |request| runtime_api::serve(Arc::clone(&functions), request)).await;
+            }
+        }));
+        Ok(functions)
+    }
+
+    fn executable(&self, binary: &str) -> Result<PathBuf> {
+        std::path::absolute(self.directory.join(binary)).context("--functions-dir is no path")
+    }
+}
+
+/// The declared variables and those that Lambda sets (Lambda Developer Guide, "Defined runtime
+/// environment variables").
+fn process_environment(
+    function: &crate::template::Function,
+    declared: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let region = region();
+    let mut environment = declared;
+    for (name, value) in [
+        ("AWS_LAMBDA_FUNCTION_NAME", function.name.clone()),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_size.to_string()),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", function.name)),
+        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023".to_owned()),
+        ("AWS_REGION", region.clone()),
+        ("AWS_DEFAULT_REGION", region),
+        ("AWS_ACCESS_KEY_ID", "local".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
+        ("AWS_SESSION_TOKEN", "local".to_owned()),
+        ("PATH", variable("PATH").unwrap_or_default()),
+        ("TZ", "UTC".to_owned()),
+        ("LANG", "en_US.UTF-8".to_owned()),
+    ] {
+        environment.insert(name.to_owned(), value);
+    }
+    environment
+}

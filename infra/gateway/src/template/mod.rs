@@ -1,0 +1,339 @@
+//! The SAM template: resolves its intrinsic functions and turns it into the functions and routes to serve.
+//!
+//! What the gateway cannot reproduce and would change behaviour is refused by name, so a template that
+//! loads behaves here as it does on AWS. Environment variables stay unresolved until they are asked for,
+//! because a parameter without a value only matters when nothing overrides the variable that uses it.
+
+mod intrinsics;
+mod loader;
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_yaml_ng::Value;
+
+use intrinsics::Resolver;
+pub(crate) use intrinsics::function_arn;
+use loader::Loader;
+
+/// The account of every ARN and request context.
+pub(crate) const ACCOUNT_ID: &str = "123456789012";
+
+const URL_SUFFIX: &str = "amazonaws.com";
+const IMPLICIT_HTTP_API: &str = "ServerlessHttpApi";
+
+/// What a template asks the gateway to serve.
+#[derive(Debug)]
+pub(crate) struct Template {
+    /// The functions, in the order of the template.
+    pub(crate) functions: Vec<Function>,
+    /// The HTTP API, if the template has one.
+    pub(crate) http_api: Option<HttpApi>,
+    /// The WebSocket API, if the template has one.
+    pub(crate) websocket_api: Option<WebSocketApi>,
+    resolver: Resolver,
+}
+
+/// One `AWS::Serverless::Function`.
+#[derive(Debug)]
+pub(crate) struct Function {
+    /// The logical id, used as the function's name.
+    pub(crate) name: String,
+    /// The binary named by `Metadata.BuildProperties.Binary`.
+    pub(crate) binary: String,
+    /// The longest a single invocation may take.
+    pub(crate) timeout: Duration,
+    /// The configured memory in megabytes.
+    pub(crate) memory_size: u32,
+    variables: BTreeMap<String, Value>,
+}
+
+/// One `AWS::Serverless::HttpApi` and the routes that the functions' events add to it.
+#[derive(Debug)]
+pub(crate) struct HttpApi {
+    /// The API id, which is also the logical id in lower case.
+    pub(crate) id: String,
+    /// The stage, `$default` or a path segment.
+    pub(crate) stage: String,
+    /// Answers to browsers of other origins, if configured.
+    pub(crate) cors: Option<Cors>,
+    /// The routes, in no particular order.
+    pub(crate) routes: Vec<HttpRoute>,
+}
+
+/// One route of the HTTP API.
+#[derive(Debug, Clone)]
+pub(crate) struct HttpRoute {
+    /// The method in upper case, or `ANY`.
+    pub(crate) method: String,
+    /// The path, or `$default`.
+    pub(crate) path: String,
+    /// Index into [`Template::functions`].
+    pub(crate) function: usize,
+    /// The longest the client waits for the function.
+    pub(crate) integration_timeout: Duration,
+}
+
+/// `CorsConfiguration` of the HTTP API.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Cors {
+    /// Allowed origins; `*`, `http://*` and `https://*` are patterns.
+    pub(crate) allow_origins: Vec<String>,
+    /// Allowed methods.
+    pub(crate) allow_methods: Vec<String>,
+    /// Allowed request headers.
+    pub(crate) allow_headers: Vec<String>,
+    /// Response headers scripts may read.
+    pub(crate) expose_headers: Vec<String>,
+    /// How long a preflight may be cached, in seconds.
+    pub(crate) max_age: Option<u64>,
+    /// Whether credentials may be sent.
+    pub(crate) allow_credentials: bool,
+}
+
+/// One `AWS::Serverless::WebSocketApi`.
+#[derive(Debug)]
+pub(crate) struct WebSocketApi {
+    /// The API id, which is also the logical id in lower case.
+    pub(crate) id: String,
+    /// The stage, which is also the path clients connect to.
+    pub(crate) stage: String,
+    /// The expression that selects a route from a message.
+    pub(crate) route_selection_expression: String,
+    /// The routes by their key.
+    pub(crate) routes: HashMap<String, WebSocketRoute>,
+}
+
+/// One route of the WebSocket API.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WebSocketRoute {
+    /// Index into [`Template::functions`].
+    pub(crate) function: usize,
+    /// The longest API Gateway waits for the function.
+    pub(crate) integration_timeout: Duration,
+    /// Whether the function's body is sent back to the connection.
+    pub(crate) two_way: bool,
+}
+
+/// Where the project's own APIs are reached on this machine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LocalAddresses {
+    /// The port of the HTTP and the WebSocket API.
+    pub(crate) port: u16,
+    /// The port of the management API.
+    pub(crate) console_port: u16,
+}
+
+impl Template {
+    /// Parses a template; `overrides` replace the defaults of its parameters.
+    pub(crate) fn parse(text: &str, region: &str, overrides: &HashMap<String, String>) -> Result<Self> {
+        let document: Value = serde_yaml_ng::from_str(text).context("not valid YAML")?;
+        let resolver = Resolver::new(&document, region, overrides)?;
+        let globals = document.get("Globals").cloned().unwrap_or_default();
+        let loader = Loader::load(&resolver, &document, &globals)?;
+        let Loader { functions, http_api, websocket_api, .. } = loader;
+        Ok(Self { functions, http_api, websocket_api, resolver })
+    }
+
+    /// The declared environment of one function, with the project's own addresses made local; `given` wins
+    /// over what the template says.
+    pub(crate) fn environment(
+        &self,
+        function: &Function,
+        local: LocalAddresses,
+        given: impl Fn(&str) -> Option<String>,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut environment = BTreeMap::new();
+        for (name, value) in &function.variables {
+            let value = match given(name) {
+                Some(value) => Some(value),
+                None => self.resolver.text(value).with_context(|| {
+                    format!(
+                        "environment variable {name} of {} (set it, or override the parameter)",
+                        function.name
+                    )
+                })?,
+            };
+            if let Some(value) = value {
+                environment.insert(name.clone(), self.localise(&value, local));
+            }
+        }
+        Ok(environment)
+    }
+
+    /// Finds a function by its logical id or its binary.
+    pub(crate) fn find_function(&self, name: &str) -> Option<usize> {
+        self.functions.iter().position(|function| function.name == name || function.binary == name)
+    }
+
+    fn localise(&self, value: &str, local: LocalAddresses) -> String {
+        let mut value = value.to_owned();
+        let host = |id: &str| format!("{id}.execute-api.{}.{URL_SUFFIX}", self.resolver.region);
+        if let Some(api) = &self.websocket_api {
+            let host = host(&api.id);
+            value = value
+                .replace(&format!("wss://{host}"), &format!("ws://127.0.0.1:{}", local.port))
+                .replace(&format!("https://{host}"), &format!("http://127.0.0.1:{}", local.console_port));
+        }
+        if let Some(api) = &self.http_api {
+            value = value
+                .replace(&format!("https://{}", host(&api.id)), &format!("http://127.0.0.1:{}", local.port));
+        }
+        value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loader::route_logical_id;
+    use super::*;
+
+    const LOCAL: LocalAddresses = LocalAddresses { port: 8080, console_port: 8081 };
+
+    const CHAT: &str = r#"
+Parameters:
+  Origins: {Type: CommaDelimitedList, Default: ""}
+  Stage: {Type: String, Default: production}
+  Secret: {Type: String}
+Conditions:
+  IsProduction: !Equals [!Ref Stage, production]
+Globals:
+  Function:
+    Timeout: 15
+    Environment: {Variables: {STAGE: !Ref Stage, LEVEL: info}}
+Resources:
+  HttpApi:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      CorsConfiguration: {AllowOrigins: !Ref Origins, MaxAge: 600}
+  Ws:
+    Type: AWS::Serverless::WebSocketApi
+    Properties:
+      StageName: ws
+      RouteSelectionExpression: $request.body.type
+      Routes:
+        $connect: {FunctionArn: !GetAtt Chat.Arn}
+        $default: {FunctionArn: !GetAtt Chat.Arn, RouteResponseSelectionExpression: $default, IntegrationTimeout: 1000}
+        sendMessage: {FunctionArn: !GetAtt Chat.Arn, RouteResponseSelectionExpression: $default}
+  Response:
+    Type: AWS::ApiGatewayV2::RouteResponse
+    Properties: {ApiId: !Ref Ws, RouteId: !Ref WsDefaultRoute, RouteResponseKey: $default}
+  Policy: {Type: AWS::IAM::ManagedPolicy, Properties: {}}
+  Chat:
+    Type: AWS::Serverless::Function
+    Metadata: {BuildProperties: {Binary: chat}}
+    Properties:
+      MemorySize: 512
+      Environment:
+        Variables:
+          LEVEL: debug
+          SECRET: !Ref Secret
+          ORIGINS: !Join [",", !Ref Origins]
+          SOCKET: !Sub wss://${Ws}.execute-api.${AWS::Region}.${AWS::URLSuffix}/ws
+          POST: {"Fn::Sub": "https://${Ws}.execute-api.${AWS::Region}.amazonaws.com/ws"}
+          SITE: !Sub ["https://${Api}.execute-api.${AWS::Region}.amazonaws.com", {Api: !Ref HttpApi}]
+          KIND: !If [IsProduction, !Select [1, [a, b]], !Ref AWS::NoValue]
+          LITERAL: !Sub "${!keep}"
+      Events:
+        Item: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi, Method: get, Path: "/items/{id}"}}
+"#;
+
+    fn chat() -> Template {
+        Template::parse(CHAT, "us-east-1", &HashMap::new()).unwrap()
+    }
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", Template::parse(text, "us-east-1", &HashMap::new()).unwrap_err())
+    }
+
+    #[test]
+    fn globals_are_merged_into_each_function() {
+        let template = chat();
+
+        let environment = template.environment(&template.functions[0], LOCAL, |name| {
+            (name == "SECRET").then(|| "given".to_owned())
+        });
+
+        let environment = environment.unwrap();
+        assert_eq!(template.functions[0].timeout, Duration::from_secs(15));
+        assert_eq!(template.functions[0].memory_size, 512);
+        assert_eq!(environment["STAGE"], "production");
+        assert_eq!(environment["LEVEL"], "debug");
+    }
+
+    #[test]
+    fn the_projects_own_addresses_become_local() {
+        let template = chat();
+
+        let environment = template.environment(&template.functions[0], LOCAL, |name| {
+            (name == "SECRET").then(|| "given".to_owned())
+        });
+
+        let environment = environment.unwrap();
+        assert_eq!(environment["SOCKET"], "ws://127.0.0.1:8080/ws");
+        assert_eq!(environment["POST"], "http://127.0.0.1:8081/ws");
+        assert_eq!(environment["SITE"], "http://127.0.0.1:8080");
+        assert_eq!(environment["ORIGINS"], "");
+        assert_eq!(environment["KIND"], "b");
+        assert_eq!(environment["LITERAL"], "${keep}");
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_is_named_with_the_variable_that_needs_it() {
+        let template = chat();
+
+        let error = template.environment(&template.functions[0], LOCAL, |_| None).unwrap_err();
+
+        let error = format!("{error:#}");
+        assert!(error.contains("SECRET") && error.contains("parameter Secret has no value"), "{error}");
+    }
+
+    #[test]
+    fn overrides_replace_defaults_and_must_name_a_parameter() {
+        let overrides =
+            HashMap::from([("Origins".to_owned(), "https://a.example, https://b.example".to_owned())]);
+        let template = Template::parse(CHAT, "us-east-1", &overrides).unwrap();
+        assert_eq!(
+            template.http_api.unwrap().cors.unwrap().allow_origins,
+            ["https://a.example", "https://b.example"]
+        );
+
+        let unknown = HashMap::from([("Orgins".to_owned(), String::new())]);
+        assert!(Template::parse(CHAT, "us-east-1", &unknown).is_err());
+    }
+
+    #[test]
+    fn a_route_is_two_way_only_with_an_expression_and_a_route_response() {
+        let template = chat();
+
+        let routes = template.websocket_api.unwrap().routes;
+        assert!(routes["$default"].two_way);
+        assert!(!routes["sendMessage"].two_way);
+        assert!(!routes["$connect"].two_way);
+        assert_eq!(routes["$default"].integration_timeout, Duration::from_secs(1));
+        assert_eq!(routes["$connect"].integration_timeout, Duration::from_secs(29));
+        assert_eq!(route_logical_id("Ws", "sendMessage"), "WsSendmessageRoute");
+    }
+
+    #[test]
+    fn an_authorizer_is_refused_by_name() {
+        let text = CHAT.replace("StageName: ws", "StageName: ws\n      Auth: {AuthType: CUSTOM}");
+
+        assert!(refusal(&text).contains("Auth"));
+    }
+
+    #[test]
+    fn another_event_type_is_refused_by_name() {
+        let text = CHAT.replace("Item: {Type: HttpApi,", "Item: {Type: Schedule,");
+
+        assert!(refusal(&text).contains("Schedule"));
+    }
+
+    #[test]
+    fn a_resource_that_would_serve_requests_is_refused_by_name() {
+        let text = CHAT.replace("AWS::IAM::ManagedPolicy", "AWS::Serverless::Api");
+
+        assert!(refusal(&text).contains("AWS::Serverless::Api"));
+    }
+}

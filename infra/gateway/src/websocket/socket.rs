@@ -1,0 +1,178 @@
+//! One open connection's socket: a task that reads, a task that writes, and how they end.
+//!
+//! Limits are those of "Quotas for configuring and running a WebSocket API" in the API Gateway Developer
+//! Guide. Only messages count as activity, pings and pongs do not.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+use super::connection::{Connection, Outgoing};
+use super::{MESSAGE_LIMIT, dispatch};
+use crate::gateway::Gateway;
+
+const FRAME_LIMIT: usize = 32 * 1024;
+
+/// How long queued frames and a close frame may take to be written.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a closed connection is still read, so that the client sees the close frame and no reset.
+const LINGER: Duration = Duration::from_secs(2);
+
+type Socket = WebSocketStream<TcpStream>;
+
+pub(super) fn into_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    Some((parts.io.into_inner(), parts.read_buf))
+}
+
+/// Serves an open connection and answers with the code and the reason of its end.
+pub(super) async fn serve(
+    gateway: &Arc<Gateway>,
+    connection: &Arc<Connection>,
+    stream: TcpStream,
+    read: Bytes,
+    outgoing: mpsc::UnboundedReceiver<Outgoing>,
+) -> (u16, String) {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4 * 1024)
+        .write_buffer_size(64 * 1024)
+        .max_frame_size(Some(FRAME_LIMIT))
+        .max_message_size(Some(MESSAGE_LIMIT));
+    let socket =
+        WebSocketStream::from_partially_read(stream, read.to_vec(), Role::Server, Some(config)).await;
+    let (sink, mut messages) = socket.split();
+    let writer = tokio::spawn(write(sink, outgoing, Arc::clone(connection)));
+    let abort = writer.abort_handle();
+    let ended = receive(gateway, connection, &mut messages).await;
+    gateway.connections.remove(&connection.facts.id);
+    let end = if let Some(end) = ended {
+        end
+    } else {
+        let (code, reason) = connection.closed_with.get().copied().unwrap_or((CloseCode::Abnormal, ""));
+        if let Ok(Ok(Some(sink))) = timeout(CLOSE_LIMIT, writer).await
+            && let Ok(socket) = messages.reunite(sink)
+        {
+            // Meanwhile $disconnect runs.
+            gateway.connections.served.spawn(linger(socket));
+        }
+        (code.into(), reason.to_owned())
+    };
+    abort.abort();
+    end
+}
+
+/// Reads messages until the client ends the connection, whose code and reason it answers with, or the
+/// gateway does.
+async fn receive(
+    gateway: &Arc<Gateway>,
+    connection: &Arc<Connection>,
+    messages: &mut SplitStream<Socket>,
+) -> Option<(u16, String)> {
+    let ends_at = connection.connected_at + gateway.connection_lifetime;
+    let mut check = ends_at.min(connection.connected_at + gateway.idle_timeout);
+    loop {
+        let received = tokio::select! {
+            received = messages.next() => received,
+            () = connection.closing.notified() => return None,
+            () = sleep_until(check) => {
+                let idle_since = connection.connected_at + Duration::from_millis(connection.last_active.load(Ordering::Relaxed));
+                check = ends_at.min(idle_since + gateway.idle_timeout);
+                if check <= Instant::now() {
+                    gateway.connections.end(connection, CloseCode::Away, "Going away");
+                }
+                continue;
+            }
+        };
+        match received {
+            Some(Ok(Message::Text(text))) => {
+                connection.touch();
+                dispatch(gateway, connection, &text);
+            }
+            Some(Ok(Message::Binary(_))) => {
+                gateway.connections.end(
+                    connection,
+                    CloseCode::Unsupported,
+                    "Binary frames are not supported",
+                );
+            }
+            Some(Ok(Message::Close(frame))) => {
+                gateway.connections.remove(&connection.facts.id);
+                // Reading on sends the answer to the close frame.
+                let _ = timeout(LINGER, async { while let Some(Ok(_)) = messages.next().await {} }).await;
+                return Some(match frame {
+                    Some(frame) => (frame.code.into(), frame.reason.to_string()),
+                    None => (1005, "Client-side close frame status not set".to_owned()),
+                });
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+            Some(Err(Error::Capacity(_))) => {
+                gateway.connections.end(connection, CloseCode::Size, "Message too big");
+                return None;
+            }
+            Some(Err(Error::Utf8(_))) => {
+                gateway.connections.end(connection, CloseCode::Invalid, "Invalid UTF-8");
+                return None;
+            }
+            Some(Err(Error::Protocol(problem))) if !is_reset(&problem) => {
+                gateway.connections.end(connection, CloseCode::Protocol, "Protocol error");
+                return None;
+            }
+            Some(Err(_)) | None => return Some((1006, String::new())),
+        }
+    }
+}
+
+fn is_reset(problem: &ProtocolError) -> bool {
+    matches!(problem, ProtocolError::ResetWithoutClosingHandshake)
+}
+
+/// Writes what is queued, flushing once per batch; gives the sink back after a close frame.
+async fn write(
+    mut sink: SplitSink<Socket, Message>,
+    mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
+    connection: Arc<Connection>,
+) -> Option<SplitSink<Socket, Message>> {
+    while let Some(first) = outgoing.recv().await {
+        let (mut next, mut frames, mut bytes) = (Some(first), 0, 0);
+        while let Some(Outgoing::Text(text)) = next {
+            frames += 1;
+            bytes += text.len();
+            sink.feed(Message::Text(text)).await.ok()?;
+            next = outgoing.try_recv().ok();
+        }
+        sink.flush().await.ok()?;
+        connection.written(frames, bytes);
+        // What ended the batch is the end of the queue or a request to close.
+        if next.is_some() {
+            let (code, reason) = connection.closed_with.get().copied()?;
+            sink.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await.ok()?;
+            return Some(sink);
+        }
+    }
+    None
+}
+
+/// Ends a connection after its close frame was written: what the client still sends is read and dropped,
+/// because a socket closed with unread data would be reset before the client sees the frame.
+async fn linger(mut socket: Socket) {
+    let stream = socket.get_mut();
+    let _ = stream.shutdown().await;
+    let mut dropped = [0; 4096];
+    let _ = timeout(LINGER, async { while matches!(stream.read(&mut dropped).await, Ok(1..)) {} }).await;
+}

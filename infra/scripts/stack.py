@@ -1,0 +1,557 @@
+"""Runs the chat backend on this machine, and its tests, benchmarks and checks; the Makefile lists the commands."""
+
+import sys
+
+if sys.version_info < (3, 9):
+    sys.exit("Python 3.9 or newer is needed; this is %d.%d" % sys.version_info[:2])
+sys.dont_write_bytecode = True
+
+import base64
+import contextlib
+import json
+import os
+import queue
+import re
+import secrets
+import shlex
+import shutil
+import string
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+
+import packages
+import stores
+from processes import (
+    Failure,
+    Interrupted,
+    Server,
+    catch_signals,
+    end,
+    free_port,
+    output_of,
+    port_is_free,
+    run,
+    say,
+    serve,
+    signals_held,
+    spawn,
+    step,
+    wait,
+)
+from settings import ROOT, TEMPLATE, Settings, load, shown, target_dir, without_settings
+
+CARGO_LAMBDA = "1.9.2"
+SAM_CLI = "1.170.0"
+GATEWAY_READY_WITHIN = 30
+# What Lambda gives every function; here it only has to be there, and must not be the user's own.
+LOCAL_CREDENTIALS = {
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_SESSION_TOKEN": "local",
+}
+DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
+TEST_RESULT = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed;")
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+# Never through a proxy: it is always this machine that is asked.
+HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+# --- make run, make watch ---
+
+
+def run_stack(settings: Settings, *, watch: bool = False) -> None:
+    check_tools()
+    with stores.locked(settings.data_dir):
+        for name, port in (("PORT", settings.port), ("CONSOLE_PORT", settings.console_port)):
+            if not port_is_free(port):
+                raise Failure(f"port {port} is already in use: set {name} to another one")
+        cargo_lambda = find_cargo_lambda(settings) if watch else []
+        parts = stores.Stores()
+        try:
+            stores.start(
+                settings.data_dir,
+                settings.tools_dir,
+                parts,
+                database="chat",
+                database_url=settings.database_url,
+                redis_url=settings.redis_url,
+            )
+            build()
+            env = function_environment(settings, parts)
+            migrate(env, target_dir() / "release")
+            backend = start_cargo_lambda(settings, cargo_lambda, env, parts) if watch else []
+            addresses = start_gateway(settings, env, parts, backend)
+            accounts = demo_accounts(settings, addresses["url"], parts)
+            announce(settings, addresses, accounts, watch)
+            while True:
+                for server in parts.servers:
+                    server.check()
+                time.sleep(0.2)
+        finally:
+            stop(parts)
+
+
+def function_environment(settings: Settings, parts: stores.Stores) -> Dict[str, str]:
+    port = settings.port
+    return {
+        **os.environ,
+        "ENVIRONMENT": "development",
+        "PUBLIC_URL": f"http://localhost:{port}",
+        "ALLOWED_ORIGINS": f"http://localhost:{port},http://127.0.0.1:{port}",
+        **settings.functions,
+        "DATABASE_URL": parts.database_url,
+        "REDIS_URL": parts.redis_url,
+        "JWT_KEYS": settings.functions.get("JWT_KEYS") or key_ring(settings.data_dir / "jwt-keys.json"),
+    }
+
+
+def key_ring(path: Optional[Path] = None) -> str:
+    """The keys of the access tokens as a JWK set, drawn once and then kept in the file."""
+    keys = stores.read_json(path) if path else None
+    if keys is None:
+        secret = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+        keys = {"keys": [{"kty": "oct", "alg": "HS256", "use": "sig", "kid": secrets.token_hex(4), "k": secret}]}
+        if path:
+            stores.write_json(path, keys)
+    return json.dumps(keys, separators=(",", ":"))
+
+
+def gateway_options(settings: Settings, env: Dict[str, str]) -> List[Any]:
+    options: List[Any] = ["--template", TEMPLATE, "--port", settings.port, "--console-port", settings.console_port]
+    return [*options, "--parameter-overrides", f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
+
+
+def start_gateway(
+    settings: Settings, env: Dict[str, str], parts: stores.Stores, backend: List[Any]
+) -> Dict[str, str]:
+    with step("Gateway: starting"):
+        command = [program("gateway"), "serve", *gateway_options(settings, env), *backend]
+        command += ["--functions-dir", target_dir() / "release", "--logs-dir", settings.logs_dir]
+        command += ["--concurrency", settings.concurrency, "--exit-with-parent"]
+        with signals_held():
+            # Its standard input stays open as long as this process lives: when it closes, the gateway stops.
+            pipe = subprocess.PIPE
+            gateway = serve("The gateway", command, grace=5.5, env=env, cwd=ROOT, stdin=pipe, stdout=pipe)
+            parts.servers.append(gateway)
+        ready: "queue.Queue[Dict[str, str]]" = queue.Queue()
+        threading.Thread(target=read_gateway, args=(gateway, ready), daemon=True).start()
+        deadline = time.monotonic() + GATEWAY_READY_WITHIN
+        while True:
+            try:
+                return ready.get(timeout=0.1)
+            except queue.Empty:
+                for server in parts.servers:
+                    server.check()
+                if time.monotonic() > deadline:
+                    raise Failure(f"the gateway is not ready after {GATEWAY_READY_WITHIN} s") from None
+
+
+def read_gateway(gateway: Server, ready: "queue.Queue[Dict[str, str]]") -> None:
+    """Waits for the one line that says where the gateway answers, and passes on whatever else it prints."""
+    for line in gateway.child.stdout or ():
+        text = line.decode(errors="replace").rstrip()
+        try:
+            message = json.loads(text)
+        except ValueError:
+            message = None
+        if isinstance(message, dict) and message.get("ready") is True:
+            ready.put(message)
+        else:
+            say(text)
+
+
+def find_cargo_lambda(settings: Settings) -> List[Any]:
+    if output_of(["cargo", "lambda", "--version"]) is not None:
+        return ["cargo", "lambda"]
+    # Its one dependency is a cross compiler, which watching does not need.
+    path = packages.python_tool(settings.tools_dir, "cargo-lambda", CARGO_LAMBDA, "cargo-lambda", "--no-deps")
+    return [path, "lambda"]
+
+
+def start_cargo_lambda(
+    settings: Settings, cargo_lambda: List[Any], env: Dict[str, str], parts: stores.Stores
+) -> List[Any]:
+    """Functions that cargo lambda builds anew when their sources change; the options that lead the gateway there."""
+    with step("cargo lambda watch: starting"):
+        listed = output_of([program("gateway"), "environment", *gateway_options(settings, env)], env=env)
+        if listed is None:
+            raise Failure("the gateway could not tell the functions' environment")
+        # Only sources may restart functions, wherever the data and the binaries are.
+        ignored = settings.data_dir / "watch-ignored"
+        folders = [path for path in (settings.data_dir, settings.tools_dir, target_dir()) if ROOT in path.parents]
+        ignored.write_text("".join(f"/{path.relative_to(ROOT)}/\n" for path in folders), encoding="utf-8")
+        port = free_port()
+        command = [*cargo_lambda, "watch", "--release", "--invoke-address", "127.0.0.1", "--invoke-port", port]
+        command += ["--concurrency", settings.concurrency, "--disable-cors"]
+        watch_env = {**env, **json.loads(listed), **LOCAL_CREDENTIALS, "CARGO_LAMBDA_IGNORE_FILE": str(ignored)}
+        with signals_held():
+            server = serve("cargo lambda watch", command, env=watch_env, cwd=ROOT)
+            parts.servers.append(server)
+        deadline = time.monotonic() + GATEWAY_READY_WITHIN
+        while port_is_free(port):
+            server.check()
+            if time.monotonic() > deadline:
+                raise Failure(f"cargo lambda watch is not ready after {GATEWAY_READY_WITHIN} s")
+            time.sleep(0.05)
+    return ["--cargo-lambda", f"http://127.0.0.1:{port}"]
+
+
+def demo_accounts(settings: Settings, url: str, parts: stores.Stores) -> List[Dict[str, Any]]:
+    """Two accounts to try the API with, only in a database of our own; written down before they are made."""
+    if not parts.made_database:
+        return []
+    path = settings.data_dir / "demo-accounts.json"
+    known = None if parts.new_database else stores.read_json(path)
+    accounts = known or [
+        {"username": name, "email": f"{name}@example.com", "password": draw_password(name), "created": False}
+        for name in DEMO_NAMES
+    ]
+    if not all(account["created"] for account in accounts):
+        stores.write_json(path, accounts)
+        with step("Demo accounts: signing up"):
+            for account in accounts:
+                if account["created"]:
+                    continue
+                problem = sign_up(url, account, exists_already_is_fine=known is not None)
+                if problem:
+                    say(f"    {account['username']} was not made: {problem}")
+                account["created"] = problem is None
+            stores.write_json(path, accounts)
+    return [account for account in accounts if account["created"]]
+
+
+def sign_up(url: str, account: Dict[str, Any], *, exists_already_is_fine: bool) -> Optional[str]:
+    """None, or why there is no such account."""
+    first, last = DEMO_NAMES[account["username"]]
+    body = {key: account[key] for key in ("email", "username", "password")}
+    request = urllib.request.Request(
+        f"{url.rstrip('/')}/api/v1/auth/signup",
+        data=json.dumps({**body, "first_name": first, "last_name": last}).encode(),
+        headers={"content-type": "application/json"},
+        method="POST",
+    )
+    try:
+        with HTTP.open(request, timeout=30) as response:
+            return None if response.status == 201 else f"the answer was {response.status}"
+    except urllib.error.HTTPError as error:
+        if error.code == 409 and exists_already_is_fine:
+            return None
+        return f"{error.code} {error.read(500).decode(errors='replace')}"
+    except OSError as error:
+        return str(error)
+
+
+def draw_password(username: str) -> str:
+    kinds = (string.ascii_uppercase, string.ascii_lowercase, string.digits, "-_=+.@")
+    while True:
+        letters = [secrets.choice(kind) for kind in kinds]
+        letters += [secrets.choice(string.ascii_letters + string.digits) for _ in range(12)]
+        secrets.SystemRandom().shuffle(letters)
+        password = "".join(letters)
+        if password[0].isalnum() and username not in password.lower():
+            return password
+
+
+def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[str, Any]], watch: bool) -> None:
+    lines = [
+        "",
+        "The chat backend is running" + (", and edited functions are reloaded" if watch else ""),
+        f"  HTTP API    {addresses['url']}",
+        f"  WebSocket   {addresses['websocket_url']}",
+        f"  Console     {addresses['console_url']}",
+    ]
+    for position, account in enumerate(accounts):
+        label = "" if position else "Accounts"
+        lines.append(f"  {label:<11} {account['username']:<6} {account['email']:<18} {account['password']}")
+    lines += [f"  Logs        {shown(settings.logs_dir)}", "Ctrl-C stops everything.", ""]
+    say("\n".join(lines))
+
+
+# --- make test, make bench, make coverage ---
+
+
+def test(settings: Settings, arguments: List[str]) -> None:
+    check_tools()
+    with throwaway(settings, "test") as env:
+        outcome = run_tests(env, arguments)
+    outcome.conclude()
+
+
+def bench(settings: Settings, arguments: List[str]) -> None:
+    check_tools()
+    with throwaway(settings, "bench") as env:
+        env["CONCURRENCY"] = str(settings.concurrency)
+        run([program("bench"), *arguments], problem="the benchmark failed", env=env, cwd=ROOT)
+
+
+def coverage(settings: Settings, arguments: List[str]) -> None:
+    """The tests, while every crate of the workspace counts which of its lines ran, in the functions' processes too."""
+    check_tools()
+    profdata, cov = find_llvm_tools(settings)
+    target = target_dir() / "coverage"
+    profiles = target / "profiles"
+    shutil.rmtree(profiles, ignore_errors=True)
+    profiles.mkdir(parents=True)
+    wrapper = target / "instrumented-rustc"
+    wrapper.write_text('#!/bin/sh\nexec "$@" -C instrument-coverage -C llvm-args=-runtime-counter-relocation\n')
+    wrapper.chmod(0o755)
+    os.environ.update(
+        CARGO_TARGET_DIR=str(target),
+        CARGO_PROFILE_RELEASE_STRIP="none",
+        RUSTC_WORKSPACE_WRAPPER=str(wrapper),
+        # Written while running (%c), since functions are stopped by signals; one file per binary (%m).
+        LLVM_PROFILE_FILE=str(profiles / "%m%c.profraw"),
+    )
+    with throwaway(settings, "coverage", told_where_to_count) as env:
+        outcome = run_tests(env, arguments)
+
+    with step("Coverage: summing up"):
+        merged = target / "tests.profdata"
+        tools_env = {**os.environ, **packages.debian_environment(profdata)}
+        merge = [profdata, "merge", "--sparse", "-o", merged, *sorted(profiles.glob("*.profraw"))]
+        run(merge, problem="the profiles cannot be merged", env=tools_env)
+        binaries = instrumented_binaries(target)
+        objects = [part for path in binaries for part in ("--object", path)]
+        foreign = "/registry/|/rustc/|/tests/|/target/"
+        options = [f"--instr-profile={merged}", f"--ignore-filename-regex={foreign}", *objects]
+        with open(target / "coverage.lcov", "wb") as file:
+            export = [str(part) for part in (cov, "export", "--format=lcov", *options)]
+            subprocess.run(export, stdout=file, env=tools_env, check=True)
+        run([cov, "report", *options], problem="the report failed", env=tools_env, cwd=ROOT)
+    say(f"Line by line: {shown(target / 'coverage.lcov')}")
+    outcome.conclude()
+
+
+def told_where_to_count(binaries: Path) -> Path:
+    """Stands in for each binary: a function is given only the environment that the template declares."""
+    folder = binaries.parent / "binaries"
+    folder.mkdir(exist_ok=True)
+    profile = shlex.quote(os.environ["LLVM_PROFILE_FILE"])
+    for binary in executables(binaries):
+        stand_in = folder / binary.name
+        stand_in.write_text(f'#!/bin/sh\nLLVM_PROFILE_FILE={profile} exec {shlex.quote(str(binary))} "$@"\n')
+        stand_in.chmod(0o755)
+    return folder
+
+
+def executables(folder: Path) -> List[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_file() and os.access(path, os.X_OK))
+
+
+def instrumented_binaries(target: Path) -> List[Path]:
+    list_them = ["cargo", "test", "--release", "--workspace", "--no-run", "--message-format=json"]
+    listed = output_of(list_them, timeout=600)
+    messages = [json.loads(line) for line in (listed or "").splitlines()]
+    tests = {Path(message["executable"]) for message in messages if message.get("executable")}
+    return sorted(tests | set(executables(target / "release")))
+
+
+def find_llvm_tools(settings: Settings) -> List[Path]:
+    """llvm-profdata and llvm-cov of the compiler's own version: rustup's, installed ones, or Debian's."""
+    about = output_of(["rustc", "-vV"]) or ""
+    version = re.search(r"LLVM version: (\d+)", about)
+    host = re.search(r"host: (\S+)", about)
+    if not version or not host:
+        raise Failure("rustc does not tell its LLVM version")
+    names = ("llvm-profdata", "llvm-cov")
+    major = version.group(1)
+    sysroot = Path((output_of(["rustc", "--print", "sysroot"]) or "").strip())
+
+    def candidates() -> Iterable[List[Path]]:
+        yield [sysroot / "lib/rustlib" / host.group(1) / "bin" / name for name in names]
+        yield [Path(shutil.which(f"{name}-{major}") or "/missing") for name in names]
+        for folder in (Path("/usr/lib"), settings.tools_dir / "debian/usr/lib"):
+            yield [folder / f"llvm-{major}" / "bin" / name for name in names]
+
+    for fetched in (False, True):
+        for found in candidates():
+            if all(path.exists() for path in found):
+                return found
+        if not fetched and packages.has_apt():
+            packages.debian_packages(settings.tools_dir, [f"llvm-{major}"])
+    raise Failure(f"llvm-profdata and llvm-cov {major} are missing: `rustup component add llvm-tools` brings them")
+
+
+@contextlib.contextmanager
+def throwaway(
+    settings: Settings, name: str, prepare: Callable[[Path], Path] = lambda binaries: binaries
+) -> Iterator[Dict[str, str]]:
+    """Stores made anew, everything built, a migrated template database; all of it gone at the end."""
+    folder = settings.data_dir / name
+    with stores.locked(folder):
+        stores.forget(folder)
+        parts = stores.Stores()
+        try:
+            stores.start(folder, settings.tools_dir, parts, database="chat_template", connections=300)
+            build()
+            binaries = prepare(target_dir() / "release")
+            env = without_settings()
+            keys = key_ring()
+            of_migrate = {"ENVIRONMENT": "development", "PUBLIC_URL": "http://localhost", "ALLOWED_ORIGINS": ""}
+            of_migrate.update(DATABASE_URL=parts.database_url, REDIS_URL=parts.redis_url, JWT_KEYS=keys)
+            migrate({**env, **of_migrate}, binaries)
+            yield {
+                **env,
+                "TEST_POSTGRES_URL": parts.postgres_url,
+                "TEST_TEMPLATE_DATABASE": "chat_template",
+                "TEST_REDIS_URL": parts.redis_url,
+                "TEST_BIN_DIR": str(binaries),
+                "TEST_TEMPLATE_FILE": str(TEMPLATE),
+                "TEST_JWT_KEYS": keys,
+            }
+        finally:
+            with signals_held():
+                stop(parts)
+                stores.forget(folder)
+
+
+@dataclass
+class Outcome:
+    passed: int
+    failed: int
+    status: int
+
+    def conclude(self) -> None:
+        say(f"\n{self.passed} passed, {self.failed} failed")
+        if self.status != 0 or self.failed:
+            raise Failure("the tests failed")
+        if not self.passed:
+            raise Failure("no test ran")
+
+
+def run_tests(env: Dict[str, str], arguments: List[str]) -> Outcome:
+    """cargo test, its output passed on as it comes and its results added up."""
+    passed = failed = 0
+    with step("Tests"):
+        command = ["cargo", "test", "--release", "--workspace", "--no-fail-fast", *arguments]
+        with signals_held():
+            child = spawn(command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        try:
+            for line in child.stdout or ():
+                text = line.decode(errors="replace")
+                sys.stdout.write(text)
+                sys.stdout.flush()
+                result = TEST_RESULT.search(COLOURS.sub("", text))
+                if result:
+                    passed += int(result.group(1))
+                    failed += int(result.group(2))
+            status = wait(child)
+        except BaseException:
+            end(child)
+            raise
+    return Outcome(passed, failed, status)
+
+
+# --- make validate, make clean ---
+
+
+def validate(settings: Settings) -> None:
+    sam = packages.python_tool(settings.tools_dir, "aws-sam-cli", SAM_CLI, "sam")
+    env = {
+        **os.environ,
+        **packages.python_tool_environment(sam),
+        "SAM_CLI_TELEMETRY": "0",
+        "AWS_DEFAULT_REGION": "us-east-1",  # only to know which kinds of resources exist there
+    }
+    run([sam, "validate", "--lint", "--template", TEMPLATE], problem="the template is not valid", env=env, cwd=ROOT)
+
+
+def clean(settings: Settings) -> None:
+    """Removes what was built and the stack's data; of the data folder only what is ours."""
+    folders = [settings.data_dir, *(settings.data_dir / name for name in ("test", "bench", "coverage"))]
+    for folder in folders:
+        if folder.exists():
+            with stores.locked(folder):
+                with step(f"Removing the data in {shown(folder)}"):
+                    stores.forget(folder)
+    made = [settings.data_dir / "logs", settings.data_dir / "tools", stores.elsewhere(settings.tools_dir)]
+    for folder in [*folders[1:], *made, target_dir()]:
+        if folder.exists():
+            with step(f"Removing {shown(folder)}"):
+                shutil.rmtree(folder)
+    for name in ("jwt-keys.json", "demo-accounts.json", "watch-ignored", "stack.lock"):
+        (settings.data_dir / name).unlink(missing_ok=True)
+    if settings.data_dir.exists() and not any(settings.data_dir.iterdir()):
+        settings.data_dir.rmdir()
+
+
+# --- Shared ---
+
+
+def check_tools() -> None:
+    if shutil.which("cargo") is None:
+        folder = Path.home() / ".cargo" / "bin"
+        if not (folder / "cargo").exists():
+            raise Failure("cargo is missing: install Rust as https://rustup.rs tells, then start again")
+        os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"
+    if not any(shutil.which(name) for name in ("cc", "gcc", "clang")):
+        raise Failure("a C compiler is missing: Rust needs one to link (Debian: `apt-get install build-essential`)")
+    if output_of(["cargo", "--version"], timeout=300) is None:
+        raise Failure("cargo does not work: see what `cargo --version` says")
+
+
+def build() -> None:
+    with step("Building"):
+        # The same for running and testing, so that each finds what the other has built.
+        run(["cargo", "build", "--release", "--workspace", "--bins"], problem="the build failed", cwd=ROOT)
+
+
+def program(name: str) -> Path:
+    return target_dir() / "release" / name
+
+
+def migrate(env: Dict[str, str], binaries: Path) -> None:
+    with step("Database: migrating"):
+        command = [program("gateway"), "invoke", "--template", TEMPLATE, "--functions-dir", binaries]
+        command += ["--function", "migrate", "--payload", "{}"]
+        run(command, problem="the migration failed", env=env, cwd=ROOT)
+
+
+def stop(parts: stores.Stores) -> None:
+    """In the reverse order of starting; bounded in time, hence not to be cut short by a second Ctrl-C."""
+    with signals_held():
+        if parts.servers:
+            say("==> Stopping")
+        for server in reversed(parts.servers):
+            server.stop()
+        parts.servers.clear()
+
+
+def main(arguments: List[str]) -> int:
+    commands: Dict[str, Callable[[Settings, List[str]], None]] = {
+        "run": lambda settings, _: run_stack(settings),
+        "watch": lambda settings, _: run_stack(settings, watch=True),
+        "test": test,
+        "bench": bench,
+        "coverage": coverage,
+        "validate": lambda settings, _: validate(settings),
+        "clean": lambda settings, _: clean(settings),
+    }
+    if not arguments or arguments[0] not in commands:
+        print(f"usage: stack.py {'|'.join(commands)} [-- arguments]", file=sys.stderr)
+        return 2
+    command, rest = arguments[0], arguments[1:]
+    if rest[:1] == ["--"]:
+        rest = rest[1:]
+    catch_signals()
+    try:
+        commands[command](load(), rest)
+        return 0
+    except Interrupted as interrupted:
+        # Stopping a server this way is its ordinary end; anything else was left unfinished.
+        return 0 if command in ("run", "watch") else 128 + interrupted.number
+    except Failure as failure:
+        print(f"error: {failure}", file=sys.stderr, flush=True)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

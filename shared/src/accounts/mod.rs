@@ -1,0 +1,290 @@
+//! Accounts and sessions: sign up, sign in, refresh, sign out, one's own profile.
+//!
+//! Postgres decides who exists and which session is live; Redis only remembers the answer for `$connect`.
+
+mod fields;
+mod password;
+mod queries;
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime};
+
+pub use self::fields::{Email, NewPassword, PersonName, TypedPassword, Username};
+use crate::ids::{SessionId, UserId};
+use crate::redis::Call;
+use crate::redis::keys::UserKeys;
+use crate::tokens::access::{self, GlobalRole};
+use crate::tokens::{Identity, Secret};
+use crate::{App, Error, Result, log, postgres};
+
+/// How long a session lives without being refreshed.
+const SESSION_LIFETIME: Duration = Duration::days(30);
+/// How long a used refresh token yields another pair: its answer may have been lost.
+const REFRESH_GRACE: Duration = Duration::seconds(10);
+/// How long Redis remembers of a session whether it is live; after that `$connect` asks Postgres.
+const REMEMBERED_FOR: Duration = Duration::hours(24);
+const WRONG_CREDENTIALS: &str = "The account or the password is wrong.";
+
+/// A user, as they and admins see them.
+#[derive(Debug, Serialize)]
+pub struct Profile {
+    /// Who.
+    pub id: UserId,
+    /// What they are called in searches.
+    pub username: String,
+    /// Their first name.
+    pub first_name: String,
+    /// Their last name.
+    pub last_name: String,
+    /// Both.
+    pub name: String,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// Their address.
+    pub email: String,
+    /// Whether they have shown that it is theirs.
+    pub email_verified: bool,
+    /// What they may do beyond their own.
+    pub role: GlobalRole,
+    /// Whether they are shut out.
+    pub disabled: bool,
+}
+
+/// Where a session was started.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    /// The client's address.
+    pub ip: Option<String>,
+    /// What it calls itself.
+    pub user_agent: Option<String>,
+}
+
+/// What a new account is made of.
+#[derive(Debug, Deserialize)]
+pub struct SignUp {
+    /// Unique, ignoring case.
+    pub email: Email,
+    /// Unique, ignoring case; made from the address when left out.
+    pub username: Option<Username>,
+    /// Their first name.
+    pub first_name: PersonName,
+    /// Their last name.
+    pub last_name: PersonName,
+    /// The password.
+    pub password: NewPassword,
+    /// The same again, when the client asks twice.
+    pub password_confirm: Option<TypedPassword>,
+}
+
+/// What signing in takes.
+#[derive(Debug, Deserialize)]
+pub struct SignIn {
+    /// The address, or
+    pub email: Option<String>,
+    /// the username, which may also hold the address.
+    pub username: Option<String>,
+    /// The password.
+    pub password: TypedPassword,
+}
+
+/// A refresh token, as clients send it.
+#[derive(Debug, Deserialize)]
+pub struct Refresh {
+    /// The token.
+    pub refresh_token: Secret,
+}
+
+/// Names to change.
+#[derive(Debug, Deserialize)]
+pub struct Names {
+    /// The first name.
+    pub first_name: Option<PersonName>,
+    /// The last name.
+    pub last_name: Option<PersonName>,
+}
+
+/// A pair of tokens.
+#[derive(Serialize)]
+pub struct TokenPair {
+    access_token: String,
+    refresh_token: Secret,
+    token_type: &'static str,
+    expires_in: i64,
+}
+
+/// A user who is signed in now.
+#[derive(Serialize)]
+pub struct SignedIn {
+    /// Who.
+    pub user: Profile,
+    /// With what.
+    #[serde(flatten)]
+    pub tokens: TokenPair,
+}
+
+/// Makes an account and signs it in.
+pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn> {
+    if new.password_confirm.as_ref().is_some_and(|confirm| confirm.reveal() != new.password.reveal()) {
+        return Err(Error::invalid("password_confirm", "must be the same as the password"));
+    }
+    let username = new.username.clone().unwrap_or_else(|| Username::from_email(&new.email, ""));
+    if !new.password.differs_from(new.email.as_str()) || !new.password.differs_from(username.as_str()) {
+        return Err(Error::invalid("password", "must not be the e-mail address or the username"));
+    }
+
+    let password_hash = password::hash(&new.password).await?;
+    let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());
+    let identity = Identity { user: UserId::generate(), session: SessionId::generate() };
+    let mut user = queries::NewUser {
+        id: identity.user,
+        email: &new.email,
+        username: &username,
+        first_name: &new.first_name,
+        last_name: &new.last_name,
+        password_hash: &password_hash,
+    };
+    let expires_at = now + SESSION_LIFETIME;
+    let mut inserted =
+        queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at).await;
+    if new.username.is_none() && inserted.as_ref().is_err_and(|error| violates(error, "users_username_key")) {
+        // Somebody has the name made from the address; a drawn suffix tells the two apart.
+        let distinct = Username::from_email(&new.email, &format!("-{:06}", rand::random_range(0..1_000_000)));
+        user.username = &distinct;
+        inserted =
+            queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at).await;
+    }
+    let profile = inserted.map_err(|error| {
+        if violates(&error, "users_email_key") {
+            Error::conflict("email", "is taken")
+        } else if violates(&error, "users_username_key") {
+            Error::conflict("username", "is taken")
+        } else {
+            error
+        }
+    })?;
+    remember(app, identity, "live").await;
+    Ok(SignedIn { user: profile, tokens: pair(app, identity, GlobalRole::User, refresh_token, now)? })
+}
+
+/// Signs in. An unknown account and a wrong password are one answer and take the same time.
+pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<SignedIn> {
+    let name = match (&credentials.email, &credentials.username) {
+        (Some(name), _) | (None, Some(name)) => name.trim(),
+        (None, None) => return Err(Error::invalid("email", "is required, or a username")),
+    };
+    // Postgres' text cannot hold a null character, so no account has one in its name.
+    let found = match name.contains('\0') {
+        true => None,
+        false => queries::find_user_by_name(&app.postgres, name).await?,
+    };
+    let (profile, hash) = found.unzip();
+    if !password::matches(&credentials.password, hash).await? {
+        return Err(Error::Unauthenticated(WRONG_CREDENTIALS));
+    }
+    let profile = profile.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))?;
+    if profile.disabled {
+        return Err(Error::Forbidden("The account is disabled."));
+    }
+
+    let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());
+    let identity = Identity { user: profile.id, session: SessionId::generate() };
+    queries::insert_session(&app.postgres, identity, device, &refresh_token, now + SESSION_LIFETIME).await?;
+    remember(app, identity, "live").await;
+    let tokens = pair(app, identity, profile.role, refresh_token, now)?;
+    Ok(SignedIn { user: profile, tokens })
+}
+
+/// Exchanges a refresh token for a new pair. A token used before, longer ago than a lost answer explains, ends
+/// its session: somebody else has it.
+pub async fn refresh(app: &App, token: &Secret) -> Result<TokenPair> {
+    let (now, successor) = (OffsetDateTime::now_utc(), Secret::draw());
+    let (grace, lifetime) = (REFRESH_GRACE.as_seconds_f64(), SESSION_LIFETIME.as_seconds_f64());
+    match queries::rotate_refresh_token(&app.postgres, token, &successor, grace, lifetime).await? {
+        queries::Rotation::Rotated { disabled: true, .. } => Err(Error::Forbidden("The account is disabled.")),
+        queries::Rotation::Rotated { identity, role, .. } => pair(app, identity, role, successor, now),
+        queries::Rotation::Reused(identity) => {
+            remember(app, identity, "dead").await;
+            Err(Error::Unauthenticated("The refresh token was used before; the session has ended."))
+        }
+        queries::Rotation::Refused => Err(Error::Unauthenticated("The refresh token is not valid.")),
+    }
+}
+
+/// Ends the caller's session, or the one of a refresh token. Repeated, it has ended already.
+pub async fn sign_out(app: &App, caller: Option<Identity>, token: Option<&Secret>) -> Result<()> {
+    let session = match (caller, token) {
+        (Some(identity), _) => Some(identity),
+        (None, Some(token)) => queries::find_session_by_token(&app.postgres, token).await?,
+        (None, None) => None,
+    };
+    let session = session.ok_or(Error::Unauthenticated("Name the session by an access or a refresh token."))?;
+    if let Some(identity) = queries::revoke_session(&app.postgres, session.session).await? {
+        remember(app, identity, "dead").await;
+    }
+    Ok(())
+}
+
+/// Somebody's own profile.
+pub async fn profile(app: &App, user: UserId) -> Result<Profile> {
+    let profile = queries::find_user(&app.postgres, user).await?;
+    profile.ok_or(Error::Unauthenticated("The account does not exist any more."))
+}
+
+/// Changes somebody's own names, here and wherever Redis knows them as a participant.
+pub async fn rename(app: &App, user: UserId, names: &Names) -> Result<Profile> {
+    let first_name = names.first_name.as_ref().map(PersonName::as_str);
+    let last_name = names.last_name.as_ref().map(PersonName::as_str);
+    let changed = queries::update_names(&app.postgres, user, first_name, last_name).await?;
+    let (profile, conversations) = changed.ok_or(Error::Unauthenticated("The account does not exist any more."))?;
+    // If this fails the caller hears `unavailable` and repeats it: a rename is the same twice.
+    log::rename_member(app, user, &profile.name, &conversations).await?;
+    Ok(profile)
+}
+
+/// The user with this address.
+pub async fn find_id_by_email(app: &App, email: &str) -> Result<Option<UserId>> {
+    if email.contains('\0') {
+        return Ok(None);
+    }
+    queries::find_user_id_by_email(&app.postgres, email.trim()).await
+}
+
+/// Refuses a session that has ended and an account that is disabled, by Postgres' word.
+pub async fn require_live_session(app: &App, session: SessionId) -> Result<()> {
+    match queries::find_session_state(&app.postgres, session).await? {
+        Some((_, true)) => Err(Error::Forbidden("The account is disabled.")),
+        Some((true, false)) => Ok(()),
+        Some((false, false)) | None => Err(Error::Unauthenticated("The session has ended.")),
+    }
+}
+
+fn pair(
+    app: &App,
+    identity: Identity,
+    role: GlobalRole,
+    refresh_token: Secret,
+    now: OffsetDateTime,
+) -> Result<TokenPair> {
+    Ok(TokenPair {
+        access_token: access::sign(app.keys(), identity, role, now)?,
+        refresh_token,
+        token_type: "Bearer",
+        expires_in: access::LIFETIME.whole_seconds(),
+    })
+}
+
+/// Tells Redis what Postgres decided. Failing is harmless: `$connect` then asks Postgres itself.
+async fn remember(app: &App, identity: Identity, state: &str) {
+    let key = UserKeys::of(identity.user).sessions();
+    let write = Call::command("HSET").arg(&key).arg(identity.session.to_string()).arg(state);
+    let expire = Call::command("EXPIRE").arg(&key).arg(REMEMBERED_FOR.whole_seconds());
+    if let Err(error) = app.redis.wave(vec![write, expire]).await {
+        let cause = error.cause().map(|cause| format!("{cause:#}"));
+        tracing::warn!(session_id = %identity.session, cause, "Redis was not told that a session is {state}");
+    }
+}
+
+fn violates(error: &Error, constraint: &str) -> bool {
+    postgres::violated_constraint(error) == Some(constraint)
+}

@@ -1,0 +1,224 @@
+//! The statements of accounts and sessions.
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::fields::{Email, PersonName, Username};
+use super::{Device, Profile};
+use crate::Result;
+use crate::ids::{ConversationId, SessionId, UserId};
+use crate::postgres::{Postgres, Row, Type};
+use crate::tokens::access::GlobalRole;
+use crate::tokens::{Identity, Secret};
+
+pub(super) struct NewUser<'a> {
+    pub id: UserId,
+    pub email: &'a Email,
+    pub username: &'a Username,
+    pub first_name: &'a PersonName,
+    pub last_name: &'a PersonName,
+    pub password_hash: &'a str,
+}
+
+/// A user, signed in: all three rows or none.
+pub(super) async fn insert_user(
+    postgres: &Postgres,
+    new: &NewUser<'_>,
+    session: SessionId,
+    device: &Device,
+    refresh_token: &Secret,
+    expires_at: OffsetDateTime,
+) -> Result<Profile> {
+    let row = postgres
+        .query_one(
+            "with new_user as (
+                 insert into users (id, email, username, first_name, last_name, password_hash)
+                 values ($1, $2, $3, $4, $5, $6) returning *),
+             new_session as (
+                 insert into sessions (id, user_id, ip, user_agent, expires_at)
+                 select $7, id, $8, $9, $10 from new_user returning id),
+             new_token as (
+                 insert into refresh_tokens (digest, session_id) select $11, id from new_session)
+             select * from new_user",
+            &[
+                (&new.id.0, Type::UUID),
+                (&new.email.as_str(), Type::TEXT),
+                (&new.username.as_str(), Type::TEXT),
+                (&new.first_name.as_str(), Type::TEXT),
+                (&new.last_name.as_str(), Type::TEXT),
+                (&new.password_hash, Type::TEXT),
+                (&session.0, Type::UUID),
+                (&device.ip, Type::TEXT),
+                (&device.user_agent, Type::TEXT),
+                (&expires_at, Type::TIMESTAMPTZ),
+                (&refresh_token.digest(), Type::BYTEA),
+            ],
+        )
+        .await?;
+    Ok(profile(&row))
+}
+
+/// The user with this address or this username, and their password's hash.
+pub(super) async fn find_user_by_name(postgres: &Postgres, name: &str) -> Result<Option<(Profile, String)>> {
+    let row = postgres
+        .query_opt(
+            "select * from users where lower(email) = lower($1)
+             union all
+             select * from users where lower(username) = lower($1)
+             limit 1",
+            &[(&name, Type::TEXT)],
+        )
+        .await?;
+    Ok(row.map(|row| (profile(&row), row.get("password_hash"))))
+}
+
+pub(super) async fn find_user(postgres: &Postgres, id: UserId) -> Result<Option<Profile>> {
+    let row = postgres.query_opt("select * from users where id = $1", &[(&id.0, Type::UUID)]).await?;
+    Ok(row.as_ref().map(profile))
+}
+
+pub(super) async fn find_user_id_by_email(postgres: &Postgres, email: &str) -> Result<Option<UserId>> {
+    let row = postgres
+        .query_opt("select id from users where lower(email) = lower($1)", &[(&email, Type::TEXT)])
+        .await?;
+    Ok(row.map(|row| UserId(row.get("id"))))
+}
+
+/// Changes the names that are given; also says in which conversations they are known.
+pub(super) async fn update_names(
+    postgres: &Postgres,
+    id: UserId,
+    first_name: Option<&str>,
+    last_name: Option<&str>,
+) -> Result<Option<(Profile, Vec<ConversationId>)>> {
+    let row = postgres
+        .query_opt(
+            "with changed as (
+                 update users set first_name = coalesce($2, first_name), last_name = coalesce($3, last_name)
+                 where id = $1 returning *)
+             select c.*, array(select conversation_id from participants where user_id = $1) as conversations
+             from changed c",
+            &[(&id.0, Type::UUID), (&first_name, Type::TEXT), (&last_name, Type::TEXT)],
+        )
+        .await?;
+    Ok(row.map(|row| {
+        let conversations: Vec<Uuid> = row.get("conversations");
+        (profile(&row), conversations.into_iter().map(ConversationId).collect())
+    }))
+}
+
+pub(super) async fn insert_session(
+    postgres: &Postgres,
+    identity: Identity,
+    device: &Device,
+    refresh_token: &Secret,
+    expires_at: OffsetDateTime,
+) -> Result<()> {
+    postgres
+        .query(
+            "with new_session as (
+                 insert into sessions (id, user_id, ip, user_agent, expires_at) values ($1, $2, $3, $4, $5) returning id)
+             insert into refresh_tokens (digest, session_id) select $6, id from new_session",
+            &[
+                (&identity.session.0, Type::UUID),
+                (&identity.user.0, Type::UUID),
+                (&device.ip, Type::TEXT),
+                (&device.user_agent, Type::TEXT),
+                (&expires_at, Type::TIMESTAMPTZ),
+                (&refresh_token.digest(), Type::BYTEA),
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// What the database's `rotate_refresh_token` said.
+pub(super) enum Rotation {
+    Rotated { identity: Identity, role: GlobalRole, disabled: bool },
+    Reused(Identity),
+    Refused,
+}
+
+pub(super) async fn rotate_refresh_token(
+    postgres: &Postgres,
+    token: &Secret,
+    successor: &Secret,
+    grace_seconds: f64,
+    lifetime_seconds: f64,
+) -> Result<Rotation> {
+    let row = postgres
+        .query_one(
+            "select * from rotate_refresh_token($1, $2, make_interval(secs => $3), make_interval(secs => $4))",
+            &[
+                (&token.digest(), Type::BYTEA),
+                (&successor.digest(), Type::BYTEA),
+                (&grace_seconds, Type::FLOAT8),
+                (&lifetime_seconds, Type::FLOAT8),
+            ],
+        )
+        .await?;
+    let identity = || Identity { user: UserId(row.get("user_id")), session: SessionId(row.get("session_id")) };
+    Ok(match row.get("outcome") {
+        "rotated" => {
+            Rotation::Rotated { identity: identity(), role: role(row.get("role")), disabled: row.get("disabled") }
+        }
+        "reused" => Rotation::Reused(identity()),
+        _ => Rotation::Refused,
+    })
+}
+
+/// Ends a session, if it has not ended; says whose it is.
+pub(super) async fn revoke_session(postgres: &Postgres, session: SessionId) -> Result<Option<Identity>> {
+    let row = postgres
+        .query_opt(
+            "update sessions set revoked_at = coalesce(revoked_at, now()) where id = $1 returning id, user_id",
+            &[(&session.0, Type::UUID)],
+        )
+        .await?;
+    Ok(row.as_ref().map(identity))
+}
+
+pub(super) async fn find_session_by_token(postgres: &Postgres, token: &Secret) -> Result<Option<Identity>> {
+    let row = postgres
+        .query_opt(
+            "select s.id, s.user_id from refresh_tokens t join sessions s on s.id = t.session_id where t.digest = $1",
+            &[(&token.digest(), Type::BYTEA)],
+        )
+        .await?;
+    Ok(row.as_ref().map(identity))
+}
+
+/// Whether a session is live, and whether its user is disabled.
+pub(super) async fn find_session_state(postgres: &Postgres, session: SessionId) -> Result<Option<(bool, bool)>> {
+    let row = postgres
+        .query_opt(
+            "select s.revoked_at is null and s.expires_at > now() as live, u.disabled_at is not null as disabled
+             from sessions s join users u on u.id = s.user_id where s.id = $1",
+            &[(&session.0, Type::UUID)],
+        )
+        .await?;
+    Ok(row.map(|row| (row.get("live"), row.get("disabled"))))
+}
+
+fn identity(row: &Row) -> Identity {
+    Identity { session: SessionId(row.get("id")), user: UserId(row.get("user_id")) }
+}
+
+fn profile(row: &Row) -> Profile {
+    Profile {
+        id: UserId(row.get("id")),
+        username: row.get("username"),
+        first_name: row.get("first_name"),
+        last_name: row.get("last_name"),
+        name: row.get("name"),
+        created_at: row.get("created_at"),
+        email: row.get("email"),
+        email_verified: row.get::<_, Option<OffsetDateTime>>("email_verified_at").is_some(),
+        role: role(row.get("role")),
+        disabled: row.get::<_, Option<OffsetDateTime>>("disabled_at").is_some(),
+    }
+}
+
+fn role(text: &str) -> GlobalRole {
+    if text == "admin" { GlobalRole::Admin } else { GlobalRole::User }
+}

@@ -1,0 +1,161 @@
+//! Settings: the only reader of environment variables. A missing or wrong one is named at start.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, ensure};
+
+use crate::throttle::Window;
+
+/// Whether conveniences of development are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// On a laptop and in tests.
+    Development,
+    /// Anywhere else; the default.
+    Production,
+}
+
+/// The level and the form of the logs.
+pub struct Logging {
+    /// `LOG_LEVEL`: the least severe level logged, `info` by default.
+    pub level: String,
+    /// `AWS_LAMBDA_FUNCTION_NAME`: whose logs these are.
+    pub function: String,
+}
+
+/// The stores, which every function needs.
+pub struct Stores {
+    /// `DATABASE_URL`: `postgres://user:password@host:port/database?sslmode=…`.
+    pub database_url: String,
+    /// `REDIS_URL`: `redis://host:port` or, with TLS, `rediss://host:port`.
+    pub redis_url: String,
+}
+
+/// What signing and checking access tokens needs.
+pub struct Tokens {
+    /// `JWT_KEYS`: a JWK set of symmetric HS256 keys. The first signs, all verify.
+    pub keys: String,
+    /// `PUBLIC_URL`: the issuer.
+    pub issuer: String,
+}
+
+/// The management API of the WebSocket API.
+pub struct Management {
+    /// `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`: the stage's address, never taken from an event.
+    pub endpoint: String,
+    /// `AWS_REGION`, for the signature.
+    pub region: String,
+    /// `AWS_ACCESS_KEY_ID`, which Lambda sets.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`, which Lambda sets.
+    pub secret_access_key: String,
+    /// `AWS_SESSION_TOKEN`, which Lambda sets.
+    pub session_token: Option<String>,
+}
+
+impl Logging {
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let level = optional("LOG_LEVEL").unwrap_or_else(|| "info".to_owned());
+        ensure!(
+            ["error", "warn", "info", "debug", "trace"].contains(&level.as_str()),
+            "LOG_LEVEL must be error, warn, info, debug or trace, not {level:?}"
+        );
+        Ok(Self { level, function: optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default() })
+    }
+}
+
+impl Stores {
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        Ok(Self { database_url: required("DATABASE_URL")?, redis_url: required("REDIS_URL")? })
+    }
+}
+
+impl Tokens {
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        Ok(Self { keys: required("JWT_KEYS")?, issuer: required("PUBLIC_URL")? })
+    }
+}
+
+impl Management {
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        Ok(Self {
+            endpoint: required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?,
+            region: required("AWS_REGION")?,
+            access_key_id: required("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
+            session_token: optional("AWS_SESSION_TOKEN"),
+        })
+    }
+}
+
+/// `ENVIRONMENT`: production unless it says development.
+pub fn environment() -> anyhow::Result<Environment> {
+    match optional("ENVIRONMENT").as_deref() {
+        None | Some("production") => Ok(Environment::Production),
+        Some("development") => Ok(Environment::Development),
+        Some(other) => Err(anyhow!("ENVIRONMENT must be development or production, not {other:?}")),
+    }
+}
+
+/// `WEBSOCKET_URL`: where clients open WebSockets.
+pub fn websocket_url() -> anyhow::Result<String> {
+    required("WEBSOCKET_URL")
+}
+
+/// `ALLOWED_ORIGINS`: the browser origins that may open WebSockets, separated by commas.
+pub fn allowed_origins() -> Vec<String> {
+    let list = optional("ALLOWED_ORIGINS").unwrap_or_default();
+    list.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
+}
+
+/// `THROTTLE_MESSAGES`: messages per user and conversation, 10 per 60 s by default.
+pub fn throttle_messages() -> anyhow::Result<Vec<Window>> {
+    windows("THROTTLE_MESSAGES", &optional("THROTTLE_MESSAGES").unwrap_or_else(|| "10/60".to_owned()))
+}
+
+/// `<count>/<seconds>`, several separated by commas, or `off`.
+fn windows(name: &str, text: &str) -> anyhow::Result<Vec<Window>> {
+    if text == "off" {
+        return Ok(Vec::new());
+    }
+    text.split(',')
+        .map(|window| {
+            let (count, seconds) = window.trim().split_once('/')?;
+            let (count, seconds) = (count.parse().ok()?, seconds.parse().ok()?);
+            let valid = count > 0 && (1..=86_400).contains(&seconds);
+            valid.then(|| Window { count, length: Duration::from_secs(seconds) })
+        })
+        .collect::<Option<_>>()
+        .with_context(|| format!("{name} must be <count>/<seconds>, several separated by commas, or off, not {text:?}"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module is the one reader of the environment")]
+fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn required(name: &str) -> anyhow::Result<String> {
+    optional(name).with_context(|| format!("the setting {name} is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttle_is_several_windows_or_off() {
+        let minute = Window { count: 10, length: Duration::from_secs(60) };
+        let hour = Window { count: 100, length: Duration::from_secs(3600) };
+
+        assert_eq!(windows("T", "10/60").ok(), Some(vec![minute]));
+        assert_eq!(windows("T", "10/60, 100/3600").ok(), Some(vec![minute, hour]));
+        assert_eq!(windows("T", "off").ok(), Some(vec![]));
+        for bad in ["", "10", "0/60", "10/0", "ten/60", "10/60,", "10/99999"] {
+            assert!(windows("T", bad).is_err(), "{bad}");
+        }
+    }
+}

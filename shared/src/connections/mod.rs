@@ -1,0 +1,310 @@
+//! Connections: who is behind each, what it is subscribed to, and when it ends.
+//!
+//! Events after `$connect` repeat no headers, so the connection's own record in Redis says who it is.
+//! `$disconnect` may never come: every record and registration also expires.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
+
+use redis::Value;
+use serde_json::value::to_raw_value;
+use time::OffsetDateTime;
+
+use crate::ids::{ConnectionId, ConversationId, SessionId, UserId};
+use crate::log::{self, CONNECTION_LIFE, Missed, Registration};
+use crate::protocol::{Answer, Subscribe, Subscribed};
+use crate::redis::keys::{self, UserKeys};
+use crate::redis::{Call, Script, Source, decode};
+use crate::tokens::{Identity, access, ticket};
+use crate::{App, Error, Result, accounts};
+
+static ADMIT: Script = LazyLock::new(|| Source::new(include_str!("admit.lua")));
+
+/// When API Gateway ends a connection, counted from its handshake (Developer Guide, WebSocket quotas).
+const LIFE: time::Duration = time::Duration::hours(2);
+/// How many connections a person may have.
+const MAX_CONNECTIONS: usize = 20;
+/// How many subscriptions a connection may have.
+const MAX_SUBSCRIPTIONS: usize = 200;
+/// How large an answer to `subscribe` may be, so that its frame stays below the platform's 128 KiB.
+const MAX_ANSWER: usize = 96 * 1024;
+
+/// What a handshake brings to prove who asks.
+#[derive(Debug)]
+pub enum Credential {
+    /// A ticket, used up by this.
+    Ticket(String),
+    /// An access token.
+    AccessToken(String),
+}
+
+/// A connection that asks to be opened.
+#[derive(Debug)]
+pub struct Opening {
+    /// Its id.
+    pub connection: ConnectionId,
+    /// When its handshake began.
+    pub connected_at: OffsetDateTime,
+    /// Who asks.
+    pub credential: Credential,
+    /// What it wants to be subscribed to at once.
+    pub conversations: Vec<ConversationId>,
+}
+
+/// Opens a connection: an error refuses the handshake, and nothing of the connection stays.
+pub async fn open(app: &App, opening: Opening) -> Result<()> {
+    let identity = match &opening.credential {
+        Credential::Ticket(ticket) => ticket::redeem(app, ticket).await?,
+        Credential::AccessToken(token) => access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity(),
+    };
+    let record = Record {
+        identity,
+        connected_at: opening.connected_at,
+        subscriptions: opening.conversations.clone(),
+    };
+    let admitted = async {
+        admit(app, &opening.connection, &record).await?;
+        if !opening.conversations.is_empty() {
+            let registration = record.registration(&opening.connection);
+            let wanted: Vec<_> = opening
+                .conversations
+                .iter()
+                .map(|conversation| (*conversation, log::From { last: None, seen: 0 }))
+                .collect();
+            log::register(app, &registration, &wanted).await?;
+        }
+        Ok(())
+    };
+    let admitted = admitted.await;
+    if admitted.is_err() {
+        close(app, &opening.connection).await?;
+    }
+    admitted
+}
+
+/// Forgets a connection that has ended.
+pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
+    let key = keys::connection(connection);
+    let replies = app
+        .redis
+        .wave(vec![Call::command("HGETALL").arg(&key), Call::command("DEL").arg(&key)])
+        .await?;
+    let Some(record) = Record::of(replies.into_iter().next().unwrap_or_default())? else { return Ok(()) };
+    let user = UserKeys::of(record.identity.user);
+    let (unregistered, forgotten) = tokio::join!(
+        log::unregister(app, connection, &record.subscriptions),
+        app.redis.call::<()>(Call::command("HDEL").arg(user.connections()).arg(&connection.0)),
+    );
+    unregistered.and(forgotten)
+}
+
+/// Who is behind a connection.
+pub async fn identify(app: &App, connection: &ConnectionId) -> Result<UserId> {
+    Ok(find_record(app, connection).await?.identity.user)
+}
+
+/// The one conversation a connection is subscribed to.
+pub async fn only_subscription(app: &App, connection: &ConnectionId) -> Result<ConversationId> {
+    match find_record(app, connection).await?.subscriptions[..] {
+        [only] => Ok(only),
+        _ => Err(Error::NotSubscribed),
+    }
+}
+
+/// Subscribes a connection and answers what it missed. All or none: one conversation that is not the user's
+/// refuses the command, by name.
+pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe) -> Result<Answer> {
+    let record = find_record(app, connection).await?;
+    let wanted = wanted(&command)?;
+    let new = wanted.iter().filter(|(conversation, _)| !record.subscriptions.contains(conversation));
+    let new: Vec<_> = new.map(|(conversation, _)| *conversation).collect();
+    if record.subscriptions.len() + new.len() > MAX_SUBSCRIPTIONS {
+        return Err(Error::invalid("conversations", "a connection has at most 200 subscriptions"));
+    }
+
+    // The record in the same wave: whatever is registered, `$disconnect` must be able to undo.
+    let registration = record.registration(connection);
+    let (missed, noted) = tokio::join!(log::register(app, &registration, &wanted), note(app, connection, &new));
+    match missed.and_then(|missed| noted.map(|()| missed)) {
+        Ok(missed) => Ok(answer(&wanted, missed, record.expires_at())?),
+        Err(error) => {
+            unsubscribe(app, connection, &new).await?;
+            Err(error)
+        }
+    }
+}
+
+/// Ends subscriptions of a connection.
+pub async fn unsubscribe(app: &App, connection: &ConnectionId, conversations: &[ConversationId]) -> Result<()> {
+    if conversations.is_empty() {
+        return Ok(());
+    }
+    let fields: Vec<_> = conversations.iter().map(|conversation| keys::subscription(*conversation)).collect();
+    let (unregistered, forgotten) = tokio::join!(
+        log::unregister(app, connection, conversations),
+        app.redis.call::<()>(Call::command("HDEL").arg(keys::connection(connection)).arg(fields)),
+    );
+    unregistered.and(forgotten)
+}
+
+/// Answers a ping: where the logs are, and whether the server still knows the subscriptions.
+pub async fn ping(app: &App, connection: &ConnectionId) -> Result<Answer> {
+    let record = find_record(app, connection).await?;
+    let found = log::heads(app, connection, &record.subscriptions).await?;
+    let resync = found.iter().any(|head| !head.registered);
+    let heads = record.subscriptions.iter().zip(found);
+    let heads = heads.filter_map(|(conversation, head)| Some((*conversation, head.w?))).collect();
+    Ok(Answer::Pong { heads, expires_at: record.expires_at(), resync })
+}
+
+/// What Redis knows of a connection.
+struct Record {
+    identity: Identity,
+    connected_at: OffsetDateTime,
+    subscriptions: Vec<ConversationId>,
+}
+
+impl Record {
+    fn of(reply: Value) -> Result<Option<Self>> {
+        let fields: HashMap<String, String> = decode(reply)?;
+        let (Some(user), Some(session), Some(connected_at)) =
+            (fields.get("user"), fields.get("session"), fields.get("connected_at"))
+        else {
+            return Ok(None);
+        };
+        let broken = |_| Error::Internal(anyhow::anyhow!("a connection's record is broken"));
+        let user = UserId(user.parse().map_err(broken)?);
+        let session = SessionId(session.parse().map_err(broken)?);
+        let mut subscriptions: Vec<_> = fields.keys().filter_map(|field| keys::subscribed(field)).collect();
+        subscriptions.sort();
+        Ok(connected_at.parse().ok().and_then(from_millis).map(|connected_at| Self {
+            identity: Identity { user, session },
+            connected_at,
+            subscriptions,
+        }))
+    }
+
+    fn expires_at(&self) -> OffsetDateTime {
+        self.connected_at + LIFE
+    }
+
+    /// The registration outlives the platform's limit a little, so that nobody is cut off early by a clock.
+    fn registration(&self, connection: &ConnectionId) -> Registration {
+        let Identity { user, session } = self.identity;
+        let expires_at = to_millis(self.connected_at + CONNECTION_LIFE);
+        let value = format!("{user}|{session}|{}|{expires_at}", to_millis(self.connected_at));
+        Registration { connection: connection.clone(), value, user }
+    }
+}
+
+async fn find_record(app: &App, connection: &ConnectionId) -> Result<Record> {
+    let reply = app.redis.call(Call::command("HGETALL").arg(keys::connection(connection))).await?;
+    Record::of(reply)?.ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))
+}
+
+/// Writes the record and asks the user's whether the session may have one more connection.
+async fn admit(app: &App, connection: &ConnectionId, record: &Record) -> Result<()> {
+    let outcome = try_admit(app, connection, record, false).await?;
+    let outcome = if outcome == "unknown" {
+        // Redis knows the session neither as live nor as dead: Postgres does.
+        accounts::require_live_session(app, record.identity.session).await?;
+        try_admit(app, connection, record, true).await?
+    } else {
+        outcome
+    };
+    match outcome.as_str() {
+        "admitted" => Ok(()),
+        "full" => Err(Error::Throttled {
+            policy: "connections",
+            windows: Vec::new(),
+            retry_after: std::time::Duration::from_secs(60),
+        }),
+        _ => Err(Error::Unauthenticated("The session has ended.")),
+    }
+}
+
+async fn try_admit(app: &App, connection: &ConnectionId, record: &Record, live: bool) -> Result<String> {
+    let Identity { user, session } = record.identity;
+    let keys = UserKeys::of(user);
+    let life = u64::try_from(CONNECTION_LIFE.as_millis()).unwrap_or(u64::MAX);
+    let key = keys::connection(connection);
+    let admit = Call::script(&ADMIT, &[keys.sessions(), keys.connections()])
+        .arg(session.to_string())
+        .arg(&connection.0)
+        .arg(to_millis(record.connected_at + CONNECTION_LIFE))
+        .arg(MAX_CONNECTIONS)
+        .arg(life)
+        .arg(u8::from(live));
+    let mut write = Call::command("HSET")
+        .arg(&key)
+        .arg(&["user", &user.to_string(), "session", &session.to_string()])
+        .arg(&["connected_at", &to_millis(record.connected_at).to_string()]);
+    for conversation in &record.subscriptions {
+        write = write.arg(keys::subscription(*conversation)).arg("");
+    }
+    let expire = Call::command("PEXPIRE").arg(&key).arg(life);
+    let replies = app.redis.wave(vec![admit, write, expire]).await?;
+    decode(replies.into_iter().next().unwrap_or_default())
+}
+
+/// Notes subscriptions in the connection's record.
+async fn note(app: &App, connection: &ConnectionId, conversations: &[ConversationId]) -> Result<()> {
+    if conversations.is_empty() {
+        return Ok(());
+    }
+    let mut call = Call::command("HSET").arg(keys::connection(connection));
+    for conversation in conversations {
+        call = call.arg(keys::subscription(*conversation)).arg("");
+    }
+    app.redis.call(call).await
+}
+
+fn wanted(command: &Subscribe) -> Result<Vec<(ConversationId, log::From)>> {
+    let seq = |name: &str, conversation: &ConversationId, seq: u64| {
+        // Lua and JavaScript count exactly up to 2^53.
+        i64::try_from(seq)
+            .ok()
+            .filter(|seq| *seq < 1 << 53)
+            .ok_or_else(|| Error::invalid(format!("{name}.{conversation}"), "is not a seq"))
+    };
+    let mut wanted = Vec::with_capacity(command.conversations.len());
+    for (conversation, last) in &command.conversations {
+        let last = last.map(|last| seq("conversations", conversation, last)).transpose()?;
+        let seen = command.seen.get(conversation).copied().unwrap_or(0);
+        wanted.push((*conversation, log::From { last, seen: seq("seen", conversation, seen)? }));
+    }
+    Ok(wanted)
+}
+
+/// Fits what was missed into one answer; what does not fit is left for the next `subscribe`.
+fn answer(wanted: &[(ConversationId, log::From)], missed: Vec<Missed>, expires_at: OffsetDateTime) -> Result<Answer> {
+    let mut conversations = BTreeMap::new();
+    let mut room = MAX_ANSWER;
+    for ((conversation, _), missed) in wanted.iter().zip(missed) {
+        let mut subscribed =
+            Subscribed { messages: Vec::new(), through: missed.through, complete: missed.complete, role: missed.role };
+        for entry in missed.entries {
+            let text = to_raw_value(&entry).map_err(|error| Error::Internal(error.into()))?;
+            let size = text.get().len() + 1;
+            if size > room {
+                subscribed.through = entry.seq - 1;
+                subscribed.complete = false;
+                room = 0;
+                break;
+            }
+            room -= size;
+            subscribed.messages.push(text);
+        }
+        conversations.insert(*conversation, subscribed);
+    }
+    Ok(Answer::Subscribed { conversations, expires_at })
+}
+
+fn to_millis(at: OffsetDateTime) -> i64 {
+    at.unix_timestamp() * 1000 + i64::from(at.millisecond())
+}
+
+/// A time from what API Gateway counts in milliseconds.
+pub fn from_millis(millis: i64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).ok()
+}

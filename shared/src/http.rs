@@ -1,0 +1,362 @@
+//! The HTTP edge: who calls, what is in the body, and how an error becomes a response.
+//!
+//! Handlers are axum routers under `lambda_http`; every response carries `x-request-id`, and every error is a
+//! problem document (RFC 9457) with a code of the public contract.
+
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use tower::Layer;
+use tower_http::normalize_path::NormalizePathLayer;
+
+use crate::accounts::Device;
+use crate::ids::{ConversationId, UserId};
+use crate::log::Key;
+use crate::throttle::Window;
+use crate::tokens::{Identity, access};
+use crate::{App, Error, FieldError, Result, parse, telemetry};
+
+const MAX_BODY: usize = 64 * 1024;
+
+/// Serves a function's routes. A path with a final slash means the same as without.
+pub async fn serve(app: App, routes: Router<App>) -> Result<(), lambda_http::Error> {
+    let routes = routes
+        .fallback(async || Error::NotFound("path"))
+        .method_not_allowed_fallback(async || Error::NotFound("path"))
+        .layer(middleware::from_fn(observe))
+        .with_state(app);
+    lambda_http::run(NormalizePathLayer::trim_trailing_slash().layer(routes)).await
+}
+
+/// API Gateway's id of the request.
+#[derive(Clone)]
+struct RequestId(String);
+
+impl RequestId {
+    fn of(request: &Request) -> Self {
+        match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => Self(context.request_id.clone().unwrap_or_default()),
+            _ => Self(String::new()),
+        }
+    }
+}
+
+/// Whom the request turned out to be from, for the log.
+#[derive(Clone, Default)]
+struct Who(Arc<OnceLock<UserId>>);
+
+/// Names the request to the client and writes its one line into the log.
+async fn observe(mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let request_id = RequestId::of(&request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let who = Who::default();
+    request.extensions_mut().insert(request_id.clone());
+    request.extensions_mut().insert(who.clone());
+
+    let mut response = next.run(request).await;
+
+    if let Some(error) = response.extensions().get::<Arc<Error>>() {
+        telemetry::report(error, &request_id.0);
+    }
+    if let Ok(value) = HeaderValue::from_str(&request_id.0) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    let user_id = who.0.get().map(ToString::to_string);
+    tracing::info!(
+        request_id = request_id.0,
+        method = %method,
+        route = route.unwrap_or_default(),
+        user_id,
+        status = response.status().as_u16(),
+        latency_ms = began.elapsed().as_secs_f64() * 1000.0,
+        "request"
+    );
+    response
+}
+
+/// Who calls, by their access token.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller(pub Identity);
+
+impl Caller {
+    /// The caller's id.
+    pub fn user(&self) -> UserId {
+        self.0.user
+    }
+}
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let OptionalCaller(caller) = OptionalCaller::from_request_parts(parts, app).await?;
+        caller.map(Self).ok_or(Error::Unauthenticated("An access token is required."))
+    }
+}
+
+/// Who calls, if they say so. A bad token is refused, never mistaken for none.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionalCaller(pub Option<Identity>);
+
+impl FromRequestParts<App> for OptionalCaller {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return Ok(Self(None)) };
+        let token = bearer(value).ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
+        let identity = access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity();
+        if let Some(Who(who)) = parts.extensions.get() {
+            who.get_or_init(|| identity.user);
+        }
+        Ok(Self(Some(identity)))
+    }
+}
+
+/// The token of an `Authorization: Bearer` header.
+pub fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Where the caller is.
+pub struct Client(pub Device);
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let ip = match parts.extensions.get::<RequestContext>() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
+            _ => None,
+        };
+        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let user_agent = user_agent.map(|text| text.chars().take(200).collect());
+        Ok(Self(Device { ip, user_agent }))
+    }
+}
+
+/// The idempotency key of a change: the request's id.
+pub struct RequestKey(pub Key);
+
+impl<S: Sync> FromRequestParts<S> for RequestKey {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let CurrentRequest(id) = CurrentRequest::from_request_parts(parts, state).await?;
+        Ok(Self(Key::of_request(&id)))
+    }
+}
+
+/// The request's id.
+pub struct CurrentRequest(pub String);
+
+impl<S: Sync> FromRequestParts<S> for CurrentRequest {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let id = parts.extensions.get::<RequestId>().cloned();
+        id.map(|id| Self(id.0)).ok_or_else(|| Error::Internal(anyhow::anyhow!("a request without an id")))
+    }
+}
+
+/// A JSON body, typed; as a response, JSON.
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        parse::json(&body(request).await?).map(Self)
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        axum::Json(self.0).into_response()
+    }
+}
+
+/// A JSON body, or none.
+pub struct OptionalJson<T>(pub Option<T>);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        let bytes = body(request).await?;
+        if bytes.is_empty() { Ok(Self(None)) } else { parse::json(&bytes).map(|value| Self(Some(value))) }
+    }
+}
+
+async fn body(request: Request) -> Result<axum::body::Bytes> {
+    to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| Error::TooLarge)
+}
+
+/// A query, typed. A field that is wrong is named.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
+            .map_err(|_| Error::invalid("query", "is not form-encoded"))?;
+        let number = |value: String| value.parse::<i64>().map_or(serde_json::Value::String(value), Into::into);
+        let object = pairs.0.into_iter().map(|(name, value)| {
+            // `limit` is the one parameter that is a number; everything else is text, whatever it looks like.
+            let value = if name == "limit" { number(value) } else { value.into() };
+            (name, value)
+        });
+        parse::typed(serde_json::Value::Object(object.collect())).map(Self)
+    }
+}
+
+/// The conversation of the path. One that is no id is no conversation.
+pub struct InConversation(pub ConversationId);
+
+impl<S: Send + Sync> FromRequestParts<S> for InConversation {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        in_path(parts, state, "id", "conversation").await.map(Self)
+    }
+}
+
+/// The participant of the path. One that is no id is no participant.
+pub struct OfParticipant(pub UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfParticipant {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        in_path(parts, state, "user_id", "participant").await.map(Self)
+    }
+}
+
+async fn in_path<T: std::str::FromStr, S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+    name: &str,
+    what: &'static str,
+) -> Result<T> {
+    let found = axum::extract::RawPathParams::from_request_parts(parts, state).await;
+    let found = found.ok().and_then(|params| params.iter().find(|(key, _)| *key == name)?.1.parse().ok());
+    found.ok_or(Error::NotFound(what))
+}
+
+/// A problem document.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    code: &'static str,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+/// The status and the code of an error.
+pub fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
+    match error {
+        Error::Malformed => (StatusCode::BAD_REQUEST, "malformed"),
+        Error::Invalid(_) | Error::InvalidType | Error::InvalidContent | Error::ContentTooLong => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
+        }
+        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
+        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+        Error::NotFound(_) | Error::NotSubscribed => (StatusCode::NOT_FOUND, "not_found"),
+        Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+        Error::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        Error::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
+        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+    }
+}
+
+/// An error as a problem document, and the headers that go with it.
+pub fn problem(error: &Error) -> (StatusCode, HeaderMap, String) {
+    let (status, code) = status_and_code(error);
+    let content_fields;
+    let errors = match error {
+        Error::InvalidContent | Error::ContentTooLong => {
+            content_fields = [FieldError { field: "content".to_owned(), message: error.to_string() }];
+            &content_fields[..]
+        }
+        _ => error.fields(),
+    };
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    let mut retry_after = None;
+    match error {
+        Error::Unauthenticated(_) => {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Error::Unavailable(_) => {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        Error::Throttled { policy, windows, retry_after: wait } => {
+            let seconds = whole_seconds(*wait);
+            retry_after = Some(seconds);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            for (name, value) in [("ratelimit", rate_limit(policy, seconds)), ("ratelimit-policy", policies(policy, windows))]
+            {
+                if let Ok(value) = HeaderValue::from_str(&value) {
+                    headers.insert(name, value);
+                }
+            }
+        }
+        _ => {}
+    }
+    let problem = Problem {
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or_default(),
+        status: status.as_u16(),
+        detail: error.to_string(),
+        code,
+        errors,
+        retry_after,
+    };
+    let text = serde_json::to_string(&problem).unwrap_or_default();
+    (status, headers, text)
+}
+
+/// How long to wait, in whole seconds, never too short.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+}
+
+/// The header fields of draft-ietf-httpapi-ratelimit-headers: nothing remains until the wait is over.
+fn rate_limit(policy: &str, seconds: u64) -> String {
+    format!(r#""{policy}";r=0;t={seconds}"#)
+}
+
+fn policies(policy: &str, windows: &[Window]) -> String {
+    let policies = windows.iter().map(|window| format!(r#""{policy}";q={};w={}"#, window.count, window.length.as_secs()));
+    policies.collect::<Vec<_>>().join(", ")
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        let (status, headers, text) = problem(&self);
+        let mut response = (status, headers, Body::from(text)).into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}

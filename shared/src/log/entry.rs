@@ -1,0 +1,394 @@
+//! What the log holds: entries, as Postgres returns them, as frames that are pushed, and as they are shown.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
+use crate::postgres::Row;
+use crate::{Error, Result};
+
+/// A message, in its latest state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Message {
+    /// Its place in the conversation, as the id of its stream entry.
+    pub id: MessageId,
+    /// Its place in the conversation.
+    pub seq: i64,
+    /// Where it was said.
+    pub conversation_id: ConversationId,
+    /// Who said it; `None` once erased.
+    pub user_id: Option<UserId>,
+    /// Their name.
+    pub user_name: String,
+    /// Their address; `None` once erased.
+    pub user_email: Option<String>,
+    /// What was said; `None` once deleted.
+    pub content: Option<String>,
+    /// What the client put beside it.
+    pub metadata: Option<Map<String, Value>>,
+    /// The client's idempotency key.
+    pub client_id: Option<String>,
+    /// The message it answers.
+    pub reply_to: Option<MessageId>,
+    /// Who reacted how.
+    pub reactions: Vec<Reaction>,
+    /// When it was committed.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it was last edited.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub edited_at: Option<OffsetDateTime>,
+    /// When it was deleted.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub deleted_at: Option<OffsetDateTime>,
+}
+
+impl Message {
+    /// From a row with the columns of the view `log`; those that may be named otherwise in it are given.
+    pub(crate) fn from_row(row: &Row, conversation_id: ConversationId, seq: i64, created_at: OffsetDateTime) -> Self {
+        let metadata = match row.get::<_, Option<Value>>("metadata") {
+            Some(Value::Object(map)) => Some(map),
+            _ => None,
+        };
+        let key: String = row.get("key");
+        Self {
+            id: MessageId(seq),
+            seq,
+            conversation_id,
+            user_id: row.get::<_, Option<Uuid>>("user_id").map(UserId),
+            user_name: row.get("user_name"),
+            user_email: row.get("user_email"),
+            content: row.get("content"),
+            metadata,
+            client_id: key.strip_prefix("c:").map(str::to_owned),
+            reply_to: row.get::<_, Option<i64>>("reply_to").map(MessageId),
+            reactions: Vec::new(),
+            created_at,
+            edited_at: row.get("edited_at"),
+            deleted_at: row.get("deleted_at"),
+        }
+    }
+}
+
+/// An emoji and who reacted with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reaction {
+    /// The emoji.
+    pub emoji: String,
+    /// The people.
+    pub user_ids: Vec<UserId>,
+}
+
+/// What a participant may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Rename, add, remove, delete.
+    Admin,
+    /// Read and send.
+    #[default]
+    Member,
+}
+
+impl Role {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+}
+
+/// One of the people of a conversation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Participant {
+    /// Who.
+    pub user_id: UserId,
+    /// Their name.
+    pub user_name: String,
+    /// Their address.
+    pub user_email: String,
+    /// What they may do.
+    pub role: Role,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub joined_at: OffsetDateTime,
+}
+
+/// A request to change a conversation's log.
+#[derive(Debug)]
+pub enum Change {
+    /// Say something.
+    Message {
+        /// What.
+        content: String,
+        /// What the client put beside it.
+        metadata: Option<Map<String, Value>>,
+        /// What it answers.
+        reply_to: Option<MessageId>,
+    },
+    /// Rename the conversation.
+    Rename(String),
+    /// Delete the conversation.
+    Delete,
+    /// Add somebody.
+    Add(UserId, Role),
+    /// Change somebody's role.
+    SetRole(UserId, Role),
+    /// Remove somebody, or leave.
+    Remove(UserId),
+}
+
+impl Change {
+    /// Its kind and what the database's `append` needs to know of it.
+    pub(super) fn kind_and_data(&self) -> (&'static str, Value) {
+        match self {
+            Self::Message { content, metadata, reply_to } => (
+                "message",
+                json!({ "content": content, "metadata": metadata, "reply_to": reply_to.map(|id| id.0) }),
+            ),
+            Self::Rename(name) => ("conversation.updated", json!({ "name": name })),
+            Self::Delete => ("conversation.deleted", json!({})),
+            Self::Add(user, role) => ("participant.added", json!({ "user_id": user, "role": role })),
+            Self::SetRole(user, role) => ("participant.updated", json!({ "user_id": user, "role": role })),
+            Self::Remove(user) => ("participant.removed", json!({ "user_id": user })),
+        }
+    }
+}
+
+/// One committed entry.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its place.
+    pub seq: i64,
+    pub(super) kind: String,
+    pub(super) user_id: Option<UserId>,
+    pub(super) key: String,
+    pub(super) frame: String,
+    pub(super) effect: Effect,
+    body: Body,
+}
+
+/// What folding an entry does beside appending it.
+#[derive(Debug)]
+pub(super) enum Effect {
+    None,
+    Join(UserId, Member),
+    Leave(UserId),
+    Delete,
+}
+
+#[derive(Debug)]
+enum Body {
+    Message(Box<Message>),
+    Participant(Box<Participant>),
+    Other,
+}
+
+/// A member as Redis knows them.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Member {
+    /// `admin`, `member`, or empty for somebody who left.
+    pub role: String,
+    pub name: String,
+    pub email: Option<String>,
+}
+
+/// The frame of an event: what every one carries, and its own fields.
+#[derive(Serialize)]
+struct Frame<'a> {
+    r#type: &'a str,
+    conversation_id: ConversationId,
+    seq: i64,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a Message>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participant: Option<&'a Participant>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<&'a Value>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    removal: Option<&'a Removal>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Removal {
+    user_id: UserId,
+    by: UserId,
+}
+
+impl Entry {
+    /// From a row of the view `log`.
+    pub(super) fn from_row(row: &Row) -> Result<Self> {
+        let kind: String = row.try_get("kind").map_err(unexpected)?;
+        let user_id = row.get::<_, Option<Uuid>>("user_id").map(UserId);
+        let conversation_id = ConversationId(row.get("conversation_id"));
+        let seq: i64 = row.get("seq");
+        let data = || row.get::<_, Option<Value>>("data").unwrap_or_default();
+        let mut frame = Frame {
+            r#type: &kind,
+            conversation_id,
+            seq,
+            created_at: row.get("created_at"),
+            message: None,
+            participant: None,
+            conversation: None,
+            removal: None,
+        };
+        let (effect, body, frame) = match kind.as_str() {
+            "message" => {
+                let message = Message::from_row(row, conversation_id, seq, row.get("created_at"));
+                frame.message = Some(&message);
+                let frame = to_text(&frame)?;
+                (Effect::None, Body::Message(Box::new(message)), frame)
+            }
+            "participant.added" | "participant.updated" => {
+                let participant: Participant = serde_json::from_value(data()).map_err(unexpected)?;
+                frame.participant = Some(&participant);
+                let frame = to_text(&frame)?;
+                let member = Member {
+                    role: participant.role.as_str().to_owned(),
+                    name: participant.user_name.clone(),
+                    email: Some(participant.user_email.clone()),
+                };
+                (Effect::Join(participant.user_id, member), Body::Participant(Box::new(participant)), frame)
+            }
+            "participant.removed" => {
+                let removal: Removal = serde_json::from_value(data()).map_err(unexpected)?;
+                frame.removal = Some(&removal);
+                (Effect::Leave(removal.user_id), Body::Other, to_text(&frame)?)
+            }
+            "conversation.updated" => {
+                let data = data();
+                frame.conversation = Some(&data);
+                (Effect::None, Body::Other, to_text(&frame)?)
+            }
+            "conversation.deleted" => (Effect::Delete, Body::Other, to_text(&frame)?),
+            other => return Err(Error::Internal(anyhow::anyhow!("an entry of the unknown kind {other}"))),
+        };
+        Ok(Self { seq, key: row.get("key"), user_id, frame, effect, body, kind })
+    }
+
+    /// The message, if it is one.
+    pub fn into_message(self) -> Option<Message> {
+        match self.body {
+            Body::Message(message) => Some(*message),
+            Body::Participant(_) | Body::Other => None,
+        }
+    }
+
+    /// The participant it is about, if it added or changed one.
+    pub fn into_participant(self) -> Option<Participant> {
+        match self.body {
+            Body::Participant(participant) => Some(*participant),
+            Body::Message(_) | Body::Other => None,
+        }
+    }
+
+    /// As readers see it.
+    pub(super) fn into_shown(self) -> Result<Shown> {
+        let seq = self.seq;
+        let body = match self.body {
+            Body::Message(message) => ShownBody::Message(message),
+            Body::Participant(_) | Body::Other => ShownBody::Event(raw(self.frame)?),
+        };
+        Ok(Shown { seq, body })
+    }
+}
+
+/// An entry as it is shown on resuming: a message as its object, anything else as its frame.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its place.
+    pub seq: i64,
+    body: ShownBody,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum ShownBody {
+    Message(Box<Message>),
+    Event(Box<RawValue>),
+}
+
+impl Serialize for Shown {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.body.serialize(serializer)
+    }
+}
+
+impl Shown {
+    /// The message, if it is one.
+    pub fn into_message(self) -> Option<Message> {
+        match self.body {
+            ShownBody::Message(message) => Some(*message),
+            ShownBody::Event(_) => None,
+        }
+    }
+
+    pub(super) fn message_mut(&mut self) -> Option<&mut Message> {
+        match &mut self.body {
+            ShownBody::Message(message) => Some(message),
+            ShownBody::Event(_) => None,
+        }
+    }
+}
+
+/// An entry of the stream, as scripts return it.
+#[derive(Debug)]
+pub(super) struct StreamEntry {
+    pub seq: i64,
+    kind: String,
+    pub connection: Option<ConnectionId>,
+    pub frame: String,
+}
+
+impl StreamEntry {
+    /// From the entry's id and its fields in the order `publish.lua` writes them.
+    pub(super) fn new(id: &str, fields: Vec<String>) -> Result<Self> {
+        let seq = id.parse::<MessageId>().map_err(|problem| broken(id, problem))?.0;
+        Self::with_seq(seq, fields)
+    }
+
+    pub(super) fn with_seq(seq: i64, fields: Vec<String>) -> Result<Self> {
+        let [_, kind, _, _user, _, connection, _, frame]: [String; 8] =
+            fields.try_into().map_err(|_| broken(&seq.to_string(), "has other fields"))?;
+        let connection = Some(ConnectionId(connection)).filter(|id| !id.0.is_empty());
+        Ok(Self { seq, kind, connection, frame })
+    }
+
+    pub(super) fn into_shown(self) -> Result<Shown> {
+        #[derive(Deserialize)]
+        struct MessageFrame {
+            message: Message,
+        }
+        let body = if self.kind == "message" {
+            let frame: MessageFrame = serde_json::from_str(&self.frame).map_err(unexpected)?;
+            ShownBody::Message(Box::new(frame.message))
+        } else {
+            ShownBody::Event(raw(self.frame)?)
+        };
+        Ok(Shown { seq: self.seq, body })
+    }
+}
+
+fn to_text(frame: &Frame<'_>) -> Result<String> {
+    serde_json::to_string(frame).map_err(unexpected)
+}
+
+fn raw(frame: String) -> Result<Box<RawValue>> {
+    RawValue::from_string(frame).map_err(unexpected)
+}
+
+fn broken(id: &str, problem: &str) -> Error {
+    Error::Internal(anyhow::anyhow!("stream entry {id} {problem}"))
+}
+
+fn unexpected(error: impl Into<anyhow::Error>) -> Error {
+    Error::Internal(error.into().context("an entry of the log"))
+}

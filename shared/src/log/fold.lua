@@ -1,0 +1,76 @@
+-- What the scripts of a conversation's log share; put in front of each of them.
+--
+-- KEYS[1] meta         hash: w (folded through), p (pushed through), lease (token), until (ms)
+-- KEYS[2] stream       entries, id <seq>-0, fields: kind, user, connection, frame
+-- KEYS[3] members      hash: user id -> {"role", "name", "email"}; role "" after leaving; field "" always there
+-- KEYS[4] connections  hash: connection id -> user|session|connected_at ms|expires_at ms
+-- KEYS[5] lagging      set: connections that missed a push
+
+local META, STREAM, MEMBERS, CONNECTIONS, LAGGING = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local WEEK = 7 * 24 * 3600 * 1000
+
+-- Redis' clock, in ms.
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- How far the log is folded; nil when cold. A key that is missing is cold, never "nobody is a member".
+local function head()
+  local w = redis.call('HGET', META, 'w')
+  if not w or redis.call('EXISTS', MEMBERS) == 0 then return nil end
+  return tonumber(w)
+end
+
+local function role_of(user)
+  local member = redis.call('HGET', MEMBERS, user)
+  local role = member and cjson.decode(member).role
+  return role ~= '' and role or nil
+end
+
+-- Keeps a quiet conversation for a week; after that it is cold.
+local function keep()
+  redis.call('PEXPIRE', META, WEEK)
+  redis.call('PEXPIRE', STREAM, WEEK)
+  redis.call('PEXPIRE', MEMBERS, WEEK)
+end
+
+-- Entries first to last, as {id, {field, value, ...}}.
+local function entries(first, last)
+  return redis.call('XRANGE', STREAM, string.format('%d-0', first), string.format('%d-0', last))
+end
+
+-- The seq the stream starts at; what is before it is in Postgres alone.
+local function first_of_stream(w)
+  local oldest = redis.call('XRANGE', STREAM, '-', '+', 'COUNT', 1)[1]
+  return oldest and tonumber(oldest[1]:match('^%d+')) or w + 1
+end
+
+-- What is to be pushed, and to whom, in one moment: {w, now, entries, connections, lagging}.
+local function cut(p, w, at)
+  return {w, at, entries(p + 1, w), redis.call('HGETALL', CONNECTIONS), redis.call('SMEMBERS', LAGGING)}
+end
+
+-- Takes the lease to push, if there is something to push and nobody holds it: the cut, or false.
+local function take(token, lease_ms, w)
+  local meta = redis.call('HMGET', META, 'p', 'lease', 'until')
+  local p, at = tonumber(meta[1] or w), now()
+  if p >= w then return false end
+  if meta[2] and meta[2] ~= token and tonumber(meta[3]) > at then return false end
+  redis.call('HSET', META, 'lease', token, 'until', at + lease_ms)
+  return cut(p, w, at)
+end
+
+-- The people that entries were made by, as user, member, user, member, ...
+local function authors(list)
+  local seen, people = {}, {}
+  for _, entry in ipairs(list) do
+    local user = entry[2][4]
+    if user ~= '' and not seen[user] then
+      seen[user] = true
+      people[#people + 1] = user
+      people[#people + 1] = redis.call('HGET', MEMBERS, user) or ''
+    end
+  end
+  return people
+end

@@ -1,0 +1,49 @@
+-- The gate of a send: a known idempotency key answers its entry, a throttled send is refused, the rest passes.
+-- Whether the sender is a member is not asked: absence from Redis is never an answer.
+--
+-- KEYS[1] stream  KEYS[2] connections  KEYS[3] prefix of the known keys  KEYS[4] prefix of the throttles
+-- ARGV[1] user, or '' to take the one the connection is registered for
+-- ARGV[2] connection, or ''
+-- ARGV[3] idempotency key
+-- ARGV[4...] windows: count, length in ms, ...
+-- Returns {'known', user, seq, fields or false} | {'throttled', user, wait in ms} | {'pass', user}
+--         | {'unregistered'}
+-- The prefixes stand for keys in the same slot: which they are is known only once the user is.
+
+local time = redis.call('TIME')
+local at = time[1] * 1000000 + time[2] -- in µs, so that order within a ms counts
+
+local user = ARGV[1]
+if user == '' then
+  local registration = redis.call('HGET', KEYS[2], ARGV[2])
+  if not registration then return {'unregistered'} end
+  local expires
+  user, expires = registration:match('^([^|]*)|[^|]*|[^|]*|(%d+)$')
+  if tonumber(expires) * 1000 <= at then return {'unregistered'} end
+end
+
+local seq = redis.call('GET', KEYS[3] .. user .. ':' .. ARGV[3])
+if seq then
+  local entry = redis.call('XRANGE', KEYS[1], seq .. '-0', seq .. '-0')[1]
+  return {'known', user, tonumber(seq), entry and entry[2] or false}
+end
+
+if #ARGV > 3 then
+  local sends = KEYS[4] .. user
+  -- A repeat within the window is paid for already.
+  if not redis.call('ZSCORE', sends, ARGV[3]) then
+    local wait, longest = 0, 0
+    for i = 4, #ARGV, 2 do
+      local count, length = tonumber(ARGV[i]), tonumber(ARGV[i + 1]) * 1000
+      -- The count-th newest send must have left the window.
+      local nth = redis.call('ZREVRANGE', sends, count - 1, count - 1, 'WITHSCORES')
+      if nth[2] then wait = math.max(wait, tonumber(nth[2]) + length - at) end
+      longest = math.max(longest, length)
+    end
+    if wait > 0 then return {'throttled', user, math.ceil(wait / 1000)} end
+    redis.call('ZREMRANGEBYSCORE', sends, '-inf', string.format('%.0f', at - longest))
+    redis.call('ZADD', sends, string.format('%.0f', at), ARGV[3])
+    redis.call('PEXPIRE', sends, math.ceil(longest / 1000))
+  end
+end
+return {'pass', user}

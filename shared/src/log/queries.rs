@@ -1,0 +1,195 @@
+//! The statements of the log.
+
+use uuid::Uuid;
+
+use super::entry::{Change, Entry, Member};
+use crate::Result;
+use crate::ids::{ConversationId, UserId};
+use crate::postgres::{Postgres, Row, Type};
+
+/// What the database's `append` said: its outcome and the entries with it.
+pub(super) async fn append(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    actor: UserId,
+    change: &Change,
+    key: &str,
+) -> Result<(String, Vec<Entry>)> {
+    let (kind, data) = change.kind_and_data();
+    let rows = postgres
+        .query(
+            "select a.outcome, (a.entry).* from append($1, $2, $3, $4, $5) a",
+            &[
+                (&conversation.0, Type::UUID),
+                (&actor.0, Type::UUID),
+                (&kind, Type::TEXT),
+                (&key, Type::TEXT),
+                (&data, Type::JSONB),
+            ],
+        )
+        .await?;
+    let outcome = rows.first().map(|row| row.get("outcome")).unwrap_or_default();
+    let with_entry = rows.iter().filter(|row| row.get::<_, Option<i64>>("seq").is_some());
+    Ok((outcome, with_entry.map(Entry::from_row).collect::<Result<_>>()?))
+}
+
+/// Where the log stood at one moment, who took part, and its newest entries.
+pub(super) struct Snapshot {
+    pub last_seq: i64,
+    pub members: Vec<(UserId, Member)>,
+    pub entries: Vec<Entry>,
+}
+
+/// Reads a snapshot in one statement: what is read in two may not fit together. `None`: no such conversation.
+pub(super) async fn find_snapshot(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    tail: i64,
+) -> Result<Option<Snapshot>> {
+    let rows = postgres
+        .query(
+            "with head as (select id, last_seq from conversations where id = $1),
+                  tail as (select l.* from head, log l
+                           where l.conversation_id = head.id and l.seq > head.last_seq - $2),
+                  people as (select user_id, role from participants where conversation_id = $1
+                             union
+                             select t.user_id, '' from tail t
+                             where t.user_id not in (select user_id from participants where conversation_id = $1))
+             select head.last_seq, null::uuid as member_id, null::text as member_role, null::text as member_name,
+                    null::text as member_email, t.*
+             from head left join tail t on true
+             union all
+             select null, u.id, p.role, u.name, u.email, (null::log).*
+             from people p join users u on u.id = p.user_id
+             order by seq",
+            &[(&conversation.0, Type::UUID), (&tail, Type::INT8)],
+        )
+        .await?;
+    let mut snapshot = None;
+    let mut members = Vec::new();
+    for row in &rows {
+        if let Some(id) = row.get::<_, Option<Uuid>>("member_id") {
+            let role = row.get("member_role");
+            members.push((UserId(id), Member { role, name: row.get("member_name"), email: row.get("member_email") }));
+            continue;
+        }
+        let last_seq = row.get("last_seq");
+        let snapshot = snapshot.get_or_insert(Snapshot { last_seq, members: Vec::new(), entries: Vec::new() });
+        if row.get::<_, Option<i64>>("seq").is_some() {
+            snapshot.entries.push(Entry::from_row(row)?);
+        }
+    }
+    Ok(snapshot.map(|snapshot: Snapshot| Snapshot { members, ..snapshot }))
+}
+
+/// The entries after `after` and before `before`, oldest first, at most `limit`.
+pub(super) async fn list_entries(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    after: i64,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Entry>> {
+    let rows = postgres
+        .query(
+            "select * from log where conversation_id = $1 and seq > $2 and seq < $3 order by seq limit $4",
+            &[(&conversation.0, Type::UUID), (&after, Type::INT8), (&before, Type::INT8), (&limit, Type::INT8)],
+        )
+        .await?;
+    entries(&rows)
+}
+
+/// What a member asked Postgres for: `None` when they are not one.
+pub(super) async fn list_entries_for(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    user: UserId,
+    after: i64,
+    before: i64,
+    limit: i64,
+) -> Result<Option<Vec<Entry>>> {
+    let rows = postgres
+        .query(
+            "select l.* from participants p left join lateral (
+                 select * from log l where l.conversation_id = $1 and l.seq > $3 and l.seq < $4 order by l.seq limit $5
+             ) l on true
+             where p.conversation_id = $1 and p.user_id = $2",
+            &[
+                (&conversation.0, Type::UUID),
+                (&user.0, Type::UUID),
+                (&after, Type::INT8),
+                (&before, Type::INT8),
+                (&limit, Type::INT8),
+            ],
+        )
+        .await?;
+    entries_if_member(&rows)
+}
+
+/// The newest messages before `before`, oldest first, at most `limit`; `None` for somebody who is not a member.
+pub(super) async fn list_messages_before(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    user: UserId,
+    before: i64,
+    limit: i64,
+) -> Result<Option<Vec<Entry>>> {
+    let rows = postgres
+        .query(
+            "select l.* from participants p left join lateral (
+                 select * from log l where l.conversation_id = $1 and l.kind = 'message' and l.seq < $3
+                 order by l.seq desc limit $4
+             ) l on true
+             where p.conversation_id = $1 and p.user_id = $2
+             order by l.seq",
+            &[(&conversation.0, Type::UUID), (&user.0, Type::UUID), (&before, Type::INT8), (&limit, Type::INT8)],
+        )
+        .await?;
+    entries_if_member(&rows)
+}
+
+/// The oldest messages after `after`, oldest first, at most `limit`; `None` for somebody who is not a member.
+pub(super) async fn list_messages_after(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    user: UserId,
+    after: i64,
+    limit: i64,
+) -> Result<Option<Vec<Entry>>> {
+    let rows = postgres
+        .query(
+            "select l.* from participants p left join lateral (
+                 select * from log l where l.conversation_id = $1 and l.kind = 'message' and l.seq > $3
+                 order by l.seq limit $4
+             ) l on true
+             where p.conversation_id = $1 and p.user_id = $2
+             order by l.seq",
+            &[(&conversation.0, Type::UUID), (&user.0, Type::UUID), (&after, Type::INT8), (&limit, Type::INT8)],
+        )
+        .await?;
+    entries_if_member(&rows)
+}
+
+/// Whether a user takes part.
+pub(super) async fn is_member(postgres: &Postgres, conversation: ConversationId, user: UserId) -> Result<bool> {
+    let row = postgres
+        .query_opt(
+            "select from participants where conversation_id = $1 and user_id = $2",
+            &[(&conversation.0, Type::UUID), (&user.0, Type::UUID)],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+fn entries(rows: &[Row]) -> Result<Vec<Entry>> {
+    rows.iter().map(Entry::from_row).collect()
+}
+
+/// No row: not a member. One row without an entry: a member, and nothing to show.
+fn entries_if_member(rows: &[Row]) -> Result<Option<Vec<Entry>>> {
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let with_entry = rows.iter().filter(|row| row.get::<_, Option<i64>>("seq").is_some());
+    with_entry.map(Entry::from_row).collect::<Result<_>>().map(Some)
+}

@@ -1,0 +1,238 @@
+//! Rounds of pushes: post the cut, then ask for the next, until nothing is left or another holds the lease.
+//!
+//! A holder that dies leaves the rest to whoever next runs a script on the conversation; a slow one causes
+//! repeats, never a loss. Who missed a push is told to catch up with the next one (`lag`).
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use aws_sdk_apigatewaymanagement::primitives::Blob;
+use futures_util::{StreamExt, stream};
+use redis::Value;
+
+use super::entry::StreamEntry;
+use super::{Folded, LEASE, NEXT, Token, millis};
+use crate::ids::{ConnectionId, ConversationId};
+use crate::push::Posted;
+use crate::redis::keys::{self, ConversationKeys};
+use crate::redis::{Call, decode};
+use crate::{App, Result};
+
+/// How many posts are under way at once.
+const PARALLEL_POSTS: usize = 64;
+/// A connection younger than this may answer 410 because its handshake is not over.
+const YOUNG: Duration = Duration::from_secs(30);
+/// A frame up to this size costs what one message costs, and every client library sends it as one.
+const MAX_FRAME: usize = 32 * 1024;
+/// How long one invocation pushes for others before it leaves the rest to the next that comes by.
+const MAX_HOLD: Duration = Duration::from_secs(1);
+
+/// What is to be pushed to whom, at one moment.
+pub(super) struct Cut {
+    w: i64,
+    at: i64,
+    entries: Vec<StreamEntry>,
+    connections: Vec<Registered>,
+    lagging: HashSet<String>,
+}
+
+/// A connection as the registry knows it.
+struct Registered {
+    id: ConnectionId,
+    connected_at: i64,
+    expires_at: i64,
+}
+
+impl Cut {
+    /// From what `fold.lua`'s `cut` returns; `None` when there is nothing to push or somebody else does.
+    pub(super) fn of(value: Value) -> Result<Option<Self>> {
+        if matches!(value, Value::Nil) {
+            return Ok(None);
+        }
+        let (w, at, entries, registrations, lagging): (_, _, Vec<(String, Vec<String>)>, Vec<String>, Vec<String>) =
+            decode(value)?;
+        let entries = entries.into_iter().map(|(id, fields)| StreamEntry::new(&id, fields)).collect::<Result<_>>()?;
+        let connections = registrations.chunks_exact(2).filter_map(|pair| Registered::of(&pair[0], &pair[1])).collect();
+        Ok(Some(Self { w, at, entries, connections, lagging: lagging.into_iter().collect() }))
+    }
+}
+
+impl Registered {
+    fn of(id: &str, value: &str) -> Option<Self> {
+        let mut times = value.split('|').skip(2);
+        let connected_at = times.next()?.parse().ok()?;
+        let expires_at = times.next()?.parse().ok()?;
+        Some(Self { id: ConnectionId(id.to_owned()), connected_at, expires_at })
+    }
+}
+
+/// What a round learned of connections.
+#[derive(Default)]
+struct Round {
+    gone: Vec<ConnectionId>,
+    failed: Vec<ConnectionId>,
+    told: Vec<ConnectionId>,
+}
+
+/// Posts last events and rounds until nothing is left.
+pub(super) async fn deliver(app: &App, conversation: ConversationId, token: &Token, folded: Folded) -> Result<()> {
+    forget_subscriptions(app, conversation, &folded.removed).await?;
+    let last_events = stream::iter(folded.removed).for_each_concurrent(PARALLEL_POSTS, |(connection, frame)| async move {
+        app.push().post(&connection, Blob::new(frame)).await;
+    });
+    last_events.await;
+
+    let began = Instant::now();
+    let mut cut = folded.cut;
+    while let Some(current) = cut {
+        let round = post(app, conversation, &current).await;
+        // Giving the lease back with the rest unpushed: its readers see the jump, or the head, and catch up.
+        let give_up = began.elapsed() > MAX_HOLD;
+        let reply: Value = app.redis.call(next_call(conversation, token, &current, &round)).await?;
+        cut = if give_up { None } else { Cut::of(reply)? };
+    }
+    Ok(())
+}
+
+/// Whoever was removed is subscribed no more, also by their connections' own records.
+async fn forget_subscriptions(
+    app: &App,
+    conversation: ConversationId,
+    removed: &[(ConnectionId, String)],
+) -> Result<()> {
+    let calls = removed.iter().map(|(connection, _)| {
+        Call::command("HDEL").arg(keys::connection(connection)).arg(keys::subscription(conversation))
+    });
+    app.redis.wave(calls.collect()).await.map(drop)
+}
+
+async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
+    let mut round = Round::default();
+    let (live, expired): (Vec<_>, Vec<_>) = cut.connections.iter().partition(|one| one.expires_at > cut.at);
+    round.gone.extend(expired.into_iter().map(|one| one.id.clone()));
+
+    // Serialised once for all but the connections that sent some of it.
+    let for_all = frames(&cut.entries, None);
+    let lag = format!(r#"{{"type":"lag","conversation_id":"{conversation}","latest":{}}}"#, cut.w);
+    let origins: HashSet<_> = cut.entries.iter().filter_map(|entry| entry.connection.as_ref()).collect();
+
+    let mut posts = Vec::with_capacity(live.len());
+    for one in live {
+        let lagging = cut.lagging.contains(&one.id.0) || cut.entries.is_empty();
+        let frames = if lagging {
+            vec![Blob::new(lag.clone())]
+        } else if origins.contains(&one.id) {
+            frames(&cut.entries, Some(&one.id))
+        } else {
+            for_all.clone()
+        };
+        posts.push(async move { (one, lagging, post_all(app, &one.id, frames).await) });
+    }
+    let mut posts = stream::iter(posts).buffer_unordered(PARALLEL_POSTS);
+    while let Some((one, lagging, posted)) = posts.next().await {
+        match posted {
+            Posted::Taken if lagging => round.told.push(one.id.clone()),
+            Posted::Taken => {}
+            Posted::Gone if cut.at - one.connected_at > i64::try_from(millis(YOUNG)).unwrap_or(0) => {
+                round.gone.push(one.id.clone());
+            }
+            Posted::Gone => {}
+            Posted::Failed => round.failed.push(one.id.clone()),
+        }
+    }
+    round
+}
+
+/// Posts frames in order, until one is not taken.
+async fn post_all(app: &App, connection: &ConnectionId, frames: Vec<Blob>) -> Posted {
+    for frame in frames {
+        let posted = app.push().post(connection, frame).await;
+        if posted != Posted::Taken {
+            return posted;
+        }
+    }
+    Posted::Taken
+}
+
+/// The entries as frames, several in a `batch` as far as they fit into one frame.
+fn frames(entries: &[StreamEntry], but_of: Option<&ConnectionId>) -> Vec<Blob> {
+    const OPENING: &str = r#"{"type":"batch","frames":["#;
+    const CLOSING: &str = "]}";
+
+    let wanted: Vec<_> =
+        entries.iter().filter(|entry| but_of.is_none() || entry.connection.as_ref() != but_of).collect();
+    let mut all = Vec::new();
+    let mut rest = wanted.as_slice();
+    while let Some(first) = rest.first() {
+        let mut size = OPENING.len() + CLOSING.len() + first.frame.len();
+        let mut count = 1;
+        while let Some(more) = rest.get(count)
+            && size + 1 + more.frame.len() <= MAX_FRAME
+        {
+            size += 1 + more.frame.len();
+            count += 1;
+        }
+        let (now, later) = rest.split_at(count);
+        all.push(Blob::new(if count == 1 {
+            first.frame.clone()
+        } else {
+            let frames: Vec<_> = now.iter().map(|entry| entry.frame.as_str()).collect();
+            [OPENING, &frames.join(","), CLOSING].concat()
+        }));
+        rest = later;
+    }
+    all
+}
+
+fn next_call(conversation: ConversationId, token: &Token, cut: &Cut, round: &Round) -> Call {
+    let mut call = Call::script(&NEXT, &ConversationKeys::of(conversation).fold())
+        .arg(&token.0)
+        .arg(millis(LEASE))
+        .arg(cut.w)
+        .arg(round.gone.len())
+        .arg(round.failed.len());
+    for connection in round.gone.iter().chain(&round.failed).chain(&round.told) {
+        call = call.arg(&connection.0);
+    }
+    call
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(seq: i64, connection: &str, frame: &str) -> StreamEntry {
+        let fields = ["kind", "message", "user", "u", "connection", connection, "frame", frame];
+        StreamEntry::with_seq(seq, fields.map(str::to_owned).to_vec()).expect("the fields of an entry")
+    }
+
+    fn texts(frames: &[Blob]) -> Vec<String> {
+        frames.iter().map(|blob| String::from_utf8_lossy(blob.as_ref()).into_owned()).collect()
+    }
+
+    #[test]
+    fn several_entries_are_one_batch_and_one_entry_is_its_own_frame() {
+        let entries = [entry(1, "a", r#"{"seq":1}"#), entry(2, "b", r#"{"seq":2}"#)];
+
+        assert_eq!(texts(&frames(&entries, None)), [r#"{"type":"batch","frames":[{"seq":1},{"seq":2}]}"#]);
+        assert_eq!(texts(&frames(&entries[..1], None)), [r#"{"seq":1}"#]);
+    }
+
+    #[test]
+    fn a_connection_is_spared_its_own_entries_and_only_those() {
+        let entries = [entry(1, "a", r#"{"seq":1}"#), entry(2, "b", r#"{"seq":2}"#)];
+
+        assert_eq!(texts(&frames(&entries, Some(&ConnectionId("a".to_owned())))), [r#"{"seq":2}"#]);
+    }
+
+    #[test]
+    fn no_batch_is_larger_than_a_frame() {
+        let long = format!(r#"{{"content":"{}"}}"#, "x".repeat(10_000));
+        let entries: Vec<_> = (1..=7).map(|seq| entry(seq, "a", &long)).collect();
+
+        let all = frames(&entries, None);
+
+        assert_eq!(all.len(), 3);
+        assert!(all.iter().all(|frame| frame.as_ref().len() <= MAX_FRAME));
+    }
+}

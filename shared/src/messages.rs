@@ -1,0 +1,207 @@
+//! Messages: send them once for ever, page through them.
+//!
+//! A send asks the gate, commits, and only then publishes and pushes; what it answers is what is committed.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ids::{ConversationId, MessageId, UserId};
+use crate::log::{self, Actor, Around, Change, Gate, Key, Message};
+use crate::page::{Limit, Page};
+use crate::{App, Error, Result};
+
+/// What a client wants to say. The parts become valid values in [`NewMessage::check`], because a frame tells
+/// content that is empty from content that is too long.
+#[derive(Debug, Deserialize)]
+pub struct NewMessage {
+    /// The text.
+    pub content: Value,
+    /// An object beside it.
+    #[serde(default)]
+    pub metadata: Option<Value>,
+    /// The idempotency key.
+    #[serde(default)]
+    pub client_id: Option<String>,
+    /// The message it answers.
+    #[serde(default)]
+    pub reply_to: Option<MessageId>,
+}
+
+/// A message as sent and committed.
+#[derive(Debug, Serialize)]
+pub struct Sent {
+    /// The message.
+    pub message: Message,
+    /// Whether it was there already.
+    pub duplicate: bool,
+}
+
+const MAX_CHARS: usize = 2000;
+const MAX_METADATA: usize = 4 * 1024;
+const MAX_CLIENT_ID: usize = 64;
+
+/// Sends a message as whoever `actor` is; `identify` finds that out where the conversation does not know the
+/// connection. Returns what is committed under the idempotency key, be it this call's or an earlier one's.
+pub async fn send(
+    app: &App,
+    actor: Actor,
+    conversation: ConversationId,
+    new: NewMessage,
+    request_id: &str,
+    identify: impl AsyncFnOnce() -> Result<UserId>,
+) -> Result<Sent> {
+    let (change, client_id) = new.check()?;
+    let key = client_id.as_deref().map_or_else(|| Key::of_request(request_id), Key::of_client);
+    let windows = &app.throttle_messages;
+
+    let mut gate = log::gate(app, conversation, &actor, &key, windows).await?;
+    if matches!(gate, Gate::Unregistered) {
+        gate = log::gate(app, conversation, &Actor::User(identify().await?), &key, windows).await?;
+    }
+    let user = match gate {
+        Gate::Pass(user) => user,
+        Gate::Known(_, Ok(message)) => return Ok(Sent { message: *message, duplicate: true }),
+        Gate::Known(_, Err(seq)) => {
+            let message = log::find_message(app, conversation, seq).await?;
+            return Ok(Sent { message: message.ok_or(Error::NotFound("conversation"))?, duplicate: true });
+        }
+        Gate::Throttled(retry_after) => {
+            return Err(Error::Throttled { policy: "messages", windows: windows.clone(), retry_after });
+        }
+        Gate::Unregistered => return Err(Error::Unauthenticated("The connection is not known.")),
+    };
+
+    let committed = log::commit(app, conversation, user, &change, &key).await?;
+    let origin = match &actor {
+        Actor::Connection(connection) => Some(connection),
+        Actor::User(_) => None,
+    };
+    // Duplicates too: they bring in what a handler that died between its commit and here left behind.
+    log::publish(app, conversation, &committed.entries, origin).await;
+
+    let message = committed.entries.into_iter().next().and_then(log::Entry::into_message);
+    let message = message.ok_or_else(|| Error::Internal(anyhow::anyhow!("a send made no message")))?;
+    Ok(Sent { message, duplicate: committed.duplicate })
+}
+
+/// Which page of a conversation's messages: the newest, or the one next to a message.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct PageOf {
+    /// The messages before this one.
+    pub before: Option<MessageId>,
+    /// The messages after this one.
+    pub from: Option<MessageId>,
+    /// How many at most.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+/// A page of messages, oldest first. `next` is the id to go on from in the same direction.
+pub async fn page(app: &App, user: UserId, conversation: ConversationId, of: PageOf) -> Result<Page<Message>> {
+    let around = match (of.before, of.from) {
+        (Some(_), Some(_)) => return Err(Error::invalid("before", "cannot be combined with `from`")),
+        (Some(before), None) => Around::Before(before.0),
+        (None, Some(from)) => Around::After(from.0),
+        // Above every seq that fits into what Lua and JavaScript count exactly.
+        (None, None) => Around::Before((1 << 53) - 1),
+    };
+    let mut messages = log::read_messages(app, conversation, user, around, of.limit.and_one()).await?;
+    let cursor = |message: &Message| message.id.to_string();
+    match around {
+        Around::After(_) => Ok(Page::of(messages, of.limit, cursor)),
+        Around::Before(_) => {
+            messages.reverse();
+            let mut page = Page::of(messages, of.limit, cursor);
+            page.items.reverse();
+            Ok(page)
+        }
+    }
+}
+
+impl NewMessage {
+    fn check(self) -> Result<(Change, Option<String>)> {
+        let content = content(self.content)?;
+        let metadata = self.metadata.map(metadata).transpose()?.flatten();
+        if let Some(client_id) = &self.client_id
+            && !(1..=MAX_CLIENT_ID).contains(&client_id.chars().count())
+        {
+            return Err(Error::invalid("client_id", "must have 1 to 64 characters"));
+        }
+        if self.client_id.as_ref().is_some_and(|client_id| client_id.contains('\0')) {
+            return Err(Error::invalid("client_id", "must not contain a null character"));
+        }
+        Ok((Change::Message { content, metadata, reply_to: self.reply_to }, self.client_id))
+    }
+}
+
+/// 1 to 2000 characters after trimming; Postgres' text cannot hold a null character.
+fn content(value: Value) -> Result<String> {
+    let Value::String(text) = value else { return Err(Error::InvalidContent) };
+    let text = text.trim();
+    if text.is_empty() || text.contains('\0') {
+        return Err(Error::InvalidContent);
+    }
+    if text.chars().count() > MAX_CHARS {
+        return Err(Error::ContentTooLong);
+    }
+    Ok(text.to_owned())
+}
+
+fn metadata(value: Value) -> Result<Option<Map<String, Value>>> {
+    let map = match value {
+        Value::Null => return Ok(None),
+        Value::Object(map) => map,
+        _ => return Err(Error::invalid("metadata", "must be an object")),
+    };
+    let text = serde_json::to_string(&map).map_err(|error| Error::Internal(error.into()))?;
+    if text.len() > MAX_METADATA {
+        return Err(Error::invalid("metadata", "must not be larger than 4 KiB"));
+    }
+    if text.contains("\\u0000") {
+        return Err(Error::invalid("metadata", "must not contain a null character"));
+    }
+    Ok(Some(map))
+}
+
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(new: Value) -> Result<(Change, Option<String>)> {
+        serde_json::from_value::<NewMessage>(new).expect("the shape of a new message").check()
+    }
+
+    #[test]
+    fn content_is_trimmed_and_counted_in_characters() {
+        let Ok((Change::Message { content, .. }, _)) = check(json!({"content": "  hello \n"})) else { panic!() };
+
+        assert_eq!(content, "hello");
+        assert!(check(json!({"content": "é".repeat(2000)})).is_ok());
+    }
+
+    #[test]
+    fn content_that_is_empty_not_text_or_too_long_is_told_apart() {
+        assert!(matches!(check(json!({"content": " \n"})), Err(Error::InvalidContent)));
+        assert!(matches!(check(json!({"content": 5})), Err(Error::InvalidContent)));
+        assert!(matches!(check(json!({"content": "a\u{0}b"})), Err(Error::InvalidContent)));
+        assert!(matches!(check(json!({"content": "x".repeat(2001)})), Err(Error::ContentTooLong)));
+    }
+
+    #[test]
+    fn metadata_is_a_small_object_or_nothing() {
+        assert!(check(json!({"content": "x", "metadata": {"a": 1}})).is_ok());
+        assert!(check(json!({"content": "x", "metadata": null})).is_ok());
+        assert!(check(json!({"content": "x", "metadata": []})).is_err());
+        assert!(check(json!({"content": "x", "metadata": {"a": "x".repeat(4096)}})).is_err());
+    }
+
+    #[test]
+    fn a_client_id_has_1_to_64_characters() {
+        assert!(check(json!({"content": "x", "client_id": "x".repeat(64)})).is_ok());
+        assert!(check(json!({"content": "x", "client_id": ""})).is_err());
+        assert!(check(json!({"content": "x", "client_id": "x".repeat(65)})).is_err());
+    }
+}

@@ -1,0 +1,89 @@
+//! Bounded lists: how long a page is, where it starts, where the next one does.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// One page of a list and where the next one starts, if there is one.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// What to pass on for the next page.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page from up to `limit + 1` items read: the one too many says that there is a next page.
+    pub fn of(mut items: Vec<T>, limit: Limit, cursor: impl FnOnce(&T) -> String) -> Self {
+        let more = items.len() > limit.get();
+        items.truncate(limit.get());
+        let next = if more { items.last().map(cursor) } else { None };
+        Self { items, next }
+    }
+}
+
+/// How many items a page holds: 1 to 100, 50 by default.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "i64")]
+pub struct Limit(u16);
+
+impl Limit {
+    /// The number.
+    pub fn get(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// One more, to learn whether there is a next page.
+    pub fn and_one(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(50)
+    }
+}
+
+impl TryFrom<i64> for Limit {
+    type Error = &'static str;
+    fn try_from(limit: i64) -> Result<Self, Self::Error> {
+        u16::try_from(limit).ok().filter(|n| (1..=100).contains(n)).map(Self).ok_or("must be between 1 and 100")
+    }
+}
+
+/// Writes the sort key of a page's last item as an opaque cursor.
+pub fn encode_cursor(key: &impl Serialize) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).expect("a sort key is plain data, which always serialises"))
+}
+
+/// Reads a cursor back.
+pub fn decode_cursor<T: DeserializeOwned>(cursor: &str) -> Result<T> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok();
+    bytes
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .ok_or_else(|| Error::invalid("cursor", "must be the `next` of an earlier page"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_page_with_one_item_too_many_has_a_next_page() {
+        let two = Limit(2);
+
+        assert_eq!(Page::of(vec![1, 2, 3], two, ToString::to_string).next.as_deref(), Some("2"));
+        assert_eq!(Page::of(vec![1, 2], two, ToString::to_string).next, None);
+    }
+
+    #[test]
+    fn a_cursor_that_was_made_up_is_refused() {
+        assert!(decode_cursor::<(i64, String)>("bm9uc2Vuc2U").is_err());
+        assert!(decode_cursor::<(i64, String)>("***").is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! Postgres: a pool of at most two connections per instance and one way to run a statement.
+//!
+//! Statements are sent with their parameter types (`query_typed`): one round trip instead of prepare and
+//! execute, and nothing prepared that would pin a connection of a proxy. Every statement commits by itself; what
+//! must be atomic is one statement or one function in `infra/migrations`. The future is boxed, so that the client
+//! is compiled into this crate once and not into every function.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio_postgres::config::SslMode;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+pub use tokio_postgres::types::Type;
+pub use tokio_postgres::{Client, Config, Row};
+use tokio_postgres::{NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{Error, Result};
+
+/// A parameter and its type.
+pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Below the functions' timeout, so that a client hears `unavailable` rather than nothing.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The pool.
+pub struct Postgres {
+    pool: Pool,
+}
+
+impl Postgres {
+    /// A pool for the database at `url`, connected on first use.
+    pub fn new(url: &str) -> anyhow::Result<Self> {
+        let config = config(url)?;
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match tls(&config) {
+            None => Manager::from_config(config, NoTls, recycling),
+            Some(tls) => Manager::from_config(config, tls, recycling),
+        };
+        let pool = Pool::builder(manager)
+            .max_size(2)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(STATEMENT_TIMEOUT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .build()?;
+        Ok(Self { pool })
+    }
+
+    /// Opens a connection ahead of the first request; a database that is down is met again there.
+    pub async fn warm_up(&self) {
+        if let Err(error) = self.pool.get().await {
+            tracing::warn!(cause = format!("{error:#}"), "Postgres is not reachable yet");
+        }
+    }
+
+    /// Runs a statement and returns its rows.
+    pub fn query<'a>(&'a self, sql: &'a str, params: &'a [Param<'_>]) -> BoxFuture<'a, Result<Vec<Row>>> {
+        async move {
+            match self.try_query(sql, params).await? {
+                Ok(rows) => Ok(rows),
+                // A statement that lost a race for locks changed nothing, so it may be run once more.
+                Err(error) if lost_a_race(&error) => self.try_query(sql, params).await?.map_err(store_error),
+                Err(error) => Err(store_error(error)),
+            }
+        }
+        .boxed()
+    }
+
+    /// Runs a statement that returns at most one row.
+    pub async fn query_opt(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// Runs a statement that returns exactly one row.
+    pub async fn query_one(&self, sql: &str, params: &[Param<'_>]) -> Result<Row> {
+        let row = self.query_opt(sql, params).await?;
+        row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a statement returned no row")))
+    }
+
+    async fn try_query(&self, sql: &str, params: &[Param<'_>]) -> Result<Result<Vec<Row>, tokio_postgres::Error>> {
+        let client = self.pool.get().await.map_err(|error| Error::Unavailable(error.into()))?;
+        tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(sql, params)).await.map_err(|_| {
+            // The connection still waits for the answer; it must not serve anybody else.
+            drop(deadpool_postgres::Object::take(client));
+            Error::Unavailable(anyhow::anyhow!("Postgres did not answer in {STATEMENT_TIMEOUT:?}"))
+        })
+    }
+}
+
+/// Opens one connection outside the pool, for migrations.
+pub async fn connect(url: &str) -> anyhow::Result<Client> {
+    let config = config(url)?;
+    let client = match tls(&config) {
+        None => spawn(config.connect(NoTls).await?),
+        Some(tls) => spawn(config.connect(tls).await?),
+    };
+    Ok(client)
+}
+
+/// Names the constraint a statement violated, so that its domain can turn it into a conflict.
+pub fn violated_constraint(error: &Error) -> Option<&str> {
+    let cause = error.cause()?.downcast_ref::<tokio_postgres::Error>()?;
+    cause.as_db_error()?.constraint()
+}
+
+fn spawn<S>((client, connection): (Client, tokio_postgres::Connection<Socket, S>)) -> Client
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    tokio::spawn(connection);
+    client
+}
+
+fn config(url: &str) -> anyhow::Result<Config> {
+    // The address holds a password, so it is not repeated in the error.
+    let mut config: Config = url.parse().context("DATABASE_URL is not a Postgres address")?;
+    config.connect_timeout(CONNECT_TIMEOUT);
+    config.application_name("chat");
+    Ok(config)
+}
+
+fn tls(config: &Config) -> Option<MakeRustlsConnect> {
+    (config.get_ssl_mode() != SslMode::Disable).then(MakeRustlsConnect::with_webpki_roots)
+}
+
+fn lost_a_race(error: &tokio_postgres::Error) -> bool {
+    error
+        .code()
+        .is_some_and(|code| [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code))
+}
+
+/// A broken connection, a server that is starting, stopping or full: the outcome is open. Anything else is a
+/// fault of ours.
+fn store_error(error: tokio_postgres::Error) -> Error {
+    let unavailable = match error.code() {
+        None => error.is_closed() || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()),
+        Some(code) => ["08", "53", "57"].iter().any(|class| code.code().starts_with(class)),
+    };
+    if unavailable { Error::Unavailable(error.into()) } else { Error::Internal(error.into()) }
+}

@@ -1,0 +1,141 @@
+//! The WebSocket protocol: commands from clients, and the answers to them. Events are made by the log.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+
+use crate::ids::{ConversationId, MessageId};
+use crate::log::{Message, Role};
+use crate::messages::NewMessage;
+use crate::page::Limit;
+
+/// What a client asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Receive the events of conversations from now on, and what was missed.
+    Subscribe(Subscribe),
+    /// Receive them no more.
+    Unsubscribe(Unsubscribe),
+    /// A page of messages.
+    History(History),
+    /// Say something.
+    Send(Box<Send>),
+    /// Still there? And where are the logs?
+    Ping,
+}
+
+impl Command {
+    /// Parses the command called `name`.
+    pub fn parse(name: &str, frame: serde_json::Value) -> crate::Result<Self> {
+        match name {
+            "subscribe" => crate::parse::typed(frame).map(Self::Subscribe),
+            "unsubscribe" => crate::parse::typed(frame).map(Self::Unsubscribe),
+            "history" => crate::parse::typed(frame).map(Self::History),
+            "message.send" => crate::parse::typed(frame).map(Self::Send),
+            "ping" => Ok(Self::Ping),
+            _ => Err(crate::Error::InvalidType),
+        }
+    }
+}
+
+/// `subscribe`
+#[derive(Debug, Deserialize)]
+pub struct Subscribe {
+    /// The last seq the client has of each, or null for the newest page.
+    #[serde(default)]
+    pub conversations: BTreeMap<ConversationId, Option<u64>>,
+    /// The highest seq received but not yet applied.
+    #[serde(default)]
+    pub seen: BTreeMap<ConversationId, u64>,
+}
+
+/// `unsubscribe`
+#[derive(Debug, Deserialize)]
+pub struct Unsubscribe {
+    /// Which.
+    pub conversations: Vec<ConversationId>,
+}
+
+/// `history`
+#[derive(Debug, Deserialize)]
+pub struct History {
+    /// Where.
+    pub conversation_id: ConversationId,
+    /// The messages before this one.
+    pub before: Option<MessageId>,
+    /// The messages after this one.
+    pub after: Option<MessageId>,
+    /// How many at most.
+    #[serde(default)]
+    pub limit: Limit,
+}
+
+/// `message.send`
+#[derive(Debug, Deserialize)]
+pub struct Send {
+    /// Where; may be left out with exactly one subscription.
+    pub conversation_id: Option<ConversationId>,
+    /// What.
+    #[serde(flatten)]
+    pub message: NewMessage,
+}
+
+/// What a command is answered with.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum Answer {
+    /// To `subscribe`.
+    Subscribed {
+        /// What each had for the client.
+        conversations: BTreeMap<ConversationId, Subscribed>,
+        /// When the connection will be closed.
+        #[serde(with = "time::serde::rfc3339")]
+        expires_at: OffsetDateTime,
+    },
+    /// To `unsubscribe`.
+    Unsubscribed {
+        /// Which.
+        conversations: Vec<ConversationId>,
+    },
+    /// To `history`.
+    History {
+        /// Where.
+        conversation_id: ConversationId,
+        /// The page, oldest first.
+        messages: Vec<Message>,
+        /// Whether there is nothing beyond the page in its direction.
+        complete: bool,
+    },
+    /// To a send, once it is durable.
+    Ack {
+        /// What is committed.
+        message: Box<Message>,
+        /// Whether it was there already.
+        duplicate: bool,
+    },
+    /// To `ping`.
+    Pong {
+        /// The last seq of each subscribed conversation.
+        heads: BTreeMap<ConversationId, i64>,
+        /// When the connection will be closed.
+        #[serde(with = "time::serde::rfc3339")]
+        expires_at: OffsetDateTime,
+        /// Whether subscriptions were forgotten: subscribe again.
+        resync: bool,
+    },
+}
+
+/// What one conversation had for a subscriber.
+#[derive(Debug, Serialize)]
+pub struct Subscribed {
+    /// All after the last seq, in log order.
+    pub messages: Vec<Box<RawValue>>,
+    /// Nothing up to here is missing.
+    pub through: i64,
+    /// Nothing newer than `through` is missing.
+    pub complete: bool,
+    /// What the user may do there.
+    pub role: Role,
+}

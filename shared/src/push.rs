@@ -1,0 +1,101 @@
+//! The way to connections: the management API of API Gateway, with a short timeout and no retries of the SDK's,
+//! which would hold an invocation for seconds.
+//!
+//! The futures are boxed here, so that the SDK is compiled into this crate once and not into every function.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_apigatewaymanagement::Client;
+use aws_sdk_apigatewaymanagement::config::retry::RetryConfig;
+use aws_sdk_apigatewaymanagement::config::timeout::TimeoutConfig;
+use aws_sdk_apigatewaymanagement::config::{BehaviorVersion, Config, Region};
+use aws_sdk_apigatewaymanagement::error::SdkError;
+use aws_sdk_apigatewaymanagement::primitives::Blob;
+use aws_smithy_http_client::{Builder, tls};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use crate::config::Management;
+use crate::ids::ConnectionId;
+
+/// What became of a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// The platform took it.
+    Taken,
+    /// The connection is closed, or not open yet (410).
+    Gone,
+    /// It may or may not have been taken: too slow, throttled, or an error.
+    Failed,
+}
+
+/// The client.
+pub struct Push {
+    client: Client,
+}
+
+impl Push {
+    /// A client for the stage at the configured endpoint.
+    pub fn new(config: Management) -> Self {
+        let credentials = Credentials::new(
+            config.access_key_id,
+            config.secret_access_key,
+            config.session_token,
+            None, // Lambda replaces an environment before its credentials expire.
+            "environment",
+        );
+        let http = if config.endpoint.starts_with("http://") {
+            Builder::new().build_http()
+        } else {
+            Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
+        };
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_millis(500))
+            .operation_timeout(Duration::from_secs(1))
+            .build();
+        let config = Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(config.region))
+            .endpoint_url(config.endpoint)
+            .credentials_provider(credentials)
+            .http_client(http)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts)
+            .build();
+        Self { client: Client::from_conf(config) }
+    }
+
+    /// Posts one frame to one connection.
+    pub fn post<'a>(&'a self, connection: &'a ConnectionId, frame: Blob) -> BoxFuture<'a, Posted> {
+        async move {
+            match self.client.post_to_connection().connection_id(&connection.0).data(frame).send().await {
+                Ok(_) => Posted::Taken,
+                Err(error) if is_gone(&error) => Posted::Gone,
+                Err(error) => {
+                    let status = error.raw_response().map(|response| response.status().as_u16());
+                    tracing::warn!(connection_id = %connection, status, "a post failed: {error}");
+                    Posted::Failed
+                }
+            }
+        }
+        .boxed()
+    }
+
+    /// Closes a connection, after what was posted to it.
+    pub fn close<'a>(&'a self, connection: &'a ConnectionId) -> BoxFuture<'a, ()> {
+        async move {
+            if let Err(error) = self.client.delete_connection().connection_id(&connection.0).send().await
+                && !is_gone(&error)
+            {
+                tracing::warn!(connection_id = %connection, "closing failed: {error}");
+            }
+        }
+        .boxed()
+    }
+}
+
+/// The error's type stands in a header that a proxy may drop; the status alone says it too.
+fn is_gone<E>(error: &SdkError<E>) -> bool {
+    error.raw_response().is_some_and(|response| response.status().as_u16() == 410)
+}

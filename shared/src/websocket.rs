@@ -1,0 +1,323 @@
+//! The WebSocket edge: API Gateway's events to requests without `Option`s, commands to answers, errors to frames.
+
+use aws_lambda_events::event::apigw::{ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext};
+use aws_sdk_apigatewaymanagement::primitives::Blob;
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+use lambda_runtime::LambdaEvent;
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::connections::{self, Credential, Opening};
+use crate::ids::{ConnectionId, ConversationId, UserId};
+use crate::log::Actor;
+use crate::messages::{self, PageOf};
+use crate::protocol::{Answer, Command};
+use crate::{App, Error, FieldError, Result, http, telemetry};
+
+/// An event, when what every event has is there.
+pub struct Request {
+    /// Whose.
+    pub connection: ConnectionId,
+    /// API Gateway's id of it.
+    pub request_id: String,
+    /// When the connection's handshake began.
+    pub connected_at: OffsetDateTime,
+    /// Of the handshake; empty later.
+    pub headers: HeaderMap,
+    /// Of the handshake; empty later.
+    pub query: Vec<(String, String)>,
+    /// The frame's text.
+    pub body: String,
+}
+
+impl Request {
+    /// From the platform's event.
+    pub fn of(event: ApiGatewayWebsocketProxyRequest) -> Result<Self> {
+        let ApiGatewayWebsocketProxyRequestContext { connection_id, request_id, connected_at, .. } =
+            event.request_context;
+        let missing = |what| Error::Internal(anyhow::anyhow!("an event without {what}"));
+        let query = event.multi_value_query_string_parameters.iter();
+        Ok(Self {
+            connection: ConnectionId(connection_id.ok_or_else(|| missing("a connection id"))?),
+            request_id: request_id.ok_or_else(|| missing("a request id"))?,
+            connected_at: connections::from_millis(connected_at).ok_or_else(|| missing("a time"))?,
+            headers: event.headers,
+            query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            body: event.body.unwrap_or_default(),
+        })
+    }
+}
+
+/// What a function answers API Gateway.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    status_code: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+impl Response {
+    /// Done, and nothing to say.
+    pub fn empty() -> Self {
+        Self { status_code: 200, headers: None, body: None }
+    }
+
+    /// A frame to the connection that asked.
+    fn frame(text: String) -> Self {
+        Self { body: Some(text), ..Self::empty() }
+    }
+}
+
+/// What a WebSocket function runs: boxed, so that the runtime is compiled into this crate once.
+type Serving = LocalBoxFuture<'static, Result<(), lambda_runtime::Error>>;
+
+/// Serves `$connect`; `origins` are the browser origins that may ask.
+pub fn serve_connect(app: App, origins: Vec<String>) -> Serving {
+    serve(async move |request| connect(&app, &origins, request).await)
+}
+
+/// Serves `$default`.
+pub fn serve_message(app: App) -> Serving {
+    serve(async move |request| message(&app, request).await)
+}
+
+/// Serves `$disconnect`.
+pub fn serve_disconnect(app: App) -> Serving {
+    serve(async move |request| disconnect(&app, &request).await)
+}
+
+fn serve(answer: impl AsyncFn(Request) -> Response + 'static) -> Serving {
+    async move {
+        let answer = &answer;
+        let handler = async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
+            let request = Request::of(event.payload)?;
+            Ok::<_, lambda_runtime::Error>(answer(request).await)
+        };
+        lambda_runtime::run(lambda_runtime::service_fn(handler)).await
+    }
+    .boxed_local()
+}
+
+/// Answers a handshake. An answer other than 2xx refuses it, with that status.
+async fn connect(app: &App, origins: &[String], request: Request) -> Response {
+    let (connection, request_id) = (request.connection.clone(), request.request_id.clone());
+    let opened = async {
+        check_origin(origins, &request.headers)?;
+        let (credential, protocol) = credential(&request)?;
+        let conversations = named_conversations(&request.query)?;
+        let opening =
+            Opening { connection: request.connection, connected_at: request.connected_at, credential, conversations };
+        connections::open(app, opening).await?;
+        Ok(protocol)
+    };
+    match opened.await {
+        Ok(protocol) => {
+            tracing::info!(request_id, connection_id = %connection, "connected");
+            let headers = protocol.map(|protocol| serde_json::json!({ "Sec-WebSocket-Protocol": protocol }));
+            Response { headers, ..Response::empty() }
+        }
+        Err(error) => {
+            telemetry::report(&error, &request_id);
+            let (status, _, text) = http::problem(&error);
+            tracing::info!(request_id, connection_id = %connection, status = status.as_u16(), "refused");
+            let headers = Some(serde_json::json!({ "Content-Type": "application/problem+json" }));
+            Response { status_code: status.as_u16(), headers, body: Some(text) }
+        }
+    }
+}
+
+/// Answers a frame.
+async fn message(app: &App, request: Request) -> Response {
+    let began = std::time::Instant::now();
+    let frame = serde_json::from_str::<Value>(&request.body).map_err(|_| Error::Malformed);
+    let reference = frame.as_ref().ok().and_then(|frame| frame.get("ref")).filter(|value| value.is_string()).cloned();
+    let name = frame.as_ref().ok().and_then(|frame| frame.get("type")).and_then(Value::as_str);
+    let name = name.unwrap_or_default().to_owned();
+
+    let answer = async { answer(app, &request, &name, frame?).await }.await;
+
+    let code = answer.as_ref().err().map(|error| error_code(error, http::status_and_code(error).0));
+    // What is no command is not repeated into the log: it may be anything.
+    let command = if matches!(code, Some("INVALID_TYPE" | "INVALID_JSON")) { "" } else { &name };
+    tracing::info!(
+        request_id = request.request_id,
+        connection_id = %request.connection,
+        command,
+        code = code.unwrap_or("OK"),
+        latency_ms = began.elapsed().as_secs_f64() * 1000.0,
+        "command"
+    );
+    match answer {
+        Ok(answer) => Response::frame(to_text(&Framed { answer: &answer, reference: reference.as_ref() })),
+        Err(error) => {
+            telemetry::report(&error, &request.request_id);
+            let text = to_text(&error_frame(&error, reference.as_ref()));
+            if matches!(error, Error::Unauthenticated(_)) {
+                // The error must be read before the connection ends, so it cannot be the route's response.
+                app.push().post(&request.connection, Blob::new(text)).await;
+                app.push().close(&request.connection).await;
+                return Response::empty();
+            }
+            Response::frame(text)
+        }
+    }
+}
+
+/// Forgets a connection.
+async fn disconnect(app: &App, request: &Request) -> Response {
+    if let Err(error) = connections::close(app, &request.connection).await {
+        // What stays expires, and the first push that finds the connection gone forgets it.
+        telemetry::report(&error, &request.request_id);
+    }
+    tracing::info!(request_id = request.request_id, connection_id = %request.connection, "disconnected");
+    Response::empty()
+}
+
+async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Result<Answer> {
+    if !frame.is_object() {
+        return Err(Error::invalid(".", "must be a JSON object"));
+    }
+    let connection = &request.connection;
+    match Command::parse(name, frame)? {
+        Command::Subscribe(command) => connections::subscribe(app, connection, command).await,
+        Command::Unsubscribe(command) => {
+            connections::unsubscribe(app, connection, &command.conversations).await?;
+            Ok(Answer::Unsubscribed { conversations: command.conversations })
+        }
+        Command::History(command) => {
+            let user = connections::identify(app, connection).await?;
+            let of = PageOf { before: command.before, from: command.after, limit: command.limit };
+            let page = messages::page(app, user, command.conversation_id, of).await?;
+            let complete = page.next.is_none();
+            Ok(Answer::History { conversation_id: command.conversation_id, messages: page.items, complete })
+        }
+        Command::Send(command) => {
+            let conversation = match command.conversation_id {
+                Some(conversation) => conversation,
+                None => connections::only_subscription(app, connection).await?,
+            };
+            let sent = messages::send(
+                app,
+                Actor::Connection(connection.clone()),
+                conversation,
+                command.message,
+                &request.request_id,
+                async || -> Result<UserId> { connections::identify(app, connection).await },
+            )
+            .await?;
+            Ok(Answer::Ack { message: Box::new(sent.message), duplicate: sent.duplicate })
+        }
+        Command::Ping => connections::ping(app, connection).await,
+    }
+}
+
+/// A browser says where its page is from; anything else does not, and is no browser.
+fn check_origin(origins: &[String], headers: &HeaderMap) -> Result<()> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let allowed = origin.to_str().is_ok_and(|origin| origins.iter().any(|allowed| allowed == origin));
+    if allowed { Ok(()) } else { Err(Error::Forbidden("The origin is not allowed.")) }
+}
+
+/// The credential of a handshake, and the subprotocol to answer if it came in one.
+fn credential(request: &Request) -> Result<(Credential, Option<&'static str>)> {
+    let in_query = |name: &str| {
+        request.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+    };
+    if let Some(ticket) = in_query("ticket") {
+        return Ok((Credential::Ticket(ticket), None));
+    }
+    if let Some(value) = request.headers.get(header::AUTHORIZATION) {
+        let token = http::bearer(value)
+            .ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
+        return Ok((Credential::AccessToken(token.to_owned()), None));
+    }
+    let protocols = request.headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let protocols: Vec<_> = protocols
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
+    if let ["bearer", token] = protocols[..] {
+        return Ok((Credential::AccessToken(token.to_owned()), Some("bearer")));
+    }
+    if let Some(token) = in_query("token") {
+        return Ok((Credential::AccessToken(token), None));
+    }
+    Err(Error::Unauthenticated("A ticket or an access token is required."))
+}
+
+fn named_conversations(query: &[(String, String)]) -> Result<Vec<ConversationId>> {
+    let named = query.iter().filter(|(name, _)| name == "conversation_id");
+    // One that is no id is no conversation.
+    let mut named: Vec<ConversationId> = named
+        .map(|(_, value)| value.parse().map_err(|_| Error::NotFound("conversation")))
+        .collect::<Result<_>>()?;
+    named.sort();
+    named.dedup();
+    Ok(named)
+}
+
+#[derive(Serialize)]
+struct Framed<'a> {
+    #[serde(flatten)]
+    answer: &'a Answer,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a Value>,
+}
+
+#[derive(Serialize)]
+struct ErrorFrame<'a> {
+    r#type: &'static str,
+    code: &'static str,
+    message: String,
+    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+fn error_frame<'a>(error: &'a Error, reference: Option<&'a Value>) -> ErrorFrame<'a> {
+    let retry_after = match error {
+        Error::Throttled { retry_after, .. } => Some(http::whole_seconds(*retry_after)),
+        _ => None,
+    };
+    ErrorFrame {
+        r#type: "error",
+        code: error_code(error, http::status_and_code(error).0),
+        message: error.to_string(),
+        reference,
+        retry_after,
+        errors: error.fields(),
+    }
+}
+
+/// The code of an error in a frame: one status may have several.
+fn error_code(error: &Error, status: StatusCode) -> &'static str {
+    match (error, status) {
+        (Error::Malformed, _) => "INVALID_JSON",
+        (Error::Invalid(_), _) => "INVALID",
+        (Error::InvalidType, _) => "INVALID_TYPE",
+        (Error::InvalidContent, _) => "INVALID_CONTENT",
+        (Error::ContentTooLong, _) => "CONTENT_TOO_LONG",
+        (Error::NotSubscribed, _) => "NOT_SUBSCRIBED",
+        (_, StatusCode::UNAUTHORIZED) => "UNAUTHENTICATED",
+        (_, StatusCode::FORBIDDEN) => "FORBIDDEN",
+        (_, StatusCode::NOT_FOUND) => "NOT_FOUND",
+        (_, StatusCode::CONFLICT) => "CONFLICT",
+        (_, StatusCode::TOO_MANY_REQUESTS) => "THROTTLED",
+        (_, StatusCode::SERVICE_UNAVAILABLE) => "UNAVAILABLE",
+        _ => "INTERNAL_ERROR",
+    }
+}
+
+fn to_text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

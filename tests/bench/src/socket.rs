@@ -1,0 +1,84 @@
+//! Connections that cost the generator little: frames are searched, not parsed.
+//!
+//! Every message carries its number between markers. A frame is read by finding the markers, whether it is
+//! an ack, a message or a batch of them, and however its JSON is laid out.
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::{SinkExt as _, StreamExt as _, stream::SplitSink, stream::SplitStream};
+use serde_json::json;
+use support::{Conversation, User};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, Utf8Bytes, client::IntoClientRequest as _},
+};
+
+/// Cannot occur in a frame but by our writing it.
+const MARK: &str = "~#";
+
+pub(crate) struct Sender(SplitSink<WebSocketStream<TcpStream>, Message>);
+
+pub(crate) struct Receiver(SplitStream<WebSocketStream<TcpStream>>);
+
+/// Connects somebody and subscribes them to a conversation.
+pub(crate) async fn open(url: &str, user: &User, conversation: &Conversation) -> Result<(Sender, Receiver)> {
+    let mut request = url.into_client_request()?;
+    request.headers_mut().insert("authorization", format!("Bearer {}", user.access_token).parse()?);
+    let authority = request.uri().authority().context("the WebSocket URL has a host")?.to_string();
+    let stream = TcpStream::connect(authority).await?;
+    stream.set_nodelay(true)?;
+    let (socket, _) = tokio_tungstenite::client_async(request, stream).await?;
+    let (sink, stream) = socket.split();
+    let (mut sender, mut receiver) = (Sender(sink), Receiver(stream));
+    sender
+        .send_text(json!({"type": "subscribe", "conversations": {&conversation.id: null}}).to_string())
+        .await?;
+    let answer = receiver.next_frame().await?;
+    if !answer.contains("\"subscribed\"") {
+        bail!("subscribing was answered with {answer}");
+    }
+    Ok((sender, receiver))
+}
+
+impl Sender {
+    /// Sends the message with this number.
+    pub(crate) async fn send(&mut self, conversation: &Conversation, number: usize) -> Result<()> {
+        let id = &conversation.id;
+        let run = std::process::id();
+        let frame = format!(
+            r#"{{"type":"message.send","conversation_id":"{id}","client_id":"{run}-{number}","content":"message {MARK}{number}{MARK}"}}"#
+        );
+        self.send_text(frame).await
+    }
+
+    async fn send_text(&mut self, text: String) -> Result<()> {
+        Ok(self.0.send(Message::text(text)).await?)
+    }
+}
+
+impl Receiver {
+    /// The numbers of the messages in the next frame, which must hold messages or acks only.
+    pub(crate) async fn next_numbers(&mut self) -> Result<Vec<usize>> {
+        let frame = self.next_frame().await?;
+        let numbers = numbers(&frame);
+        if numbers.is_empty() || frame.contains("\"error\"") {
+            bail!("instead of messages came {frame}");
+        }
+        Ok(numbers)
+    }
+
+    async fn next_frame(&mut self) -> Result<Utf8Bytes> {
+        loop {
+            match self.0.next().await.context("the server hung up")?? {
+                Message::Text(text) => return Ok(text),
+                Message::Close(close) => bail!("the server closed: {close:?}"),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The numbers between markers.
+pub(crate) fn numbers(frame: &str) -> Vec<usize> {
+    frame.split(MARK).skip(1).step_by(2).filter_map(|number| number.parse().ok()).collect()
+}

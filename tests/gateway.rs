@@ -1,0 +1,105 @@
+//! What the platform in front of the functions does by itself.
+
+use reqwest::{Method, header};
+use serde_json::json;
+use support::{ALLOWED_ORIGIN, Stack, StackOptions, TestChat};
+
+#[tokio::test]
+async fn a_preflight_from_an_allowed_origin_is_answered() {
+    let chat = TestChat::start().await;
+    let preflight = chat
+        .request(Method::OPTIONS, "/api/v1/conversations", None)
+        .header(header::ORIGIN, ALLOWED_ORIGIN)
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST")
+        .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization,content-type");
+
+    let answer = chat.answer_to(preflight).await;
+
+    assert!([200, 204].contains(&answer.status), "{}", answer.status);
+    assert_eq!(answer.header("access-control-allow-origin"), Some(ALLOWED_ORIGIN));
+    assert!(answer.header("access-control-allow-methods").unwrap().contains("POST"));
+    assert!(answer.header("access-control-allow-headers").unwrap().to_lowercase().contains("authorization"));
+}
+
+#[tokio::test]
+async fn a_preflight_from_a_foreign_origin_is_granted_nothing() {
+    let chat = TestChat::start().await;
+    let preflight = chat
+        .request(Method::OPTIONS, "/api/v1/conversations", None)
+        .header(header::ORIGIN, "http://evil.example")
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+
+    let answer = chat.answer_to(preflight).await;
+
+    assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn a_page_of_an_allowed_origin_may_read_answers_and_their_headers() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+    let from = |origin: &str| {
+        let request = chat.request(Method::GET, "/api/v1/auth/profile", Some(&alice.access_token));
+        chat.answer_to(request.header(header::ORIGIN, origin))
+    };
+
+    let allowed = from(ALLOWED_ORIGIN).await;
+    let foreign = from("http://evil.example").await;
+
+    assert_eq!(allowed.header("access-control-allow-origin"), Some(ALLOWED_ORIGIN));
+    let exposed = allowed.header("access-control-expose-headers").unwrap().to_lowercase();
+    for name in ["x-request-id", "retry-after", "ratelimit", "ratelimit-policy"] {
+        assert!(exposed.contains(name), "{exposed}");
+    }
+    assert_eq!(foreign.header("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn an_unknown_path_is_not_found() {
+    let chat = TestChat::start().await;
+
+    let answer = chat.get("/no/such/path").await;
+
+    assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn a_method_that_a_path_does_not_have_is_refused() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+
+    let answer = alice.delete("/api/v1/conversations").await;
+
+    assert!([404, 405].contains(&answer.status), "{}", answer.status);
+}
+
+#[tokio::test]
+async fn a_killed_function_process_is_replaced() {
+    let chat = TestChat::alone(StackOptions { concurrency: 1, ..StackOptions::default() }).await;
+    let alice = chat.user("alice").await;
+    let [before] = chat.stack.processes("auth").await.try_into().unwrap();
+
+    Stack::kill(&before);
+
+    // The platform notices with the next invocation at the latest, which may be lost.
+    let mut answer = alice.get("/api/v1/auth/profile").await;
+    if answer.status >= 500 {
+        answer = alice.get("/api/v1/auth/profile").await;
+    }
+    assert_eq!(answer.expect(200)["id"], alice.id.as_str());
+    let after = chat.stack.processes("auth").await;
+    assert!(after.iter().all(|process| process.pid != before.pid), "{after:?}");
+}
+
+#[tokio::test]
+async fn bodies_pass_through_unharmed() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+    let conversation = alice.start_conversation_with([]).await;
+    let content = "quotes \" and \\ backslashes, \u{202e}directions\u{202c}, a tab\there, 漢字, 👩‍👩‍👧‍👦";
+
+    let sent = alice.post_message(&conversation, json!({"content": content})).await.expect(201);
+
+    assert_eq!(sent["content"], content);
+    assert_eq!(alice.history(&conversation).await[0].content, content);
+}

@@ -1,0 +1,121 @@
+//! A running chat as its visitors see it.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::{Answer, Connection, Handshake, PATIENCE, Stack, StackOptions, User};
+
+/// A handle on a running chat: the one that all stories share, or one's own.
+#[derive(Debug, Clone)]
+pub struct TestChat {
+    /// The system behind it.
+    pub stack: Arc<Stack>,
+    http: reqwest::Client,
+}
+
+impl TestChat {
+    /// The chat that all stories share; each has users and conversations of its own in it.
+    pub async fn start() -> Self {
+        static SHARED: OnceCell<Arc<Stack>> = OnceCell::const_new();
+        let stack = SHARED.get_or_init(async || Arc::new(Stack::start(StackOptions::default()).await)).await;
+        Self::over(Arc::clone(stack))
+    }
+
+    /// A chat of one's own, for stories with other settings or with faults.
+    pub async fn alone(options: StackOptions) -> Self {
+        Self::over(Arc::new(Stack::start(options).await))
+    }
+
+    fn over(stack: Arc<Stack>) -> Self {
+        // One client per test: its connections live on that test's runtime.
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client without TLS can be built");
+        Self { stack, http }
+    }
+
+    /// Signs up somebody whom no other story knows.
+    pub async fn user(&self, name: &str) -> User {
+        let username = format!("{name}_{}", &Uuid::new_v4().simple().to_string()[..16]);
+        let email = format!("{username}@example.com");
+        let password = format!("Quite-Secret-{}", Uuid::new_v4().simple());
+        let account = json!({
+            "email": email,
+            "username": username,
+            "first_name": capitalised(name),
+            "last_name": "Tester",
+            "password": password,
+        });
+        let signed_up = self.post("/api/v1/auth/signup", account).await.expect(201);
+        User::signed_in(self, &signed_up, password)
+    }
+
+    /// Several of [`TestChat::user`].
+    pub async fn users<const N: usize>(&self, names: [&str; N]) -> [User; N] {
+        let users = futures_util::future::join_all(names.map(|name| self.user(name))).await;
+        users.try_into().unwrap_or_else(|_| unreachable!("as many users as names"))
+    }
+
+    /// An anonymous GET.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None, None).await
+    }
+
+    /// An anonymous POST.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, None, Some(body)).await
+    }
+
+    /// A sign-in with an e-mail or a username under the key given.
+    pub async fn log_in(&self, key: &str, who: &str, password: &str) -> Answer {
+        self.post("/api/v1/auth/login", json!({key: who, "password": password})).await
+    }
+
+    /// A refresh with this token.
+    pub async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.post("/api/v1/auth/refresh", json!({"refresh_token": refresh_token})).await
+    }
+
+    /// Any JSON request, with an access token or without.
+    pub async fn call(&self, method: Method, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {
+        let request = self.request(method, path, token);
+        self.answer_to(match body {
+            Some(body) => request.json(&body),
+            None => request,
+        })
+        .await
+    }
+
+    /// A request to be given whatever headers and body a story needs.
+    pub fn request(&self, method: Method, path: &str, token: Option<&str>) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.stack.url));
+        match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// Sends a request made with [`TestChat::request`].
+    pub async fn answer_to(&self, request: reqwest::RequestBuilder) -> Answer {
+        let request = request.build().expect("a story's request is well formed");
+        let named = format!("{} {}", request.method(), request.url().path());
+        let response = self.http.execute(request).await.unwrap_or_else(|err| panic!("{named}: {err:?}"));
+        Answer::read(named, response).await
+    }
+
+    /// Opens a WebSocket, or tells the status it was refused with.
+    pub async fn connect(&self, handshake: Handshake) -> Result<Connection, u16> {
+        Connection::open(&self.stack.websocket_url, handshake).await
+    }
+}
+
+fn capitalised(name: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    first.to_uppercase() + rest
+}

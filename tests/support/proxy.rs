@@ -1,0 +1,127 @@
+//! A TCP proxy in front of a store that counts sequential round trips.
+//!
+//! A trip begins when a client sends something and the store has been heard since anybody last did. What is
+//! sent without waiting, on one connection or on several, is one trip. While trips are measured, the store's
+//! answers are held back for a moment, as a network would, so that a parallel wave has left before its first
+//! answer arrives.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use reqwest::Url;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream, tcp::OwnedWriteHalf},
+};
+
+use crate::stack;
+
+/// What an answer is held back for.
+const LATENCY: Duration = Duration::from_millis(4);
+
+#[derive(Debug, Default)]
+struct Counter {
+    trips: u64,
+    store_awaited: bool,
+    held_back: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum From {
+    Client,
+    Store,
+}
+
+/// A counting proxy; it runs on the runtime it was started on.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where to connect instead of to the store.
+    pub address: SocketAddr,
+    counter: Arc<Mutex<Counter>>,
+}
+
+impl Proxy {
+    /// Starts a proxy in front of the store at this URL.
+    pub async fn start(store: &Url) -> Self {
+        let store = stack::address_of(store);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback interface has free ports");
+        let address = listener.local_addr().expect("it is bound");
+        let counter = Arc::new(Mutex::new(Counter::default()));
+        let shared = Arc::clone(&counter);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(relay(client, store, Arc::clone(&shared)));
+            }
+        });
+        Self { address, counter }
+    }
+
+    /// The trips so far.
+    pub fn trips(&self) -> u64 {
+        self.counter.lock().expect("nobody panics while holding it").trips
+    }
+
+    /// Whether the store's answers are held back from now on.
+    pub fn hold_back(&self, held_back: bool) {
+        self.counter.lock().expect("nobody panics while holding it").held_back = held_back;
+    }
+
+    /// A connection to Redis through this proxy, for the fault of an extra command.
+    pub async fn redis_connection(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.expect("the proxy accepts connections")
+    }
+}
+
+/// Asks Redis for a sign of life over an open connection.
+pub async fn ping_redis(connection: TcpStream) {
+    stack::redis_commands(connection, &["PING"]).await;
+}
+
+async fn relay(client: TcpStream, store: SocketAddr, counter: Arc<Mutex<Counter>>) {
+    let Ok(server) = TcpStream::connect(store).await else {
+        return;
+    };
+    if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
+        return;
+    }
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    tokio::join!(
+        copy(from_client, to_server, From::Client, &counter),
+        copy(from_server, to_client, From::Store, &counter),
+    );
+}
+
+async fn copy(
+    mut source: impl AsyncRead + Unpin,
+    mut sink: OwnedWriteHalf,
+    from: From,
+    counter: &Mutex<Counter>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = source.read(&mut buffer).await {
+        if matches!(from, From::Store) && counter.lock().expect("nobody panics while holding it").held_back {
+            tokio::time::sleep(LATENCY).await;
+        }
+        count(counter, from);
+        if sink.write_all(&buffer[..length]).await.is_err() {
+            break;
+        }
+    }
+    let _already_gone = sink.shutdown().await;
+}
+
+fn count(counter: &Mutex<Counter>, from: From) {
+    let mut counter = counter.lock().expect("nobody panics while holding it");
+    match from {
+        From::Client if !counter.store_awaited => {
+            counter.trips += 1;
+            counter.store_awaited = true;
+        }
+        From::Client => {}
+        From::Store => counter.store_awaited = false,
+    }
+}

@@ -1,0 +1,52 @@
+//! What `make test` and `make bench` tell the stories about the machine they run on.
+
+use std::{env, path::PathBuf, sync::OnceLock};
+
+use reqwest::Url;
+
+/// The only reader of the environment in the stories and the benchmark.
+#[derive(Debug)]
+pub struct Settings {
+    /// A Postgres where databases may be made, without a database in its path.
+    pub postgres_url: Url,
+    /// The migrated database that every stack's own one is copied from.
+    pub template_database: String,
+    /// A Redis whose numbered databases may be written and emptied.
+    pub redis_url: Url,
+    /// Where the function binaries and the gateway are.
+    pub bin_dir: PathBuf,
+    /// The template the gateway takes its routes from.
+    pub template_file: PathBuf,
+    /// The key ring of the access tokens, a JWK set.
+    pub jwt_keys: String,
+}
+
+impl Settings {
+    /// The settings of this test process.
+    pub fn get() -> &'static Self {
+        static SETTINGS: OnceLock<Settings> = OnceLock::new();
+        SETTINGS.get_or_init(|| Self {
+            postgres_url: url("TEST_POSTGRES_URL"),
+            template_database: variable("TEST_TEMPLATE_DATABASE"),
+            redis_url: url("TEST_REDIS_URL"),
+            bin_dir: variable("TEST_BIN_DIR").into(),
+            template_file: variable("TEST_TEMPLATE_FILE").into(),
+            jwt_keys: variable("TEST_JWT_KEYS"),
+        })
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the stories read what `make test` tells them here, and nowhere else"
+)]
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run the stories with `make test` and the benchmark with `make bench`, which start the stores and build the functions")
+    })
+}
+
+fn url(name: &str) -> Url {
+    let text = variable(name);
+    Url::parse(&text).unwrap_or_else(|err| panic!("{name} is no URL: {err}"))
+}

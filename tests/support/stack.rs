@@ -1,0 +1,378 @@
+//! A running system: a private database, a numbered Redis database and a gateway with its functions.
+//!
+//! The gateway is a plain child process, tied to no async runtime, because one stack is shared by tests
+//! that each have their own. It ends when its stdin does: at drop, or when the test process dies.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{
+        Mutex, Once,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::Url;
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use uuid::Uuid;
+
+use crate::{ALLOWED_ORIGIN, PATIENCE, Settings};
+
+/// In what a stack differs from the one all stories share.
+#[derive(Debug, Clone)]
+pub struct StackOptions {
+    /// `THROTTLE_MESSAGES`, as `<count>/<seconds>` or `off`.
+    pub throttle_messages: String,
+    /// Processes per function.
+    pub concurrency: u16,
+    /// Where the functions reach Postgres, when not directly.
+    pub postgres_through: Option<SocketAddr>,
+    /// Where the functions reach Redis, when not directly.
+    pub redis_through: Option<SocketAddr>,
+}
+
+impl Default for StackOptions {
+    fn default() -> Self {
+        Self {
+            throttle_messages: "10/60".to_owned(),
+            concurrency: 4,
+            postgres_through: None,
+            redis_through: None,
+        }
+    }
+}
+
+/// One process of a function, as the gateway's console shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Process {
+    /// Its process id.
+    pub pid: u32,
+    /// Whether it is handling an invocation.
+    pub busy: bool,
+    /// How many invocations it has been given.
+    pub invocations: u64,
+}
+
+#[derive(Deserialize)]
+struct Functions {
+    functions: Vec<Function>,
+}
+
+#[derive(Deserialize)]
+struct Function {
+    binary: String,
+    processes: Vec<Process>,
+}
+
+#[derive(Deserialize)]
+struct Started {
+    ready: bool,
+    url: String,
+    websocket_url: String,
+    console_url: String,
+}
+
+/// A running system of one's own.
+#[derive(Debug)]
+pub struct Stack {
+    /// Where the HTTP API is.
+    pub url: String,
+    /// Where connections are opened.
+    pub websocket_url: String,
+    /// The stack's own database, as its functions reach it.
+    pub database_url: String,
+    /// The stack's own Redis database, as its functions reach it.
+    pub redis_url: String,
+    console_url: String,
+    database: String,
+    redis_database: u32,
+    logs: PathBuf,
+    gateway: Mutex<Child>,
+}
+
+impl Stack {
+    /// Makes a database from the migrated template and starts a gateway over it.
+    pub async fn start(options: StackOptions) -> Self {
+        let settings = Settings::get();
+        let number = next_number();
+        let database = format!("stories_{}", Uuid::new_v4().simple());
+        administer(&format!("create database {database} template {}", settings.template_database)).await;
+        // The shared stack comes first and takes 0; the others may empty theirs without disturbing it.
+        let redis_database = number % 16;
+        let database_url = at(&settings.postgres_url, options.postgres_through, &database);
+        let redis_url = at(&settings.redis_url, options.redis_through, &redis_database.to_string());
+        let logs = make_logs_dir(number);
+
+        let mut command = Command::new(settings.bin_dir.join("gateway"));
+        command
+            .arg("serve")
+            .arg("--template")
+            .arg(&settings.template_file)
+            .args(["--port", "0", "--console-port", "0"])
+            .arg("--functions-dir")
+            .arg(&settings.bin_dir)
+            .arg("--logs-dir")
+            .arg(&logs)
+            .args(["--quiet", "--exit-with-parent"])
+            .args(["--parameter-overrides", &format!("AllowedOrigins={ALLOWED_ORIGIN}")])
+            .env("DATABASE_URL", &database_url)
+            .env("REDIS_URL", &redis_url)
+            .env("JWT_KEYS", &settings.jwt_keys)
+            .env("ENVIRONMENT", "development")
+            .env("PUBLIC_URL", "http://localhost")
+            .env("ALLOWED_ORIGINS", ALLOWED_ORIGIN)
+            .env("LOG_LEVEL", "info")
+            .env("CONCURRENCY", options.concurrency.to_string())
+            .env("THROTTLE_MESSAGES", options.throttle_messages);
+        for throttle in ["SIGNUP", "LOGIN", "CONVERSATIONS", "READS", "ANONYMOUS", "USER", "COMMANDS"] {
+            command.env(format!("THROTTLE_{throttle}"), "off");
+        }
+
+        let log = logs.clone();
+        // On a thread of its own: a proxy that the functions connect through may run on this one.
+        let started = tokio::task::spawn_blocking(move || start_gateway(command, &log)).await;
+        let (gateway, at) = started.unwrap_or_else(|err| std::panic::resume_unwind(err.into_panic()));
+
+        Self {
+            url: at.url,
+            websocket_url: at.websocket_url,
+            database_url,
+            redis_url,
+            console_url: at.console_url,
+            database,
+            redis_database,
+            logs,
+            gateway: Mutex::new(gateway),
+        }
+    }
+
+    /// The process id of the gateway.
+    pub fn gateway_pid(&self) -> u32 {
+        self.gateway.lock().expect("nobody panics while holding it").id()
+    }
+
+    /// The binaries of this stack's functions.
+    pub async fn functions(&self) -> Vec<String> {
+        self.console().await.into_iter().map(|function| function.binary).collect()
+    }
+
+    /// The processes that run a function now.
+    pub async fn processes(&self, binary: &str) -> Vec<Process> {
+        let functions = self.console().await;
+        let function = functions.into_iter().find(|function| function.binary == binary);
+        function.unwrap_or_else(|| panic!("the console knows no function {binary}")).processes
+    }
+
+    /// How many invocations a function has been given, once none of any function is under way.
+    pub async fn settled_invocations(&self, binary: &str) -> u64 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let functions = self.console().await;
+            if functions.iter().flat_map(|function| &function.processes).all(|process| !process.busy) {
+                let own = functions.iter().filter(|function| function.binary == binary);
+                return own.flat_map(|function| &function.processes).map(|process| process.invocations).sum();
+            }
+            assert!(Instant::now() < deadline, "functions are still busy after {PATIENCE:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills a process as the kernel would when memory runs out: no handler sees it coming.
+    pub fn kill(process: &Process) {
+        // It may have died or been replaced since it was listed; then there is nothing to kill.
+        let killed =
+            Command::new("kill").args(["-9", &process.pid.to_string()]).stderr(Stdio::null()).status();
+        killed.expect("`kill` is on every system");
+    }
+
+    /// Empties this stack's Redis database, as a failover without a replica would.
+    pub async fn wipe_redis(&self) {
+        let address = address_of(&Settings::get().redis_url);
+        let stream = TcpStream::connect(address).await.expect("Redis must accept connections");
+        redis_commands(stream, &[&format!("SELECT {}", self.redis_database), "FLUSHDB"]).await;
+    }
+
+    /// A Postgres connection as a function has it, for the fault of an extra statement.
+    pub async fn postgres_connection(&self, through: Option<SocketAddr>) -> tokio_postgres::Client {
+        connect_postgres(&at(&Settings::get().postgres_url, through, &self.database)).await
+    }
+
+    /// The directory with the gateway's and the functions' logs.
+    pub fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    async fn console(&self) -> Vec<Function> {
+        let url = format!("{}/functions", self.console_url.trim_end_matches('/'));
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client without TLS can be built");
+        let answer = client.get(&url).send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
+        let functions: Functions = answer.json().await.unwrap_or_else(|err| panic!("{url}: {err}"));
+        functions.functions
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a drop cannot be awaited, and nothing tells of a child's end but asking"
+)]
+impl Drop for Stack {
+    fn drop(&mut self) {
+        let gateway = self.gateway.get_mut().expect("nobody panics while holding it");
+        drop(gateway.stdin.take());
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !matches!(gateway.try_wait(), Ok(Some(_))) {
+            if Instant::now() > deadline {
+                eprintln!(
+                    "the gateway did not end within 10 s of its stdin's end; its log ends:\n{}",
+                    tail(&self.logs)
+                );
+                let _already_gone = gateway.kill();
+                let _status = gateway.wait();
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let statement = format!("drop database if exists {} with (force)", self.database);
+        // Drop may run inside a runtime, which cannot be entered twice.
+        let dropped = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime can be made").block_on(administer(&statement));
+        });
+        if dropped.join().is_err() {
+            eprintln!("database {} could not be dropped", self.database);
+        }
+        if !thread::panicking() {
+            let _may_stay = fs::remove_dir_all(&self.logs);
+        }
+    }
+}
+
+/// Sends commands in Redis' inline form, each answered by one line without an error.
+pub(crate) async fn redis_commands(stream: TcpStream, commands: &[&str]) {
+    let mut stream = stream;
+    let url = &Settings::get().redis_url;
+    let login = match (url.username(), url.password()) {
+        (_, None) => None,
+        ("", Some(password)) => Some(format!("AUTH {password}")),
+        (user, Some(password)) => Some(format!("AUTH {user} {password}")),
+    };
+    for command in login.iter().map(String::as_str).chain(commands.iter().copied()) {
+        stream.write_all(format!("{command}\r\n").as_bytes()).await.expect("Redis must take a command");
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\r\n") {
+            let more = stream.read_buf(&mut reply).await.expect("Redis must answer");
+            assert!(more > 0, "Redis hung up on {command}");
+        }
+        assert!(!reply.starts_with(b"-"), "Redis refused {command}: {}", String::from_utf8_lossy(&reply));
+    }
+}
+
+/// The socket address of a store's URL.
+pub(crate) fn address_of(url: &Url) -> SocketAddr {
+    let port = url.port().unwrap_or(if url.scheme() == "redis" { 6379 } else { 5432 });
+    let host = url.host_str().unwrap_or("127.0.0.1");
+    let mut found =
+        std::net::ToSocketAddrs::to_socket_addrs(&(host, port)).unwrap_or_else(|err| panic!("{host}: {err}"));
+    found.next().unwrap_or_else(|| panic!("{host} has no address"))
+}
+
+fn next_number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    static FIRST: Once = Once::new();
+    FIRST.call_once(remove_logs_of_the_dead);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn at(store: &Url, through: Option<SocketAddr>, path: &str) -> String {
+    let mut url = store.clone();
+    if let Some(address) = through {
+        url.set_host(Some(&address.ip().to_string())).expect("a store's URL has a host");
+        url.set_port(Some(address.port())).expect("a store's URL has a port");
+    }
+    url.set_path(path);
+    url.into()
+}
+
+async fn administer(statement: &str) {
+    let client = connect_postgres(&at(&Settings::get().postgres_url, None, "postgres")).await;
+    client.batch_execute(statement).await.unwrap_or_else(|err| panic!("{statement}: {err:?}"));
+}
+
+async fn connect_postgres(url: &str) -> tokio_postgres::Client {
+    let connected = tokio_postgres::connect(url, tokio_postgres::NoTls).await;
+    let (client, connection) = connected.unwrap_or_else(|err| panic!("Postgres of TEST_POSTGRES_URL: {err}"));
+    tokio::spawn(connection);
+    client
+}
+
+fn start_gateway(mut command: Command, logs: &Path) -> (Child, Started) {
+    let stderr = File::create(logs.join("gateway.stderr")).expect("the logs directory can be written");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+    let mut child =
+        command.spawn().unwrap_or_else(|err| panic!("{}: {err}", command.get_program().display()));
+    let stdout = child.stdout.take().expect("it was piped");
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || read_lines(stdout, &sender));
+    let Ok(line) = receiver.recv_timeout(Duration::from_secs(30)) else {
+        let _already_gone = child.kill();
+        let status = child.wait();
+        panic!("the gateway was not ready within 30 s ({status:?}); its log ends:\n{}", tail(logs))
+    };
+    let started: Started = serde_json::from_str(&line)
+        .unwrap_or_else(|err| panic!("the gateway says {line:?} instead of being ready: {err}"));
+    assert!(started.ready, "the gateway says {line}");
+    (child, started)
+}
+
+/// Hands over every line: a pipe that nobody empties would stop the gateway one day.
+fn read_lines(stdout: ChildStdout, lines: &mpsc::Sender<String>) {
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        let _only_the_first_is_awaited = lines.send(line);
+    }
+}
+
+fn tail(logs: &Path) -> String {
+    let text = fs::read_to_string(logs.join("gateway.stderr")).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    let mut tail = String::new();
+    for line in &lines[lines.len().saturating_sub(40)..] {
+        let _infallible = writeln!(tail, "  {line}");
+    }
+    tail
+}
+
+fn logs_root() -> PathBuf {
+    Settings::get().bin_dir.join("stack-logs")
+}
+
+fn make_logs_dir(number: u32) -> PathBuf {
+    let dir = logs_root().join(format!("{}-{number}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap_or_else(|err| panic!("{}: {err}", dir.display()));
+    dir
+}
+
+/// The logs of a run stay for reading until the next one.
+fn remove_logs_of_the_dead() {
+    for entry in fs::read_dir(logs_root()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_string_lossy().split('-').next().unwrap_or_default().to_owned();
+        if !Path::new("/proc").join(pid).exists() {
+            let _may_stay = fs::remove_dir_all(entry.path());
+        }
+    }
+}
