@@ -1,10 +1,13 @@
 //! Sending and receiving.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use futures_util::future;
 use serde_json::{Value, json};
-use support::{Connection, Conversation, Message, PATIENCE, TestChat, messages_in};
+use support::{Connection, Conversation, Message, PATIENCE, StackOptions, TestChat, messages_in};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -265,6 +268,33 @@ async fn two_people_writing_at_once_see_one_order() {
         let own: Vec<_> = contents(&history).into_iter().filter(|content| content.starts_with(who)).collect();
         assert_eq!(own, (0..10).map(|number| format!("{who} {number}")).collect::<Vec<_>>());
     }
+}
+
+#[tokio::test]
+async fn a_long_burst_is_pushed_to_its_end() {
+    let options = StackOptions { throttle_messages: "off".to_owned(), ..StackOptions::default() };
+    let chat = TestChat::alone(options).await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+    let conversation = alice.direct_with(&bob).await;
+    let mut watching = bob.connect_to(&conversation).await;
+    let connections = future::join_all((0..8).map(|_| alice.connect())).await;
+    // Longer than any one invocation pushes for others.
+    let until = Instant::now() + Duration::from_secs(2);
+
+    let bursts = connections.into_iter().map(async |mut connection| {
+        let mut sent = Vec::new();
+        while Instant::now() < until {
+            sent.push(connection.send(&conversation, "one of many").await.seq);
+        }
+        sent
+    });
+    let sent: HashSet<u64> = future::join_all(bursts).await.into_iter().flatten().collect();
+
+    let mut arrived = HashSet::new();
+    while arrived.len() < sent.len() {
+        arrived.insert(watching.next_message().await.seq);
+    }
+    assert_eq!(arrived, sent);
 }
 
 #[tokio::test]

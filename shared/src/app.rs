@@ -43,7 +43,8 @@ impl App {
     /// A store that is down does not fail the start: requests answer `unavailable` until it is back.
     pub async fn from_env(needs: &[Need]) -> anyhow::Result<Self> {
         let stores = config::Stores::from_env()?;
-        let keys = needs.contains(&Need::Tokens).then(|| KeyRing::new(&config::Tokens::from_env()?)).transpose()?;
+        let keys =
+            needs.contains(&Need::Tokens).then(|| KeyRing::new(&config::Tokens::from_env()?)).transpose()?;
         let push = needs.contains(&Need::Push).then(config::Management::from_env).transpose()?.map(Push::new);
         let app = Self(Arc::new(Parts {
             environment: config::environment()?,

@@ -101,12 +101,12 @@ pub fn environment() -> anyhow::Result<Environment> {
     }
 }
 
-/// `WEBSOCKET_URL`: where clients open WebSockets.
+/// `WEBSOCKET_URL`: where clients connect.
 pub fn websocket_url() -> anyhow::Result<String> {
     required("WEBSOCKET_URL")
 }
 
-/// `ALLOWED_ORIGINS`: the browser origins that may open WebSockets, separated by commas.
+/// `ALLOWED_ORIGINS`: the browser origins that may connect, separated by commas.
 pub fn allowed_origins() -> Vec<String> {
     let list = optional("ALLOWED_ORIGINS").unwrap_or_default();
     list.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
@@ -130,7 +130,9 @@ fn windows(name: &str, text: &str) -> anyhow::Result<Vec<Window>> {
             valid.then(|| Window { count, length: Duration::from_secs(seconds) })
         })
         .collect::<Option<_>>()
-        .with_context(|| format!("{name} must be <count>/<seconds>, several separated by commas, or off, not {text:?}"))
+        .with_context(|| {
+            format!("{name} must be <count>/<seconds>, several separated by commas, or off, not {text:?}")
+        })
 }
 
 #[expect(clippy::disallowed_methods, reason = "this module is the one reader of the environment")]
@@ -148,8 +150,8 @@ mod tests {
 
     #[test]
     fn a_throttle_is_several_windows_or_off() {
-        let minute = Window { count: 10, length: Duration::from_secs(60) };
-        let hour = Window { count: 100, length: Duration::from_secs(3600) };
+        let minute = Window { count: 10, length: Duration::from_mins(1) };
+        let hour = Window { count: 100, length: Duration::from_hours(1) };
 
         assert_eq!(windows("T", "10/60").ok(), Some(vec![minute]));
         assert_eq!(windows("T", "10/60, 100/3600").ok(), Some(vec![minute, hour]));

@@ -47,7 +47,9 @@ struct RequestId(String);
 impl RequestId {
     fn of(request: &Request) -> Self {
         match request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => Self(context.request_id.clone().unwrap_or_default()),
+            Some(RequestContext::ApiGatewayV2(context)) => {
+                Self(context.request_id.clone().unwrap_or_default())
+            }
             _ => Self(String::new()),
         }
     }
@@ -117,7 +119,8 @@ impl FromRequestParts<App> for OptionalCaller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return Ok(Self(None)) };
-        let token = bearer(value).ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
+        let token = bearer(value)
+            .ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
         let identity = access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity();
         if let Some(Who(who)) = parts.extensions.get() {
             who.get_or_init(|| identity.user);
@@ -215,7 +218,8 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| Error::invalid("query", "is not form-encoded"))?;
-        let number = |value: String| value.parse::<i64>().map_or(serde_json::Value::String(value), Into::into);
+        let number =
+            |value: String| value.parse::<i64>().map_or(serde_json::Value::String(value), Into::into);
         let object = pairs.0.into_iter().map(|(name, value)| {
             // `limit` is the one parameter that is a number; everything else is text, whatever it looks like.
             let value = if name == "limit" { number(value) } else { value.into() };
@@ -315,7 +319,8 @@ pub fn problem(error: &Error) -> (StatusCode, HeaderMap, String) {
             let seconds = whole_seconds(*wait);
             retry_after = Some(seconds);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            for (name, value) in [("ratelimit", rate_limit(policy, seconds)), ("ratelimit-policy", policies(policy, windows))]
+            for (name, value) in
+                [("ratelimit", rate_limit(policy, seconds)), ("ratelimit-policy", policies(policy, windows))]
             {
                 if let Ok(value) = HeaderValue::from_str(&value) {
                     headers.insert(name, value);
@@ -348,7 +353,9 @@ fn rate_limit(policy: &str, seconds: u64) -> String {
 }
 
 fn policies(policy: &str, windows: &[Window]) -> String {
-    let policies = windows.iter().map(|window| format!(r#""{policy}";q={};w={}"#, window.count, window.length.as_secs()));
+    let policies = windows
+        .iter()
+        .map(|window| format!(r#""{policy}";q={};w={}"#, window.count, window.length.as_secs()));
     policies.collect::<Vec<_>>().join(", ")
 }
 

@@ -97,7 +97,12 @@ pub struct PageOf {
 }
 
 /// A page of messages, oldest first. `next` is the id to go on from in the same direction.
-pub async fn page(app: &App, user: UserId, conversation: ConversationId, of: PageOf) -> Result<Page<Message>> {
+pub async fn page(
+    app: &App,
+    user: UserId,
+    conversation: ConversationId,
+    of: PageOf,
+) -> Result<Page<Message>> {
     let around = match (of.before, of.from) {
         (Some(_), Some(_)) => return Err(Error::invalid("before", "cannot be combined with `from`")),
         (Some(before), None) => Around::Before(before.0),
@@ -163,7 +168,6 @@ fn metadata(value: Value) -> Result<Option<Map<String, Value>>> {
     Ok(Some(map))
 }
 
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -176,7 +180,9 @@ mod tests {
 
     #[test]
     fn content_is_trimmed_and_counted_in_characters() {
-        let Ok((Change::Message { content, .. }, _)) = check(json!({"content": "  hello \n"})) else { panic!() };
+        let Ok((Change::Message { content, .. }, _)) = check(json!({"content": "  hello \n"})) else {
+            panic!()
+        };
 
         assert_eq!(content, "hello");
         assert!(check(json!({"content": "é".repeat(2000)})).is_ok());

@@ -52,13 +52,18 @@ impl Default for Limit {
 impl TryFrom<i64> for Limit {
     type Error = &'static str;
     fn try_from(limit: i64) -> Result<Self, Self::Error> {
-        u16::try_from(limit).ok().filter(|n| (1..=100).contains(n)).map(Self).ok_or("must be between 1 and 100")
+        u16::try_from(limit)
+            .ok()
+            .filter(|n| (1..=100).contains(n))
+            .map(Self)
+            .ok_or("must be between 1 and 100")
     }
 }
 
 /// Writes the sort key of a page's last item as an opaque cursor.
 pub fn encode_cursor(key: &impl Serialize) -> String {
-    BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(key).expect("a sort key is plain data, which always serialises"))
+    BASE64_URL_SAFE_NO_PAD
+        .encode(serde_json::to_vec(key).expect("a sort key is plain data, which always serialises"))
 }
 
 /// Reads a cursor back.

@@ -51,7 +51,9 @@ mod tests {
     }
 
     fn refusal(text: &str) -> (String, String) {
-        let Err(Error::Invalid(fields)) = json::<Outer>(text.as_bytes()) else { panic!("{text} was not refused") };
+        let Err(Error::Invalid(fields)) = json::<Outer>(text.as_bytes()) else {
+            panic!("{text} was not refused")
+        };
         (fields[0].field.clone(), fields[0].message.clone())
     }
 

@@ -82,7 +82,11 @@ impl Postgres {
         row.ok_or_else(|| Error::Internal(anyhow::anyhow!("a statement returned no row")))
     }
 
-    async fn try_query(&self, sql: &str, params: &[Param<'_>]) -> Result<Result<Vec<Row>, tokio_postgres::Error>> {
+    async fn try_query(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<Result<Vec<Row>, tokio_postgres::Error>> {
         let client = self.pool.get().await.map_err(|error| Error::Unavailable(error.into()))?;
         tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(sql, params)).await.map_err(|_| {
             // The connection still waits for the answer; it must not serve anybody else.
@@ -129,16 +133,20 @@ fn tls(config: &Config) -> Option<MakeRustlsConnect> {
 }
 
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {
-    error
-        .code()
-        .is_some_and(|code| [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code))
+    error.code().is_some_and(|code| {
+        [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
+    })
 }
 
 /// A broken connection, a server that is starting, stopping or full: the outcome is open. Anything else is a
 /// fault of ours.
 fn store_error(error: tokio_postgres::Error) -> Error {
     let unavailable = match error.code() {
-        None => error.is_closed() || std::error::Error::source(&error).is_some_and(|source| source.is::<std::io::Error>()),
+        None => {
+            error.is_closed()
+                || std::error::Error::source(&error)
+                    .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
+        }
         Some(code) => ["08", "53", "57"].iter().any(|class| code.code().starts_with(class)),
     };
     if unavailable { Error::Unavailable(error.into()) } else { Error::Internal(error.into()) }

@@ -48,7 +48,9 @@ impl Push {
         let http = if config.endpoint.starts_with("http://") {
             Builder::new().build_http()
         } else {
-            Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build_https()
+            Builder::new()
+                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+                .build_https()
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_millis(500))

@@ -11,8 +11,14 @@ use crate::config::Logging;
 /// Sets up logging; called once, first thing in every function.
 pub fn init() -> anyhow::Result<()> {
     let logging = Logging::from_env()?;
-    let filter = EnvFilter::new(format!("{0},hyper=warn,aws=warn,tokio_postgres=warn,rustls=warn", logging.level));
-    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).with_env_filter(filter).init();
+    let filter =
+        EnvFilter::new(format!("{0},hyper=warn,aws=warn,tokio_postgres=warn,rustls=warn", logging.level));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_env_filter(filter)
+        .init();
     tracing::debug!(function = logging.function, "starting");
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The WebSocket edge: API Gateway's events to requests without `Option`s, commands to answers, errors to frames.
 
-use aws_lambda_events::event::apigw::{ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext};
+use aws_lambda_events::event::apigw::{
+    ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext,
+};
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::FutureExt;
@@ -111,8 +113,12 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
         check_origin(origins, &request.headers)?;
         let (credential, protocol) = credential(&request)?;
         let conversations = named_conversations(&request.query)?;
-        let opening =
-            Opening { connection: request.connection, connected_at: request.connected_at, credential, conversations };
+        let opening = Opening {
+            connection: request.connection,
+            connected_at: request.connected_at,
+            credential,
+            conversations,
+        };
         connections::open(app, opening).await?;
         Ok(protocol)
     };
@@ -136,7 +142,8 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
 async fn message(app: &App, request: Request) -> Response {
     let began = std::time::Instant::now();
     let frame = serde_json::from_str::<Value>(&request.body).map_err(|_| Error::Malformed);
-    let reference = frame.as_ref().ok().and_then(|frame| frame.get("ref")).filter(|value| value.is_string()).cloned();
+    let reference =
+        frame.as_ref().ok().and_then(|frame| frame.get("ref")).filter(|value| value.is_string()).cloned();
     let name = frame.as_ref().ok().and_then(|frame| frame.get("type")).and_then(Value::as_str);
     let name = name.unwrap_or_default().to_owned();
 
@@ -226,9 +233,8 @@ fn check_origin(origins: &[String], headers: &HeaderMap) -> Result<()> {
 
 /// The credential of a handshake, and the subprotocol to answer if it came in one.
 fn credential(request: &Request) -> Result<(Credential, Option<&'static str>)> {
-    let in_query = |name: &str| {
-        request.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
-    };
+    let in_query =
+        |name: &str| request.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     if let Some(ticket) = in_query("ticket") {
         return Ok((Credential::Ticket(ticket), None));
     }

@@ -18,7 +18,10 @@ pub(crate) fn router(websocket_url: String) -> Router<App> {
         .route("/api/v1/auth/refresh", post(refresh))
         .route("/api/v1/auth/logout", post(sign_out))
         .route("/api/v1/auth/profile", get(profile).patch(rename))
-        .route("/api/v1/auth/ws-ticket", post(async |state, caller| issue_ticket(state, caller, websocket_url).await))
+        .route(
+            "/api/v1/auth/ws-ticket",
+            post(async |state, caller| issue_ticket(state, caller, websocket_url).await),
+        )
 }
 
 async fn sign_up(

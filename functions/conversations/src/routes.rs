@@ -5,7 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, patch, post};
 use serde::Deserialize;
-use shared::conversations::{self, Conversation, NewDirect, NewGroup, NewParticipant, NewRole, Rename, Started};
+use shared::conversations::{
+    self, Conversation, NewDirect, NewGroup, NewParticipant, NewRole, Rename, Started,
+};
 use shared::http::{Caller, InConversation, Json, OfParticipant, Query, RequestKey};
 use shared::log::Participant;
 use shared::page::{Limit, Page};

@@ -66,7 +66,8 @@ fn check_email(text: &str) -> Result<(), &'static str> {
 }
 
 fn check_username(text: &str) -> Result<(), &'static str> {
-    let valid = (3..=30).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    let valid = (3..=30).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     if valid { Ok(()) } else { Err("must have 3 to 30 letters, digits or _ . -") }
 }
 
@@ -79,7 +80,8 @@ impl Username {
     /// One made from an address; `suffix` tells it from others made from alike ones.
     pub fn from_email(email: &Email, suffix: &str) -> Self {
         let local = email.0.split('@').next().unwrap_or_default();
-        let mut name: String = local.chars().filter(|c| c.is_ascii_alphanumeric() || "_.-".contains(*c)).collect();
+        let mut name: String =
+            local.chars().filter(|c| c.is_ascii_alphanumeric() || "_.-".contains(*c)).collect();
         name.truncate(30 - suffix.len());
         name.push_str(suffix);
         while name.len() < 3 {
@@ -159,7 +161,9 @@ mod tests {
         for good in ["a@b.co", "first.last+tag@mail.example.org", "ü@müller.example"] {
             assert!(Email::try_from(good.to_owned()).is_ok(), "{good}");
         }
-        for bad in ["", "a", "a@b", "@b.co", "a@", "a b@c.de", "a@b..co", ".a@b.co", "a@-b.co", "a@b.co\0", "a@@b.co"] {
+        for bad in [
+            "", "a", "a@b", "@b.co", "a@", "a b@c.de", "a@b..co", ".a@b.co", "a@-b.co", "a@b.co\0", "a@@b.co",
+        ] {
             assert!(Email::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }
@@ -181,6 +185,9 @@ mod tests {
 
         assert_eq!(from("ada.lovelace@mail.example", ""), "ada.lovelace");
         assert_eq!(from("ü@mail.example", ""), "___");
-        assert_eq!(from(&format!("{}@mail.example", "x".repeat(60)), "-1234"), format!("{}-1234", "x".repeat(25)));
+        assert_eq!(
+            from(&format!("{}@mail.example", "x".repeat(60)), "-1234"),
+            format!("{}-1234", "x".repeat(25))
+        );
     }
 }

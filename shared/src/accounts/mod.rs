@@ -146,13 +146,15 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
     };
     let expires_at = now + SESSION_LIFETIME;
     let mut inserted =
-        queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at).await;
+        queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at)
+            .await;
     if new.username.is_none() && inserted.as_ref().is_err_and(|error| violates(error, "users_username_key")) {
         // Somebody has the name made from the address; a drawn suffix tells the two apart.
         let distinct = Username::from_email(&new.email, &format!("-{:06}", rand::random_range(0..1_000_000)));
         user.username = &distinct;
         inserted =
-            queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at).await;
+            queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at)
+                .await;
     }
     let profile = inserted.map_err(|error| {
         if violates(&error, "users_email_key") {
@@ -174,10 +176,8 @@ pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<
         (None, None) => return Err(Error::invalid("email", "is required, or a username")),
     };
     // Postgres' text cannot hold a null character, so no account has one in its name.
-    let found = match name.contains('\0') {
-        true => None,
-        false => queries::find_user_by_name(&app.postgres, name).await?,
-    };
+    let found =
+        if name.contains('\0') { None } else { queries::find_user_by_name(&app.postgres, name).await? };
     let (profile, hash) = found.unzip();
     if !password::matches(&credentials.password, hash).await? {
         return Err(Error::Unauthenticated(WRONG_CREDENTIALS));
@@ -201,7 +201,9 @@ pub async fn refresh(app: &App, token: &Secret) -> Result<TokenPair> {
     let (now, successor) = (OffsetDateTime::now_utc(), Secret::draw());
     let (grace, lifetime) = (REFRESH_GRACE.as_seconds_f64(), SESSION_LIFETIME.as_seconds_f64());
     match queries::rotate_refresh_token(&app.postgres, token, &successor, grace, lifetime).await? {
-        queries::Rotation::Rotated { disabled: true, .. } => Err(Error::Forbidden("The account is disabled.")),
+        queries::Rotation::Rotated { disabled: true, .. } => {
+            Err(Error::Forbidden("The account is disabled."))
+        }
         queries::Rotation::Rotated { identity, role, .. } => pair(app, identity, role, successor, now),
         queries::Rotation::Reused(identity) => {
             remember(app, identity, "dead").await;
@@ -218,7 +220,8 @@ pub async fn sign_out(app: &App, caller: Option<Identity>, token: Option<&Secret
         (None, Some(token)) => queries::find_session_by_token(&app.postgres, token).await?,
         (None, None) => None,
     };
-    let session = session.ok_or(Error::Unauthenticated("Name the session by an access or a refresh token."))?;
+    let session =
+        session.ok_or(Error::Unauthenticated("Name the session by an access or a refresh token."))?;
     if let Some(identity) = queries::revoke_session(&app.postgres, session.session).await? {
         remember(app, identity, "dead").await;
     }
@@ -236,7 +239,8 @@ pub async fn rename(app: &App, user: UserId, names: &Names) -> Result<Profile> {
     let first_name = names.first_name.as_ref().map(PersonName::as_str);
     let last_name = names.last_name.as_ref().map(PersonName::as_str);
     let changed = queries::update_names(&app.postgres, user, first_name, last_name).await?;
-    let (profile, conversations) = changed.ok_or(Error::Unauthenticated("The account does not exist any more."))?;
+    let (profile, conversations) =
+        changed.ok_or(Error::Unauthenticated("The account does not exist any more."))?;
     // If this fails the caller hears `unavailable` and repeats it: a rename is the same twice.
     log::rename_member(app, user, &profile.name, &conversations).await?;
     Ok(profile)

@@ -36,7 +36,9 @@ pub(super) async fn matches(password: &TypedPassword, hash: Option<String>) -> R
     .await
 }
 
-async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn off_the_async_threads<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Error::Internal(error.into()))?
 }
 

@@ -157,11 +157,14 @@ pub(super) async fn rotate_refresh_token(
             ],
         )
         .await?;
-    let identity = || Identity { user: UserId(row.get("user_id")), session: SessionId(row.get("session_id")) };
+    let identity =
+        || Identity { user: UserId(row.get("user_id")), session: SessionId(row.get("session_id")) };
     Ok(match row.get("outcome") {
-        "rotated" => {
-            Rotation::Rotated { identity: identity(), role: role(row.get("role")), disabled: row.get("disabled") }
-        }
+        "rotated" => Rotation::Rotated {
+            identity: identity(),
+            role: role(row.get("role")),
+            disabled: row.get("disabled"),
+        },
         "reused" => Rotation::Reused(identity()),
         _ => Rotation::Refused,
     })
@@ -189,7 +192,10 @@ pub(super) async fn find_session_by_token(postgres: &Postgres, token: &Secret) -
 }
 
 /// Whether a session is live, and whether its user is disabled.
-pub(super) async fn find_session_state(postgres: &Postgres, session: SessionId) -> Result<Option<(bool, bool)>> {
+pub(super) async fn find_session_state(
+    postgres: &Postgres,
+    session: SessionId,
+) -> Result<Option<(bool, bool)>> {
     let row = postgres
         .query_opt(
             "select s.revoked_at is null and s.expires_at > now() as live, u.disabled_at is not null as disabled

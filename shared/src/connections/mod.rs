@@ -55,13 +55,12 @@ pub struct Opening {
 pub async fn open(app: &App, opening: Opening) -> Result<()> {
     let identity = match &opening.credential {
         Credential::Ticket(ticket) => ticket::redeem(app, ticket).await?,
-        Credential::AccessToken(token) => access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity(),
+        Credential::AccessToken(token) => {
+            access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity()
+        }
     };
-    let record = Record {
-        identity,
-        connected_at: opening.connected_at,
-        subscriptions: opening.conversations.clone(),
-    };
+    let record =
+        Record { identity, connected_at: opening.connected_at, subscriptions: opening.conversations.clone() };
     let admitted = async {
         admit(app, &opening.connection, &record).await?;
         if !opening.conversations.is_empty() {
@@ -85,10 +84,8 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
 /// Forgets a connection that has ended.
 pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
     let key = keys::connection(connection);
-    let replies = app
-        .redis
-        .wave(vec![Call::command("HGETALL").arg(&key), Call::command("DEL").arg(&key)])
-        .await?;
+    let replies =
+        app.redis.wave(vec![Call::command("HGETALL").arg(&key), Call::command("DEL").arg(&key)]).await?;
     let Some(record) = Record::of(replies.into_iter().next().unwrap_or_default())? else { return Ok(()) };
     let user = UserKeys::of(record.identity.user);
     let (unregistered, forgotten) = tokio::join!(
@@ -124,7 +121,8 @@ pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe)
 
     // The record in the same wave: whatever is registered, `$disconnect` must be able to undo.
     let registration = record.registration(connection);
-    let (missed, noted) = tokio::join!(log::register(app, &registration, &wanted), note(app, connection, &new));
+    let (missed, noted) =
+        tokio::join!(log::register(app, &registration, &wanted), note(app, connection, &new));
     match missed.and_then(|missed| noted.map(|()| missed)) {
         Ok(missed) => Ok(answer(&wanted, missed, record.expires_at())?),
         Err(error) => {
@@ -135,7 +133,11 @@ pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe)
 }
 
 /// Ends subscriptions of a connection.
-pub async fn unsubscribe(app: &App, connection: &ConnectionId, conversations: &[ConversationId]) -> Result<()> {
+pub async fn unsubscribe(
+    app: &App,
+    connection: &ConnectionId,
+    conversations: &[ConversationId],
+) -> Result<()> {
     if conversations.is_empty() {
         return Ok(());
     }
@@ -217,13 +219,18 @@ async fn admit(app: &App, connection: &ConnectionId, record: &Record) -> Result<
         "full" => Err(Error::Throttled {
             policy: "connections",
             windows: Vec::new(),
-            retry_after: std::time::Duration::from_secs(60),
+            retry_after: std::time::Duration::from_mins(1),
         }),
         _ => Err(Error::Unauthenticated("The session has ended.")),
     }
 }
 
-async fn try_admit(app: &App, connection: &ConnectionId, record: &Record, live: bool) -> Result<String> {
+async fn try_admit(
+    app: &App,
+    connection: &ConnectionId,
+    record: &Record,
+    by_postgres: bool,
+) -> Result<String> {
     let Identity { user, session } = record.identity;
     let keys = UserKeys::of(user);
     let life = u64::try_from(CONNECTION_LIFE.as_millis()).unwrap_or(u64::MAX);
@@ -234,7 +241,7 @@ async fn try_admit(app: &App, connection: &ConnectionId, record: &Record, live: 
         .arg(to_millis(record.connected_at + CONNECTION_LIFE))
         .arg(MAX_CONNECTIONS)
         .arg(life)
-        .arg(u8::from(live));
+        .arg(u8::from(by_postgres));
     let mut write = Call::command("HSET")
         .arg(&key)
         .arg(&["user", &user.to_string(), "session", &session.to_string()])
@@ -277,12 +284,20 @@ fn wanted(command: &Subscribe) -> Result<Vec<(ConversationId, log::From)>> {
 }
 
 /// Fits what was missed into one answer; what does not fit is left for the next `subscribe`.
-fn answer(wanted: &[(ConversationId, log::From)], missed: Vec<Missed>, expires_at: OffsetDateTime) -> Result<Answer> {
+fn answer(
+    wanted: &[(ConversationId, log::From)],
+    missed: Vec<Missed>,
+    expires_at: OffsetDateTime,
+) -> Result<Answer> {
     let mut conversations = BTreeMap::new();
     let mut room = MAX_ANSWER;
     for ((conversation, _), missed) in wanted.iter().zip(missed) {
-        let mut subscribed =
-            Subscribed { messages: Vec::new(), through: missed.through, complete: missed.complete, role: missed.role };
+        let mut subscribed = Subscribed {
+            messages: Vec::new(),
+            through: missed.through,
+            complete: missed.complete,
+            role: missed.role,
+        };
         for entry in missed.entries {
             let text = to_raw_value(&entry).map_err(|error| Error::Internal(error.into()))?;
             let size = text.get().len() + 1;

@@ -181,7 +181,13 @@ pub async fn start_direct(app: &App, user: UserId, other: UserId) -> Result<(Con
 }
 
 /// Renames a conversation.
-pub async fn rename(app: &App, user: UserId, id: ConversationId, name: Name, key: &Key) -> Result<Conversation> {
+pub async fn rename(
+    app: &App,
+    user: UserId,
+    id: ConversationId,
+    name: Name,
+    key: &Key,
+) -> Result<Conversation> {
     change(app, user, id, &Change::Rename(name.0), key).await?;
     show(app, user, id).await
 }
@@ -220,10 +226,11 @@ pub async fn add_participant(
     };
     // Nobody has the nil id: whether the caller may add at all is still answered first.
     let target = target.unwrap_or(UserId(Uuid::nil()));
-    let entries = change(app, user, id, &Change::Add(target, new.role), key).await.map_err(|error| match error {
-        Error::Invalid(_) => Error::invalid(field, "no such user"),
-        error => error,
-    })?;
+    let entries =
+        change(app, user, id, &Change::Add(target, new.role), key).await.map_err(|error| match error {
+            Error::Invalid(_) => Error::invalid(field, "no such user"),
+            error => error,
+        })?;
     match entries.into_iter().next().and_then(Entry::into_participant) {
         Some(participant) => Ok((participant, Started::Now)),
         None => Ok((find_participant(app, id, target).await?, Started::Before)),
@@ -255,7 +262,13 @@ pub async fn remove_participant(
 }
 
 /// Commits a change and publishes it; no entry when it was so already.
-async fn change(app: &App, user: UserId, id: ConversationId, change: &Change, key: &Key) -> Result<Vec<Entry>> {
+async fn change(
+    app: &App,
+    user: UserId,
+    id: ConversationId,
+    change: &Change,
+    key: &Key,
+) -> Result<Vec<Entry>> {
     let committed = log::commit(app, id, user, change, key).await?;
     if !committed.entries.is_empty() {
         log::publish(app, id, &committed.entries, None).await;

@@ -1,5 +1,7 @@
 //! What the log holds: entries, as Postgres returns them, as frames that are pushed, and as they are shown.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -48,7 +50,12 @@ pub struct Message {
 
 impl Message {
     /// From a row with the columns of the view `log`; those that may be named otherwise in it are given.
-    pub(crate) fn from_row(row: &Row, conversation_id: ConversationId, seq: i64, created_at: OffsetDateTime) -> Self {
+    pub(crate) fn from_row(
+        row: &Row,
+        conversation_id: ConversationId,
+        seq: i64,
+        created_at: OffsetDateTime,
+    ) -> Self {
         let metadata = match row.get::<_, Option<Value>>("metadata") {
             Some(Value::Object(map)) => Some(map),
             _ => None,
@@ -375,6 +382,34 @@ impl StreamEntry {
         };
         Ok(Shown { seq: self.seq, body })
     }
+}
+
+/// Entries of the stream, with the names their authors have now.
+pub(super) fn shown(entries: Vec<(String, Vec<String>)>, authors: &[String]) -> Result<Vec<Shown>> {
+    let mut names = HashMap::new();
+    for pair in authors.chunks_exact(2) {
+        if let Ok(member) = serde_json::from_str::<Member>(&pair[1]) {
+            names.insert(pair[0].clone(), member);
+        }
+    }
+    let mut all = Vec::with_capacity(entries.len());
+    for (id, fields) in entries {
+        let mut shown = StreamEntry::new(&id, fields)?.into_shown()?;
+        if let Some(message) = shown.message_mut()
+            && let Some(user) = message.user_id
+            && let Some(member) = names.get(&user.to_string())
+        {
+            message.user_name.clone_from(&member.name);
+            message.user_email.clone_from(&member.email);
+        }
+        all.push(shown);
+    }
+    Ok(all)
+}
+
+/// Entries of Postgres, as readers see them.
+pub(super) fn shown_all(entries: Vec<Entry>) -> Result<Vec<Shown>> {
+    entries.into_iter().map(Entry::into_shown).collect()
 }
 
 fn to_text(frame: &Frame<'_>) -> Result<String> {

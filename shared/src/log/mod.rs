@@ -5,20 +5,23 @@
 //! any moment and is folded forward again. Every step on Redis is one script (`*.lua`, each with its contract).
 
 mod entry;
+mod pages;
 mod queries;
+mod reply;
 mod rounds;
+mod subscription;
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use redis::Value;
-
 pub use self::entry::{Change, Entry, Message, Participant, Reaction, Role, Shown};
-use self::entry::{Effect, Member, StreamEntry};
+use self::entry::{Effect, StreamEntry};
+pub use self::pages::{Around, read_messages};
+use self::reply::Reply;
+pub use self::subscription::{From, Head, Missed, Registration, heads, register, unregister};
 use crate::ids::{ConnectionId, ConversationId, UserId};
 use crate::redis::keys::ConversationKeys;
-use crate::redis::{Call, Script, Source, decode};
+use crate::redis::{Call, Script, Source};
 use crate::throttle::Window;
 use crate::{App, Error, Result};
 
@@ -44,9 +47,9 @@ const STREAM_LENGTH: u32 = 1000;
 /// How many of the newest entries a load brings in.
 const LOADED_TAIL: i64 = 200;
 /// How long Redis answers a repeated send by itself; after that Postgres does.
-const KNOWN_FOR: Duration = Duration::from_secs(24 * 3600);
+const KNOWN_FOR: Duration = Duration::from_hours(24);
 /// How long a connection may live, and a little more: API Gateway ends it after 2 h.
-pub const CONNECTION_LIFE: Duration = Duration::from_secs(2 * 3600 + 600);
+pub const CONNECTION_LIFE: Duration = Duration::from_mins(130);
 
 /// One invocation's name as a holder of leases.
 #[derive(Clone, Debug)]
@@ -102,53 +105,6 @@ pub struct Committed {
     pub duplicate: bool,
     /// Its entries, in order; none when it was so already.
     pub entries: Vec<Entry>,
-}
-
-/// A connection's registration with a conversation.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// The connection.
-    pub connection: ConnectionId,
-    /// Whose it is, in whose session, since and until when: `user|session|connected_at|expires_at`.
-    pub value: String,
-    /// Whose it is.
-    pub user: UserId,
-}
-
-/// What a subscription returns.
-pub struct Missed {
-    /// What the client may do.
-    pub role: Role,
-    /// What it missed, in order.
-    pub entries: Vec<Shown>,
-    /// Nothing up to here is missing.
-    pub through: i64,
-    /// Whether that is all there was at that moment.
-    pub complete: bool,
-}
-
-/// What to subscribe from.
-#[derive(Clone, Copy, Debug)]
-pub struct From {
-    /// The last seq applied; `None` for the newest page.
-    pub last: Option<i64>,
-    /// The highest seq received.
-    pub seen: i64,
-}
-
-impl From {
-    /// How many entries one answer brings at most: the newest page, or a stretch of what was missed.
-    fn limit(self) -> i64 {
-        if self.last.is_some() { 200 } else { 50 }
-    }
-}
-
-/// Where a conversation's log is, for one connection.
-pub struct Head {
-    /// Folded through; `None` when cold.
-    pub w: Option<i64>,
-    /// Whether the connection is registered.
-    pub registered: bool,
 }
 
 /// Step 1 of a send: asks the gate.
@@ -221,7 +177,12 @@ pub async fn commit(
 ///
 /// The commit stands whatever happens here, so this only logs: a later script on the conversation brings in and
 /// pushes what was left. `origin` is the connection that will be answered and needs no push of these entries.
-pub async fn publish(app: &App, conversation: ConversationId, entries: &[Entry], origin: Option<&ConnectionId>) {
+pub async fn publish(
+    app: &App,
+    conversation: ConversationId,
+    entries: &[Entry],
+    origin: Option<&ConnectionId>,
+) {
     let token = Token::generate();
     let folded = async {
         let folded = fold(app, conversation, entries, origin, &token).await?;
@@ -239,127 +200,13 @@ pub async fn find_message(app: &App, conversation: ConversationId, seq: i64) -> 
     Ok(entries.into_iter().next().and_then(Entry::into_message))
 }
 
-/// Registers connections with conversations and returns what each missed, in one wave where all are warm.
-pub async fn register(
-    app: &App,
-    registration: &Registration,
-    wanted: &[(ConversationId, From)],
-) -> Result<Vec<Missed>> {
-    let token = Token::generate();
-    let calls = wanted.iter().map(|(conversation, from)| register_call(*conversation, registration, *from, &token));
-    let replies = app.redis.wave(calls.collect()).await?;
-    let mut all = Vec::with_capacity(wanted.len());
-    for ((conversation, from), reply) in wanted.iter().zip(replies) {
-        all.push(registered(app, registration, *conversation, *from, &token, reply).await?);
-    }
-    Ok(all)
-}
-
-/// Ends registrations of a connection.
-pub async fn unregister(app: &App, connection: &ConnectionId, conversations: &[ConversationId]) -> Result<()> {
-    let calls = conversations.iter().map(|conversation| {
-        Call::command("HDEL").arg(ConversationKeys::of(*conversation).connections()).arg(&connection.0)
-    });
-    app.redis.wave(calls.collect()).await?;
-    Ok(())
-}
-
-/// Where the logs of these conversations are; pushes what a dead handler left behind.
-pub async fn heads(app: &App, connection: &ConnectionId, conversations: &[ConversationId]) -> Result<Vec<Head>> {
-    let token = Token::generate();
-    let calls = conversations.iter().map(|conversation| {
-        Call::script(&HEADS, &ConversationKeys::of(*conversation).fold())
-            .arg(&token.0)
-            .arg(millis(LEASE))
-            .arg(&connection.0)
-    });
-    let replies = app.redis.wave(calls.collect()).await?;
-    let mut heads = Vec::with_capacity(replies.len());
-    for (conversation, reply) in conversations.iter().zip(replies) {
-        let (w, registered, cut): (Option<i64>, bool, Value) = decode(reply)?;
-        heads.push(Head { w, registered });
-        if let Some(cut) = rounds::Cut::of(cut)? {
-            let folded = Folded { removed: Vec::new(), cut: Some(cut) };
-            rounds::deliver(app, *conversation, &token, folded).await?;
-        }
-    }
-    Ok(heads)
-}
-
-/// Which messages to read.
-#[derive(Clone, Copy, Debug)]
-pub enum Around {
-    /// The newest before this seq.
-    Before(i64),
-    /// The oldest after this seq.
-    After(i64),
-}
-
-/// Up to `limit` messages, oldest first, in their latest state: from the stream if it has them all, otherwise
-/// from Postgres.
-pub async fn read_messages(
-    app: &App,
-    conversation: ConversationId,
-    user: UserId,
-    around: Around,
-    limit: i64,
-) -> Result<Vec<Message>> {
-    // Changes stand between messages; a few more entries than messages keep most pages in the stream.
-    let entries_read = limit + limit / 4 + 4;
-    for _ in 0..MAX_TRIES {
-        let (direction, seq) = match around {
-            Around::Before(seq) => ("before", seq),
-            Around::After(seq) => ("after", seq),
-        };
-        let call = Call::script(&READ, &ConversationKeys::of(conversation).fold())
-            .arg(user.to_string())
-            .arg(direction)
-            .arg(seq)
-            .arg(entries_read);
-        let mut reply = Reply::of(app.redis.call(call).await?)?;
-        match reply.tag.as_str() {
-            "cold" => load(app, conversation, &Token::generate()).await?,
-            "stranger" => admit(app, conversation, user, reply.next()?).await?,
-            "page" => {
-                let w: i64 = reply.next()?;
-                let first: i64 = reply.next()?;
-                let shown = shown(reply.next()?, reply.next()?)?;
-                let reached = shown.len() < usize::try_from(entries_read).unwrap_or(usize::MAX);
-                let mut messages: Vec<_> = shown.into_iter().filter_map(Shown::into_message).collect();
-                let whole = match around {
-                    // Everything up to the newest, or as many as asked for, from inside the stream.
-                    Around::After(seq) => {
-                        seq + 1 >= first && (reached || messages.len() >= as_len(limit))
-                    }
-                    // The stream begins at the first entry of all, or has as many as asked for.
-                    Around::Before(_) => (first <= 1 && reached) || messages.len() >= as_len(limit),
-                };
-                if whole || w == 0 {
-                    match around {
-                        Around::After(_) => messages.truncate(as_len(limit)),
-                        Around::Before(_) => drop(messages.drain(..messages.len().saturating_sub(as_len(limit)))),
-                    }
-                    return Ok(messages);
-                }
-                let entries = match around {
-                    Around::After(seq) => {
-                        queries::list_messages_after(&app.postgres, conversation, user, seq, limit).await?
-                    }
-                    Around::Before(seq) => {
-                        queries::list_messages_before(&app.postgres, conversation, user, seq, limit).await?
-                    }
-                };
-                let entries = entries.ok_or(Error::NotFound("conversation"))?;
-                return Ok(entries.into_iter().filter_map(Entry::into_message).collect());
-            }
-            other => return Err(unexpected(other)),
-        }
-    }
-    Err(livelock())
-}
-
 /// Changes how a user is named where Redis knows them, without touching what it does not know.
-pub async fn rename_member(app: &App, user: UserId, name: &str, conversations: &[ConversationId]) -> Result<()> {
+pub async fn rename_member(
+    app: &App,
+    user: UserId,
+    name: &str,
+    conversations: &[ConversationId],
+) -> Result<()> {
     static RENAME: Script = LazyLock::new(|| {
         Source::new(
             "local member = redis.call('HGET', KEYS[1], ARGV[1])
@@ -370,7 +217,9 @@ pub async fn rename_member(app: &App, user: UserId, name: &str, conversations: &
         )
     });
     let calls = conversations.iter().map(|conversation| {
-        Call::script(&RENAME, &[ConversationKeys::of(*conversation).members()]).arg(user.to_string()).arg(name)
+        Call::script(&RENAME, &[ConversationKeys::of(*conversation).members()])
+            .arg(user.to_string())
+            .arg(name)
     });
     app.redis.wave(calls.collect()).await?;
     Ok(())
@@ -403,7 +252,8 @@ async fn fold(
             "behind" => {
                 // What is missing includes what was to be published.
                 let w: i64 = reply.next()?;
-                let missing = queries::list_entries(&app.postgres, conversation, w, i64::MAX, LOADED_TAIL).await?;
+                let missing =
+                    queries::list_entries(&app.postgres, conversation, w, i64::MAX, LOADED_TAIL).await?;
                 if missing.len() >= as_len(LOADED_TAIL) {
                     return install(app, conversation, token).await;
                 }
@@ -454,107 +304,6 @@ async fn admit(app: &App, conversation: ConversationId, user: UserId, w: i64) ->
     catch_up(app, conversation, w, &Token::generate()).await
 }
 
-fn register_call(
-    conversation: ConversationId,
-    registration: &Registration,
-    from: From,
-    token: &Token,
-) -> Call {
-    Call::script(&REGISTER, &ConversationKeys::of(conversation).fold())
-        .arg(&token.0)
-        .arg(millis(LEASE))
-        .arg(&registration.connection.0)
-        .arg(&registration.value)
-        .arg(registration.user.to_string())
-        .arg(from.last.map(|last| last.to_string()).unwrap_or_default())
-        .arg(from.seen)
-        .arg(from.limit())
-        .arg(millis(CONNECTION_LIFE))
-}
-
-/// Follows one registration to its end: the first reply came with the wave.
-async fn registered(
-    app: &App,
-    registration: &Registration,
-    conversation: ConversationId,
-    mut from: From,
-    token: &Token,
-    mut reply: Value,
-) -> Result<Missed> {
-    for attempt in 0..MAX_TRIES {
-        if attempt > 0 {
-            reply = app.redis.call(register_call(conversation, registration, from, token)).await?;
-        }
-        let mut parts = Reply::of(reply)?;
-        match parts.tag.as_str() {
-            "cold" => load(app, conversation, token).await?,
-            "stranger" => admit(app, conversation, registration.user, parts.next()?).await?,
-            // Once more after folding forward; a client ahead of Postgres itself has seen a log that was since
-            // restored, and starts over.
-            "behind" if attempt + 1 < MAX_TRIES / 2 => catch_up(app, conversation, parts.next()?, token).await?,
-            "behind" => from = From { last: None, seen: 0 },
-            "registered" => {
-                let w: i64 = parts.next()?;
-                let first: i64 = parts.next()?;
-                let role: String = parts.next()?;
-                let entries = shown(parts.next()?, parts.next()?)?;
-                let folded = Folded { removed: Vec::new(), cut: rounds::Cut::of(parts.next()?)? };
-                let missed = missed(app, registration, conversation, from, (w, first), entries).await?;
-                rounds::deliver(app, conversation, token, folded).await?;
-                let role = if role == "admin" { Role::Admin } else { Role::Member };
-                return Ok(Missed { role, ..missed });
-            }
-            other => return Err(unexpected(other)),
-        }
-        reply = Value::Nil;
-    }
-    Err(livelock())
-}
-
-/// Joins what the stream had with what only Postgres has, without a seam.
-async fn missed(
-    app: &App,
-    registration: &Registration,
-    conversation: ConversationId,
-    from: From,
-    (w, first): (i64, i64),
-    stream: Vec<Shown>,
-) -> Result<Missed> {
-    let (role, limit) = (Role::Member, from.limit());
-    let Some(last) = from.last else {
-        let mut entries = stream;
-        if first > 1 && entries.len() < as_len(limit) {
-            // The newest page reaches below the stream.
-            let below = queries::list_entries_for(
-                &app.postgres,
-                conversation,
-                registration.user,
-                (w - limit).max(0),
-                first,
-                limit,
-            );
-            let mut older = shown_all(below.await?.ok_or(Error::NotFound("conversation"))?)?;
-            older.append(&mut entries);
-            entries = older;
-        }
-        return Ok(Missed { role, entries, through: w, complete: true });
-    };
-    let mut entries = Vec::new();
-    if last + 1 < first.min(w + 1) {
-        let archive =
-            queries::list_entries_for(&app.postgres, conversation, registration.user, last, first, limit).await?;
-        entries = shown_all(archive.ok_or(Error::NotFound("conversation"))?)?;
-        if entries.len() >= as_len(limit) {
-            let through = entries.last().map_or(last, |entry| entry.seq);
-            return Ok(Missed { role, entries, through, complete: through >= w });
-        }
-    }
-    let full = stream.len() >= as_len(limit);
-    entries.extend(stream);
-    let through = if full { entries.last().map_or(w, |entry| entry.seq) } else { w };
-    Ok(Missed { role, entries, through, complete: through >= w })
-}
-
 fn publish_call(
     conversation: ConversationId,
     entries: &[Entry],
@@ -594,35 +343,9 @@ fn publish_call(
 
 fn folded(reply: &mut Reply) -> Result<Folded> {
     let removed: Vec<String> = reply.next()?;
-    let removed = removed.chunks_exact(2).map(|pair| (ConnectionId(pair[0].clone()), pair[1].clone())).collect();
+    let removed =
+        removed.chunks_exact(2).map(|pair| (ConnectionId(pair[0].clone()), pair[1].clone())).collect();
     Ok(Folded { removed, cut: rounds::Cut::of(reply.next()?)? })
-}
-
-/// Entries of the stream, with the names their authors have now.
-fn shown(entries: Vec<(String, Vec<String>)>, authors: Vec<String>) -> Result<Vec<Shown>> {
-    let mut names = HashMap::new();
-    for pair in authors.chunks_exact(2) {
-        if let Ok(member) = serde_json::from_str::<Member>(&pair[1]) {
-            names.insert(pair[0].clone(), member);
-        }
-    }
-    let mut all = Vec::with_capacity(entries.len());
-    for (id, fields) in entries {
-        let mut shown = StreamEntry::new(&id, fields)?.into_shown()?;
-        if let Some(message) = shown.message_mut()
-            && let Some(user) = message.user_id
-            && let Some(member) = names.get(&user.to_string())
-        {
-            message.user_name.clone_from(&member.name);
-            message.user_email.clone_from(&member.email);
-        }
-        all.push(shown);
-    }
-    Ok(all)
-}
-
-fn shown_all(entries: Vec<Entry>) -> Result<Vec<Shown>> {
-    entries.into_iter().map(Entry::into_shown).collect()
 }
 
 fn user_text(entry: &Entry) -> String {
@@ -647,32 +370,4 @@ fn unexpected(what: &str) -> Error {
 
 fn livelock() -> Error {
     Error::Unavailable(anyhow::anyhow!("Redis fell behind again and again"))
-}
-
-/// A script's reply: a tag and what follows it.
-struct Reply {
-    tag: String,
-    rest: std::vec::IntoIter<Value>,
-}
-
-impl Reply {
-    fn of(value: Value) -> Result<Self> {
-        let values: Vec<Value> = decode(value)?;
-        let mut rest = values.into_iter();
-        let tag = decode(rest.next().unwrap_or_default())?;
-        Ok(Self { tag, rest })
-    }
-
-    fn next<T: redis::FromRedisValue>(&mut self) -> Result<T> {
-        decode(self.rest.next().unwrap_or_default())
-    }
-
-    fn skip(&mut self) {
-        self.rest.next();
-    }
-
-    fn user(&mut self) -> Result<UserId> {
-        let text: String = self.next()?;
-        text.parse().map_err(|_| unexpected("a user id that is none"))
-    }
 }

@@ -70,11 +70,15 @@ pub(super) async fn find_snapshot(
     for row in &rows {
         if let Some(id) = row.get::<_, Option<Uuid>>("member_id") {
             let role = row.get("member_role");
-            members.push((UserId(id), Member { role, name: row.get("member_name"), email: row.get("member_email") }));
+            members.push((
+                UserId(id),
+                Member { role, name: row.get("member_name"), email: row.get("member_email") },
+            ));
             continue;
         }
         let last_seq = row.get("last_seq");
-        let snapshot = snapshot.get_or_insert(Snapshot { last_seq, members: Vec::new(), entries: Vec::new() });
+        let snapshot =
+            snapshot.get_or_insert(Snapshot { last_seq, members: Vec::new(), entries: Vec::new() });
         if row.get::<_, Option<i64>>("seq").is_some() {
             snapshot.entries.push(Entry::from_row(row)?);
         }
@@ -93,7 +97,12 @@ pub(super) async fn list_entries(
     let rows = postgres
         .query(
             "select * from log where conversation_id = $1 and seq > $2 and seq < $3 order by seq limit $4",
-            &[(&conversation.0, Type::UUID), (&after, Type::INT8), (&before, Type::INT8), (&limit, Type::INT8)],
+            &[
+                (&conversation.0, Type::UUID),
+                (&after, Type::INT8),
+                (&before, Type::INT8),
+                (&limit, Type::INT8),
+            ],
         )
         .await?;
     entries(&rows)
@@ -142,7 +151,12 @@ pub(super) async fn list_messages_before(
              ) l on true
              where p.conversation_id = $1 and p.user_id = $2
              order by l.seq",
-            &[(&conversation.0, Type::UUID), (&user.0, Type::UUID), (&before, Type::INT8), (&limit, Type::INT8)],
+            &[
+                (&conversation.0, Type::UUID),
+                (&user.0, Type::UUID),
+                (&before, Type::INT8),
+                (&limit, Type::INT8),
+            ],
         )
         .await?;
     entries_if_member(&rows)
@@ -164,14 +178,23 @@ pub(super) async fn list_messages_after(
              ) l on true
              where p.conversation_id = $1 and p.user_id = $2
              order by l.seq",
-            &[(&conversation.0, Type::UUID), (&user.0, Type::UUID), (&after, Type::INT8), (&limit, Type::INT8)],
+            &[
+                (&conversation.0, Type::UUID),
+                (&user.0, Type::UUID),
+                (&after, Type::INT8),
+                (&limit, Type::INT8),
+            ],
         )
         .await?;
     entries_if_member(&rows)
 }
 
 /// Whether a user takes part.
-pub(super) async fn is_member(postgres: &Postgres, conversation: ConversationId, user: UserId) -> Result<bool> {
+pub(super) async fn is_member(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    user: UserId,
+) -> Result<bool> {
     let row = postgres
         .query_opt(
             "select from participants where conversation_id = $1 and user_id = $2",

@@ -36,6 +36,9 @@ pub(super) struct Cut {
     lagging: HashSet<String>,
 }
 
+/// w, the time, the entries as id and fields, the connections as id, registration, …, and who lags.
+type RawCut = (i64, i64, Vec<(String, Vec<String>)>, Vec<String>, Vec<String>);
+
 /// A connection as the registry knows it.
 struct Registered {
     id: ConnectionId,
@@ -49,10 +52,11 @@ impl Cut {
         if matches!(value, Value::Nil) {
             return Ok(None);
         }
-        let (w, at, entries, registrations, lagging): (_, _, Vec<(String, Vec<String>)>, Vec<String>, Vec<String>) =
-            decode(value)?;
-        let entries = entries.into_iter().map(|(id, fields)| StreamEntry::new(&id, fields)).collect::<Result<_>>()?;
-        let connections = registrations.chunks_exact(2).filter_map(|pair| Registered::of(&pair[0], &pair[1])).collect();
+        let (w, at, entries, registrations, lagging): RawCut = decode(value)?;
+        let entries =
+            entries.into_iter().map(|(id, fields)| StreamEntry::new(&id, fields)).collect::<Result<_>>()?;
+        let connections =
+            registrations.chunks_exact(2).filter_map(|pair| Registered::of(&pair[0], &pair[1])).collect();
         Ok(Some(Self { w, at, entries, connections, lagging: lagging.into_iter().collect() }))
     }
 }
@@ -75,11 +79,17 @@ struct Round {
 }
 
 /// Posts last events and rounds until nothing is left.
-pub(super) async fn deliver(app: &App, conversation: ConversationId, token: &Token, folded: Folded) -> Result<()> {
+pub(super) async fn deliver(
+    app: &App,
+    conversation: ConversationId,
+    token: &Token,
+    folded: Folded,
+) -> Result<()> {
     forget_subscriptions(app, conversation, &folded.removed).await?;
-    let last_events = stream::iter(folded.removed).for_each_concurrent(PARALLEL_POSTS, |(connection, frame)| async move {
-        app.push().post(&connection, Blob::new(frame)).await;
-    });
+    let last_events =
+        stream::iter(folded.removed).for_each_concurrent(PARALLEL_POSTS, |(connection, frame)| async move {
+            app.push().post(&connection, Blob::new(frame)).await;
+        });
     last_events.await;
 
     let began = Instant::now();
@@ -132,11 +142,10 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
     while let Some((one, lagging, posted)) = posts.next().await {
         match posted {
             Posted::Taken if lagging => round.told.push(one.id.clone()),
-            Posted::Taken => {}
             Posted::Gone if cut.at - one.connected_at > i64::try_from(millis(YOUNG)).unwrap_or(0) => {
                 round.gone.push(one.id.clone());
             }
-            Posted::Gone => {}
+            Posted::Taken | Posted::Gone => {}
             Posted::Failed => round.failed.push(one.id.clone()),
         }
     }

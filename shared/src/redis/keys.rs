@@ -109,7 +109,9 @@ mod tests {
 
     #[test]
     fn all_keys_of_a_conversation_are_in_one_slot() {
-        let keys = ConversationKeys::of(ConversationId("01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a UUID")));
+        let keys = ConversationKeys::of(ConversationId(
+            "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("a UUID"),
+        ));
         let tag = &keys.meta()[..keys.meta().find('}').expect("a tag")];
 
         assert_eq!(keys.meta(), "{p4}:conversation:01890a5d-ac96-774b-bcce-b302099a8057:meta");

@@ -76,7 +76,10 @@ impl Redis {
     /// Opens the connection ahead of the first request; a server that is down is met again there.
     pub async fn warm_up(&self) {
         if let Err(error) = self.call::<String>(Call::command("PING")).await {
-            tracing::warn!(cause = error.cause().map(|cause| format!("{cause:#}")), "Redis is not reachable yet");
+            tracing::warn!(
+                cause = error.cause().map(|cause| format!("{cause:#}")),
+                "Redis is not reachable yet"
+            );
         }
     }
 
@@ -126,7 +129,8 @@ impl Redis {
 
 /// Decodes a reply.
 pub fn decode<T: FromRedisValue>(reply: Value) -> Result<T> {
-    redis::from_redis_value(reply).map_err(|error| Error::Internal(anyhow::Error::new(error).context("a reply of Redis")))
+    redis::from_redis_value(reply)
+        .map_err(|error| Error::Internal(anyhow::Error::new(error).context("a reply of Redis")))
 }
 
 /// The same run with the script's text in place of its hash.

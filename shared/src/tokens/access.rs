@@ -79,7 +79,8 @@ impl KeyRing {
                 jwk.common.key_algorithm.is_none_or(|algorithm| algorithm == KeyAlgorithm::HS256),
                 "the key {kid} of JWT_KEYS is not for HS256"
             );
-            let decoding = DecodingKey::from_jwk(jwk).ok().with_context(|| format!("the key {kid} is not base64url"))?;
+            let decoding =
+                DecodingKey::from_jwk(jwk).ok().with_context(|| format!("the key {kid} is not base64url"))?;
             let long_enough = decoding.try_get_as_bytes().is_ok_and(|key| key.len() >= 32);
             ensure!(long_enough, "the key {kid} of JWT_KEYS is shorter than 256 bits");
             if signing.is_none() {
@@ -95,7 +96,7 @@ impl KeyRing {
 /// `from_base64_secret` wants the standard alphabet with padding; a JWK has the URL's without.
 fn to_standard(base64url: &str) -> String {
     let mut text = base64url.replace('-', "+").replace('_', "/");
-    while text.len() % 4 != 0 {
+    while !text.len().is_multiple_of(4) {
         text.push('=');
     }
     text

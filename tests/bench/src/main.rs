@@ -102,7 +102,8 @@ fn percentile(sorted: &[Duration], share: f64) -> Duration {
 
 /// Milliseconds with as many digits as are worth reading.
 fn milliseconds(duration: Duration) -> String {
-    format!("{:.1} ms", duration.as_secs_f64() * 1000.0)
+    let digits = if duration < Duration::from_millis(1) { 2 } else { 1 };
+    format!("{:.digits$} ms", duration.as_secs_f64() * 1000.0)
 }
 
 /// How many per second, from a count and the time it took.

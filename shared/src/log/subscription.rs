@@ -1,0 +1,223 @@
+//! Subscribing: a connection is registered and what it missed is read in one step, so that nothing falls between.
+//!
+//! What the stream has comes from Redis; below its first entry Postgres answers, without a seam.
+
+use redis::Value;
+
+use super::entry::{Role, Shown};
+use super::reply::Reply;
+use super::{
+    CONNECTION_LIFE, Folded, HEADS, LEASE, MAX_TRIES, REGISTER, Token, admit, as_len, catch_up, entry,
+    livelock, load, millis, queries, rounds, unexpected,
+};
+use crate::ids::{ConnectionId, ConversationId, UserId};
+use crate::redis::keys::ConversationKeys;
+use crate::redis::{Call, decode};
+use crate::{App, Error, Result};
+
+/// A connection's registration with a conversation.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Whose it is, in whose session, since and until when: `user|session|connected_at|expires_at`.
+    pub value: String,
+    /// Whose it is.
+    pub user: UserId,
+}
+
+/// What a subscription returns.
+pub struct Missed {
+    /// What the client may do.
+    pub role: Role,
+    /// What it missed, in order.
+    pub entries: Vec<Shown>,
+    /// Nothing up to here is missing.
+    pub through: i64,
+    /// Whether that is all there was at that moment.
+    pub complete: bool,
+}
+
+/// What to subscribe from.
+#[derive(Clone, Copy, Debug)]
+pub struct From {
+    /// The last seq applied; `None` for the newest page.
+    pub last: Option<i64>,
+    /// The highest seq received.
+    pub seen: i64,
+}
+
+impl From {
+    /// How many entries one answer brings at most: the newest page, or a stretch of what was missed.
+    fn limit(self) -> i64 {
+        if self.last.is_some() { 200 } else { 50 }
+    }
+}
+
+/// Where a conversation's log is, for one connection.
+pub struct Head {
+    /// Folded through; `None` when cold.
+    pub w: Option<i64>,
+    /// Whether the connection is registered.
+    pub registered: bool,
+}
+
+/// Registers connections with conversations and returns what each missed, in one wave where all are warm.
+pub async fn register(
+    app: &App,
+    registration: &Registration,
+    wanted: &[(ConversationId, From)],
+) -> Result<Vec<Missed>> {
+    let token = Token::generate();
+    let calls =
+        wanted.iter().map(|(conversation, from)| register_call(*conversation, registration, *from, &token));
+    let replies = app.redis.wave(calls.collect()).await?;
+    let mut all = Vec::with_capacity(wanted.len());
+    for ((conversation, from), reply) in wanted.iter().zip(replies) {
+        all.push(registered(app, registration, *conversation, *from, &token, reply).await?);
+    }
+    Ok(all)
+}
+
+/// Ends registrations of a connection.
+pub async fn unregister(
+    app: &App,
+    connection: &ConnectionId,
+    conversations: &[ConversationId],
+) -> Result<()> {
+    let calls = conversations.iter().map(|conversation| {
+        Call::command("HDEL").arg(ConversationKeys::of(*conversation).connections()).arg(&connection.0)
+    });
+    app.redis.wave(calls.collect()).await?;
+    Ok(())
+}
+
+/// Where the logs of these conversations are; pushes what a dead handler left behind.
+pub async fn heads(
+    app: &App,
+    connection: &ConnectionId,
+    conversations: &[ConversationId],
+) -> Result<Vec<Head>> {
+    let token = Token::generate();
+    let calls = conversations.iter().map(|conversation| {
+        Call::script(&HEADS, &ConversationKeys::of(*conversation).fold())
+            .arg(&token.0)
+            .arg(millis(LEASE))
+            .arg(&connection.0)
+    });
+    let replies = app.redis.wave(calls.collect()).await?;
+    let mut heads = Vec::with_capacity(replies.len());
+    for (conversation, reply) in conversations.iter().zip(replies) {
+        let (w, registered, cut): (Option<i64>, bool, Value) = decode(reply)?;
+        heads.push(Head { w, registered });
+        if let Some(cut) = rounds::Cut::of(cut)? {
+            let folded = Folded { removed: Vec::new(), cut: Some(cut) };
+            rounds::deliver(app, *conversation, &token, folded).await?;
+        }
+    }
+    Ok(heads)
+}
+
+fn register_call(
+    conversation: ConversationId,
+    registration: &Registration,
+    from: From,
+    token: &Token,
+) -> Call {
+    Call::script(&REGISTER, &ConversationKeys::of(conversation).fold())
+        .arg(&token.0)
+        .arg(millis(LEASE))
+        .arg(&registration.connection.0)
+        .arg(&registration.value)
+        .arg(registration.user.to_string())
+        .arg(from.last.map(|last| last.to_string()).unwrap_or_default())
+        .arg(from.seen)
+        .arg(from.limit())
+        .arg(millis(CONNECTION_LIFE))
+}
+
+/// Follows one registration to its end: the first reply came with the wave.
+async fn registered(
+    app: &App,
+    registration: &Registration,
+    conversation: ConversationId,
+    mut from: From,
+    token: &Token,
+    mut reply: Value,
+) -> Result<Missed> {
+    for attempt in 0..MAX_TRIES {
+        if attempt > 0 {
+            reply = app.redis.call(register_call(conversation, registration, from, token)).await?;
+        }
+        let mut parts = Reply::of(reply)?;
+        match parts.tag.as_str() {
+            "cold" => load(app, conversation, token).await?,
+            "stranger" => admit(app, conversation, registration.user, parts.next()?).await?,
+            // Once more after folding forward; a client ahead of Postgres itself has seen a log that was since
+            // restored, and starts over.
+            "behind" if attempt + 1 < MAX_TRIES / 2 => {
+                catch_up(app, conversation, parts.next()?, token).await?;
+            }
+            "behind" => from = From { last: None, seen: 0 },
+            "registered" => {
+                let w: i64 = parts.next()?;
+                let first: i64 = parts.next()?;
+                let role: String = parts.next()?;
+                let entries = entry::shown(parts.next()?, &parts.next::<Vec<String>>()?)?;
+                let folded = Folded { removed: Vec::new(), cut: rounds::Cut::of(parts.next()?)? };
+                let missed = missed(app, registration, conversation, from, (w, first), entries).await?;
+                rounds::deliver(app, conversation, token, folded).await?;
+                let role = if role == "admin" { Role::Admin } else { Role::Member };
+                return Ok(Missed { role, ..missed });
+            }
+            other => return Err(unexpected(other)),
+        }
+        reply = Value::Nil;
+    }
+    Err(livelock())
+}
+
+/// Joins what the stream had with what only Postgres has, without a seam.
+async fn missed(
+    app: &App,
+    registration: &Registration,
+    conversation: ConversationId,
+    from: From,
+    (w, first): (i64, i64),
+    stream: Vec<Shown>,
+) -> Result<Missed> {
+    let (role, limit) = (Role::Member, from.limit());
+    let Some(last) = from.last else {
+        let mut entries = stream;
+        if first > 1 && entries.len() < as_len(limit) {
+            // The newest page reaches below the stream.
+            let below = queries::list_entries_for(
+                &app.postgres,
+                conversation,
+                registration.user,
+                (w - limit).max(0),
+                first,
+                limit,
+            );
+            let mut older = entry::shown_all(below.await?.ok_or(Error::NotFound("conversation"))?)?;
+            older.append(&mut entries);
+            entries = older;
+        }
+        return Ok(Missed { role, entries, through: w, complete: true });
+    };
+    let mut entries = Vec::new();
+    if last + 1 < first.min(w + 1) {
+        let archive =
+            queries::list_entries_for(&app.postgres, conversation, registration.user, last, first, limit)
+                .await?;
+        entries = entry::shown_all(archive.ok_or(Error::NotFound("conversation"))?)?;
+        if entries.len() >= as_len(limit) {
+            let through = entries.last().map_or(last, |entry| entry.seq);
+            return Ok(Missed { role, entries, through, complete: through >= w });
+        }
+    }
+    let full = stream.len() >= as_len(limit);
+    entries.extend(stream);
+    let through = if full { entries.last().map_or(w, |entry| entry.seq) } else { w };
+    Ok(Missed { role, entries, through, complete: through >= w })
+}
