@@ -11,7 +11,7 @@ const CLIENTS: usize = 3;
 const MESSAGES: usize = 60;
 const KILLS: usize = 8;
 
-/// Sends until it is acked, with one client id, as api.md asks of clients.
+/// Sends until it is acked, with one client id, as clients are asked to.
 async fn send_until_acked(
     user: &User,
     connection: &mut Connection,

@@ -271,6 +271,25 @@ async fn two_people_writing_at_once_see_one_order() {
 }
 
 #[tokio::test]
+async fn ones_own_messages_never_come_back_however_many_are_under_way() {
+    let options = StackOptions { throttle_messages: "off".to_owned(), ..StackOptions::default() };
+    let chat = TestChat::alone(options).await;
+    let alice = chat.user("alice").await;
+    let conversation = alice.start_conversation_with([]).await;
+    let mut connection = alice.connect_to(&conversation).await;
+
+    for number in 0..200 {
+        let message = json!({"type": "message.send", "conversation_id": conversation.id, "content": format!("number {number}")});
+        connection.send_command(&message).await;
+    }
+
+    for _ in 0..200 {
+        connection.next_event_of("ack").await;
+    }
+    assert_eq!(connection.unread_events().await, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn a_long_burst_is_pushed_to_its_end() {
     let options = StackOptions { throttle_messages: "off".to_owned(), ..StackOptions::default() };
     let chat = TestChat::alone(options).await;

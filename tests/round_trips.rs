@@ -1,4 +1,4 @@
-//! How many times each path waits for a store: the table of the design, measured.
+//! How many times each path waits for a store: a table, measured.
 
 use std::{future::Future, pin::Pin, time::Instant};
 

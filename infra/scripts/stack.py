@@ -395,7 +395,7 @@ def throwaway(
             binaries = prepare(target_dir() / "release")
             env = without_settings()
             keys = key_ring()
-            of_migrate = {"ENVIRONMENT": "development", "PUBLIC_URL": "http://localhost", "ALLOWED_ORIGINS": ""}
+            of_migrate = {"PUBLIC_URL": "http://localhost", "ALLOWED_ORIGINS": "http://localhost"}
             of_migrate.update(DATABASE_URL=parts.database_url, REDIS_URL=parts.redis_url, JWT_KEYS=keys)
             migrate({**env, **of_migrate}, binaries)
             yield {
@@ -512,6 +512,7 @@ def migrate(env: Dict[str, str], binaries: Path) -> None:
     with step("Database: migrating"):
         command = [program("gateway"), "invoke", "--template", TEMPLATE, "--functions-dir", binaries]
         command += ["--function", "migrate", "--payload", "{}"]
+        command += ["--parameter-overrides", f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
         run(command, problem="the migration failed", env=env, cwd=ROOT)
 
 

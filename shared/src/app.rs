@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::config::{self, Environment};
+use crate::config;
 use crate::postgres::Postgres;
 use crate::push::Push;
 use crate::redis::Redis;
@@ -25,8 +25,6 @@ pub struct App(Arc<Parts>);
 
 /// The parts of an [`App`].
 pub struct Parts {
-    /// Whether conveniences of development are on.
-    pub environment: Environment,
     /// The log.
     pub postgres: Postgres,
     /// The fold of it.
@@ -42,20 +40,22 @@ impl App {
     ///
     /// A store that is down does not fail the start: requests answer `unavailable` until it is back.
     pub async fn from_env(needs: &[Need]) -> anyhow::Result<Self> {
-        let stores = config::Stores::from_env()?;
+        let needs_tokens = needs.contains(&Need::Tokens);
         let keys =
-            needs.contains(&Need::Tokens).then(|| KeyRing::new(&config::Tokens::from_env()?)).transpose()?;
-        let push = needs.contains(&Need::Push).then(config::Management::from_env).transpose()?.map(Push::new);
+            needs_tokens.then(config::Tokens::from_env).transpose()?.map(|tokens| KeyRing::new(&tokens));
         let app = Self(Arc::new(Parts {
-            environment: config::environment()?,
-            postgres: Postgres::new(&stores.database_url)?,
-            redis: Redis::new(&stores.redis_url)?,
-            throttle_messages: config::throttle_messages()?,
-            keys,
-            push,
+            keys: keys.transpose()?,
+            push: needs.contains(&Need::Push).then(config::Management::from_env).transpose()?.map(Push::new),
+            ..Parts::new(&config::Stores::from_env()?, config::throttle_messages()?)?
         }));
         tokio::join!(app.postgres.warm_up(), app.redis.warm_up());
         Ok(app)
+    }
+
+    /// One over these stores, which signs no tokens and posts nowhere.
+    #[cfg(test)]
+    pub(crate) fn over(stores: &config::Stores) -> anyhow::Result<Self> {
+        Ok(Self(Arc::new(Parts::new(stores, Vec::new())?)))
     }
 
     /// The key ring.
@@ -66,6 +66,18 @@ impl App {
     /// The way to connections.
     pub fn push(&self) -> &Push {
         self.push.as_ref().expect("the function's main asks for Need::Push")
+    }
+}
+
+impl Parts {
+    fn new(stores: &config::Stores, throttle_messages: Vec<Window>) -> anyhow::Result<Self> {
+        Ok(Self {
+            postgres: Postgres::new(&stores.database_url)?,
+            redis: Redis::new(&stores.redis_url)?,
+            throttle_messages,
+            keys: None,
+            push: None,
+        })
     }
 }
 

@@ -2,18 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 
 use crate::throttle::Window;
-
-/// Whether conveniences of development are on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Environment {
-    /// On a laptop and in tests.
-    Development,
-    /// Anywhere else; the default.
-    Production,
-}
 
 /// The level and the form of the logs.
 pub struct Logging {
@@ -92,24 +83,16 @@ impl Management {
     }
 }
 
-/// `ENVIRONMENT`: production unless it says development.
-pub fn environment() -> anyhow::Result<Environment> {
-    match optional("ENVIRONMENT").as_deref() {
-        None | Some("production") => Ok(Environment::Production),
-        Some("development") => Ok(Environment::Development),
-        Some(other) => Err(anyhow!("ENVIRONMENT must be development or production, not {other:?}")),
-    }
-}
-
 /// `WEBSOCKET_URL`: where clients connect.
 pub fn websocket_url() -> anyhow::Result<String> {
     required("WEBSOCKET_URL")
 }
 
-/// `ALLOWED_ORIGINS`: the browser origins that may connect, separated by commas.
-pub fn allowed_origins() -> Vec<String> {
-    let list = optional("ALLOWED_ORIGINS").unwrap_or_default();
-    list.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
+/// `ALLOWED_ORIGINS`: the browser origins that may connect, separated by commas; that of `PUBLIC_URL` always may.
+pub fn allowed_origins() -> anyhow::Result<Vec<String>> {
+    let list = [optional("ALLOWED_ORIGINS").unwrap_or_default(), required("PUBLIC_URL")?].join(",");
+    let origins = list.split(',').map(|origin| origin.trim().trim_end_matches('/'));
+    Ok(origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect())
 }
 
 /// `THROTTLE_MESSAGES`: messages per user and conversation, 10 per 60 s by default.
@@ -142,6 +125,14 @@ fn optional(name: &str) -> Option<String> {
 
 fn required(name: &str) -> anyhow::Result<String> {
     optional(name).with_context(|| format!("the setting {name} is missing"))
+}
+
+/// What `make test` says of the stores it started: where Postgres is, which database in it is the migrated
+/// template, and where Redis is.
+#[cfg(test)]
+pub(crate) fn test_stores() -> (String, String, String) {
+    let read = |name| required(name).expect("the stores of `make test`, which runs these tests");
+    (read("TEST_POSTGRES_URL"), read("TEST_TEMPLATE_DATABASE"), read("TEST_REDIS_URL"))
 }
 
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub mod postgres;
 pub mod push;
 pub mod redis;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;
 
 pub use app::{App, Need};
 pub use error::{Error, FieldError, Result};

@@ -1,7 +1,7 @@
 //! What the stories are written with: a chat that runs, its users, their connections.
 //!
 //! Every helper acts as a client does, through the public API, and panics when the answer is not what
-//! api.md promises: that is how a story fails. Faults (a killed process, an emptied Redis, a counted
+//! the API promises: that is how a story fails. Faults (a killed process, an emptied Redis, a counted
 //! round trip) are the only things done behind the API's back, and they are done by [`Stack`] and [`proxy`].
 #![expect(
     clippy::missing_panics_doc,

@@ -6,5 +6,5 @@ use shared::{App, Need, config, telemetry, websocket};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
-    websocket::serve_connect(app, config::allowed_origins()).await
+    websocket::serve_connect(app, config::allowed_origins()?).await
 }

@@ -10,6 +10,8 @@ mod queries;
 mod reply;
 mod rounds;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 use std::sync::LazyLock;
 use std::time::Duration;

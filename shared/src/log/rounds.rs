@@ -72,7 +72,7 @@ impl Registered {
 
 /// What a round learned of connections.
 #[derive(Default)]
-struct Round {
+pub(super) struct Round {
     gone: Vec<ConnectionId>,
     failed: Vec<ConnectionId>,
     told: Vec<ConnectionId>,
@@ -98,8 +98,8 @@ pub(super) async fn deliver(
         let round = post(app, conversation, &current).await;
         // Giving the lease back with the rest unpushed: its readers see the jump, or the head, and catch up.
         let give_up = began.elapsed() > MAX_HOLD;
-        let reply: Value = app.redis.call(next_call(conversation, token, &current, &round)).await?;
-        cut = if give_up { None } else { Cut::of(reply)? };
+        let following = next(app, conversation, token, &current, &round).await?;
+        cut = following.filter(|_| !give_up);
     }
     Ok(())
 }
@@ -193,7 +193,14 @@ fn frames(entries: &[StreamEntry], but_of: Option<&ConnectionId>) -> Vec<Blob> {
     all
 }
 
-fn next_call(conversation: ConversationId, token: &Token, cut: &Cut, round: &Round) -> Call {
+/// Ends a round: the next cut, or `None` when nothing is left or the lease was lost.
+pub(super) async fn next(
+    app: &App,
+    conversation: ConversationId,
+    token: &Token,
+    cut: &Cut,
+    round: &Round,
+) -> Result<Option<Cut>> {
     let mut call = Call::script(&NEXT, &ConversationKeys::of(conversation).fold())
         .arg(&token.0)
         .arg(millis(LEASE))
@@ -203,12 +210,24 @@ fn next_call(conversation: ConversationId, token: &Token, cut: &Cut, round: &Rou
     for connection in round.gone.iter().chain(&round.failed).chain(&round.told) {
         call = call.arg(&connection.0);
     }
-    call
+    Cut::of(app.redis.call(call).await?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Cut {
+        /// Which entries it has.
+        pub(in crate::log) fn seqs(&self) -> Vec<i64> {
+            self.entries.iter().map(|entry| entry.seq).collect()
+        }
+
+        /// Which connections it goes to.
+        pub(in crate::log) fn recipients(&self) -> Vec<String> {
+            self.connections.iter().map(|one| one.id.0.clone()).collect()
+        }
+    }
 
     fn entry(seq: i64, connection: &str, frame: &str) -> StreamEntry {
         let fields = ["kind", "message", "user", "u", "connection", connection, "frame", frame];

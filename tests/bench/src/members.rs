@@ -33,12 +33,17 @@ struct Outcome {
     acked: usize,
     took: Duration,
     latencies: Vec<Duration>,
+    ack_latencies: Vec<Duration>,
+    /// Frames with messages that the sender's own connection got.
+    echoes: usize,
     missing: usize,
 }
 
 /// Measures and prints.
 pub(crate) async fn measure(chat: &TestChat, lasting: Duration) -> Result<()> {
-    heading("Two members, one writes, the other reads (latency: send to the other's receipt)");
+    heading(
+        "Two members, one writes, the other reads (from the send to the other's receipt, and to the ack)",
+    );
     run(chat, Duration::from_secs(1), Pace::Window(16)).await?;
     let gently = run(chat, lasting, Pace::Every(Duration::from_millis(50))).await?;
     report("20 messages/s", &gently);
@@ -76,10 +81,18 @@ async fn durable_commit(chat: &TestChat) -> Result<Duration> {
 }
 
 fn report(what: &str, outcome: &Outcome) {
-    let Outcome { acked, took, latencies, missing } = outcome;
+    let Outcome { acked, took, latencies, ack_latencies, echoes, missing } = outcome;
     let missing = if *missing == 0 { String::new() } else { format!(", {missing} MISSING") };
-    let (p50, p99) = (milliseconds(percentile(latencies, 0.5)), milliseconds(percentile(latencies, 0.99)));
-    line(what, &format!("{:>8} acked, p50 {p50}, p99 {p99}{missing}", rate(*acked, *took)));
+    let echoes = if *echoes == 0 { String::new() } else { format!(", {echoes} SENT BACK TO THE SENDER") };
+    let spread = |sorted: &[Duration]| {
+        format!(
+            "p50 {}, p99 {}",
+            milliseconds(percentile(sorted, 0.5)),
+            milliseconds(percentile(sorted, 0.99))
+        )
+    };
+    let (receipt, ack) = (spread(latencies), spread(ack_latencies));
+    line(what, &format!("{:>8} acked; receipt {receipt}; ack {ack}{missing}{echoes}", rate(*acked, *took)));
 }
 
 async fn run(chat: &TestChat, lasting: Duration, pace: Pace) -> Result<Outcome> {
@@ -121,7 +134,7 @@ async fn run(chat: &TestChat, lasting: Duration, pace: Pace) -> Result<Outcome> 
         }
     });
 
-    let (mut sent, mut acked) = (0, 0);
+    let (mut sent, mut acked, mut echoes, mut ack_latencies) = (0, 0, 0, Vec::new());
     let over = |sent: usize| start.elapsed() >= lasting || sent >= MOST;
     let mut ticks = interval(if let Pace::Every(period) = pace { period } else { Duration::from_hours(1) });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -135,7 +148,15 @@ async fn run(chat: &TestChat, lasting: Duration, pace: Pace) -> Result<Outcome> 
             }
         }
         tokio::select! {
-            numbers = timeout(Duration::from_secs(10), acks.next_numbers()) => acked += numbers.context("no ack for 10 s")??.len(),
+            acks = timeout(Duration::from_secs(10), acks.next_acks()) => {
+                let (more_echoes, numbers) = acks.context("no ack for 10 s")??;
+                echoes += more_echoes;
+                for number in numbers {
+                    let waited = nanoseconds(start) - sent_at[number].load(Ordering::Relaxed);
+                    ack_latencies.push(Duration::from_nanos(waited));
+                    acked += 1;
+                }
+            }
             _ = ticks.tick() => {
                 if !over(sent) {
                     sent_at[sent].store(nanoseconds(start), Ordering::Relaxed);
@@ -149,7 +170,8 @@ async fn run(chat: &TestChat, lasting: Duration, pace: Pace) -> Result<Outcome> 
     all_sent.send_replace(Some(sent));
     let (mut latencies, arrived) = receiving.await??;
     latencies.sort_unstable();
-    Ok(Outcome { acked, took, latencies, missing: sent - arrived })
+    ack_latencies.sort_unstable();
+    Ok(Outcome { acked, took, latencies, ack_latencies, echoes, missing: sent - arrived })
 }
 
 fn nanoseconds(start: Instant) -> u64 {

@@ -22,7 +22,7 @@ pub(crate) async fn measure(chat: &TestChat, lasting: Duration) -> Result<()> {
     let (mut sender, mut acks) = socket::open(&chat.stack.websocket_url, &alice, &conversation).await?;
     for number in 0..PAGE {
         sender.send(&conversation, number).await?;
-        acks.next_numbers().await?;
+        acks.next_acks().await?;
     }
     let authority = chat
         .stack

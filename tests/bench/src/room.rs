@@ -66,7 +66,7 @@ pub(crate) async fn measure(chat: &TestChat, lasting: Duration) -> Result<()> {
             sent += 1;
         }
         acked +=
-            timeout(Duration::from_secs(10), acks.next_numbers()).await.context("no ack for 10 s")??.len();
+            timeout(Duration::from_secs(10), acks.next_acks()).await.context("no ack for 10 s")??.1.len();
     }
     total.send_replace(Some(sent));
     let (mut deliveries, mut end, mut missing) = (0, start, 0);

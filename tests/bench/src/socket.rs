@@ -59,12 +59,28 @@ impl Sender {
 impl Receiver {
     /// The numbers of the messages in the next frame, which must hold messages or acks only.
     pub(crate) async fn next_numbers(&mut self) -> Result<Vec<usize>> {
+        Ok(self.next_marked().await?.1)
+    }
+
+    /// The numbers of the next messages that are acked, and how many frames with messages came before.
+    pub(crate) async fn next_acks(&mut self) -> Result<(usize, Vec<usize>)> {
+        let mut echoes = 0;
+        loop {
+            match self.next_marked().await? {
+                (true, acked) => return Ok((echoes, acked)),
+                (false, _) => echoes += 1,
+            }
+        }
+    }
+
+    /// Whether the next frame is an ack, and the numbers in it.
+    async fn next_marked(&mut self) -> Result<(bool, Vec<usize>)> {
         let frame = self.next_frame().await?;
         let numbers = numbers(&frame);
         if numbers.is_empty() || frame.contains("\"error\"") {
             bail!("instead of messages came {frame}");
         }
-        Ok(numbers)
+        Ok((frame.contains("\"ack\""), numbers))
     }
 
     async fn next_frame(&mut self) -> Result<Utf8Bytes> {

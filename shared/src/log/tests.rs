@@ -1,0 +1,266 @@
+//! The log on real stores: what is committed once, what Redis makes of it, and what it does when it is lost.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::testing::{app, conversation, user};
+
+fn say(text: &str) -> Change {
+    Change::Message { content: text.to_owned(), metadata: None, reply_to: None }
+}
+
+async fn committed(app: &App, conversation: ConversationId, user: UserId, client_id: &str) -> Committed {
+    commit(app, conversation, user, &say(client_id), &Key::of_client(client_id)).await.expect("a commit")
+}
+
+async fn publish_only(app: &App, conversation: ConversationId, entries: &[Entry]) -> Folded {
+    fold(app, conversation, entries, None, &Token::generate()).await.expect("a fold")
+}
+
+/// What a reader is shown, as content.
+async fn contents(app: &App, conversation: ConversationId, reader: UserId) -> Vec<String> {
+    let messages =
+        read_messages(app, conversation, reader, Around::Before(1 << 50), 100).await.expect("a page");
+    messages.into_iter().map(|message| message.content.expect("content")).collect()
+}
+
+fn registration(user: UserId, connection: &str) -> Registration {
+    let value = format!("{user}|{user}|0|{}", i64::MAX);
+    Registration { connection: ConnectionId(connection.to_owned()), value, user }
+}
+
+async fn registered(app: &App, conversation: ConversationId, user: UserId, connection: &str) {
+    let from = From { last: None, seen: 0 };
+    register(app, &registration(user, connection), &[(conversation, from)]).await.expect("a registration");
+}
+
+async fn forget(app: &App, keys: &[String]) {
+    app.redis.call::<()>(Call::command("DEL").arg(keys)).await.expect("Redis");
+}
+
+#[tokio::test]
+async fn racing_sends_of_one_key_are_one_entry() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+
+    let sends = (0..20).map(|_| committed(&app, room, ann, "once"));
+    let all = join_all(sends).await;
+
+    assert_eq!(all.iter().filter(|one| !one.duplicate).count(), 1);
+    assert!(all.iter().all(|one| one.entries[0].seq == 1));
+}
+
+#[tokio::test]
+async fn a_request_without_a_client_id_is_one_entry_when_delivered_twice() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    let key = Key::of_request("delivered-twice");
+
+    let first = commit(&app, room, ann, &say("hello"), &key).await.expect("a commit");
+    let second = commit(&app, room, ann, &say("hello"), &key).await.expect("a commit");
+
+    assert!(!first.duplicate && second.duplicate);
+    assert_eq!(first.entries[0].seq, second.entries[0].seq);
+}
+
+#[tokio::test]
+async fn the_first_content_of_a_key_wins() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    let key = Key::of_client("k");
+
+    commit(&app, room, ann, &say("first"), &key).await.expect("a commit");
+    let repeated = commit(&app, room, ann, &say("second"), &key).await.expect("a commit");
+
+    let message = repeated.entries.into_iter().next().and_then(Entry::into_message).expect("a message");
+    assert_eq!(message.content.as_deref(), Some("first"));
+}
+
+#[tokio::test]
+async fn an_entry_that_a_dead_handler_left_behind_is_folded_before_the_next_one() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+
+    committed(&app, room, ann, "left behind").await; // committed, never published
+    let next = committed(&app, room, ann, "next").await;
+    let folded = publish_only(&app, room, &next.entries).await;
+
+    assert_eq!(folded.cut.map(|cut| cut.seqs()), Some(vec![1, 2]));
+    assert_eq!(contents(&app, room, ann).await, ["left behind", "next"]);
+}
+
+#[tokio::test]
+async fn a_repeated_send_brings_in_what_its_first_delivery_committed() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+
+    committed(&app, room, ann, "k").await; // its handler died here
+    let repeated = committed(&app, room, ann, "k").await;
+    let folded = publish_only(&app, room, &repeated.entries).await;
+
+    assert!(repeated.duplicate);
+    assert_eq!(folded.cut.map(|cut| cut.seqs()), Some(vec![1]));
+}
+
+#[tokio::test]
+async fn whatever_key_redis_loses_nothing_is_lost_and_no_seq_is_used_twice() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    for lost in 0..6 {
+        let room = conversation(&app, &[ann]).await;
+        let keys = ConversationKeys::of(room);
+        for client_id in ["one", "two"] {
+            publish_only(&app, room, &committed(&app, room, ann, client_id).await.entries).await;
+        }
+
+        match keys.fold().get(lost) {
+            Some(key) => forget(&app, std::slice::from_ref(key)).await,
+            None => forget(&app, &keys.fold()).await,
+        }
+        let third = committed(&app, room, ann, "three").await;
+        publish_only(&app, room, &third.entries).await;
+
+        assert_eq!(third.entries[0].seq, 3);
+        assert_eq!(contents(&app, room, ann).await, ["one", "two", "three"], "after losing key {lost}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_was_rewound_is_folded_forward() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    let keys = ConversationKeys::of(room);
+    for client_id in ["one", "two", "three"] {
+        publish_only(&app, room, &committed(&app, room, ann, client_id).await.entries).await;
+    }
+
+    // As an older copy would have it: folded and pushed through 1, the stream ends there.
+    app.redis
+        .call::<()>(Call::command("HSET").arg(keys.meta()).arg(&["w", "1", "p", "1"]))
+        .await
+        .expect("Redis");
+    app.redis.call::<()>(Call::command("XDEL").arg(keys.stream()).arg(&["2-0", "3-0"])).await.expect("Redis");
+    app.redis.call::<()>(Call::command("XSETID").arg(keys.stream()).arg("1-0")).await.expect("Redis");
+    let from = From { last: Some(3), seen: 3 };
+    let missed = register(&app, &registration(ann, "phone"), &[(room, from)]).await.expect("a registration");
+
+    assert!(missed[0].complete && missed[0].through == 3);
+    assert_eq!(contents(&app, room, ann).await, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn a_removal_unregisters_in_the_step_that_folds_it() {
+    let app = app().await;
+    let (ann, bob) = (user(&app, "ann").await, user(&app, "bob").await);
+    let room = conversation(&app, &[ann, bob]).await;
+    registered(&app, room, ann, "anns").await;
+    registered(&app, room, bob, "bobs").await;
+
+    let removal =
+        commit(&app, room, ann, &Change::Remove(bob), &Key::of_request("r")).await.expect("a commit");
+    let folded = publish_only(&app, room, &removal.entries).await;
+
+    assert_eq!(folded.removed.iter().map(|(id, _)| id.0.as_str()).collect::<Vec<_>>(), ["bobs"]);
+    assert!(folded.removed[0].1.contains(r#""type":"participant.removed""#));
+    assert_eq!(folded.cut.map(|cut| cut.recipients()), Some(vec!["anns".to_owned()]));
+    let again = register(&app, &registration(bob, "bobs"), &[(room, From { last: None, seen: 0 })]).await;
+    assert!(matches!(again, Err(Error::NotFound(_))));
+}
+
+#[tokio::test]
+async fn only_one_pushes_at_a_time_and_what_came_meanwhile_is_its_next_cut() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+    let holder = Token::generate();
+
+    let first = committed(&app, room, ann, "one").await;
+    let held = fold(&app, room, &first.entries, None, &holder).await.expect("a fold");
+    let second = committed(&app, room, ann, "two").await;
+    let other = publish_only(&app, room, &second.entries).await;
+
+    let cut = held.cut.expect("the lease was free");
+    assert_eq!(cut.seqs(), [1]);
+    assert!(other.cut.is_none());
+    let next =
+        rounds::next(&app, room, &holder, &cut, &rounds::Round::default()).await.expect("the next cut");
+    let next = next.expect("what came meanwhile");
+    assert_eq!(next.seqs(), [2]);
+    let end = rounds::next(&app, room, &holder, &next, &rounds::Round::default()).await.expect("the end");
+    assert!(end.is_none());
+}
+
+#[tokio::test]
+async fn the_throttle_is_exact_under_concurrency_and_a_repeat_is_free() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    let windows = [Window { count: 10, length: Duration::from_mins(1) }];
+    let actor = Actor::User(ann);
+    let keys: Vec<_> = (0..100).map(|i| Key::of_client(&i.to_string())).collect();
+
+    let asked = join_all(keys.iter().map(|key| gate(&app, room, &actor, key, &windows))).await;
+    let passed: Vec<_> = (0..100).filter(|&i| matches!(asked[i], Ok(Gate::Pass(_)))).collect();
+    let refused = (0..100).find(|&i| matches!(asked[i], Ok(Gate::Throttled(_)))).expect("a refusal");
+    let again = gate(&app, room, &actor, &keys[passed[0]], &windows).await;
+    let still = gate(&app, room, &actor, &keys[refused], &windows).await;
+
+    assert_eq!(passed.len(), 10);
+    assert!(matches!(again, Ok(Gate::Pass(_))));
+    assert!(matches!(still, Ok(Gate::Throttled(wait)) if wait > Duration::from_secs(50)));
+}
+
+#[tokio::test]
+async fn a_page_has_no_seam_between_the_stream_and_postgres() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    for i in 1..=30 {
+        publish_only(&app, room, &committed(&app, room, ann, &i.to_string()).await.entries).await;
+    }
+    let from_the_stream = contents(&app, room, ann).await;
+
+    // The stream as it is after trimming: it starts in the middle.
+    let keys = ConversationKeys::of(room);
+    app.redis
+        .call::<()>(Call::command("XTRIM").arg(keys.stream()).arg(&["MINID", "16-0"]))
+        .await
+        .expect("Redis");
+    let across = contents(&app, room, ann).await;
+    let from = From { last: Some(3), seen: 3 };
+    let missed = register(&app, &registration(ann, "phone"), &[(room, from)]).await.expect("a registration");
+
+    assert_eq!(from_the_stream, (1..=30).map(|i| i.to_string()).collect::<Vec<_>>());
+    assert_eq!(across, from_the_stream);
+    assert_eq!(
+        missed[0].entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+        (4..=30).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn when_the_last_admin_leaves_the_longest_standing_participant_becomes_one() {
+    let app = app().await;
+    let (ann, bob) = (user(&app, "ann").await, user(&app, "bob").await);
+    let room = conversation(&app, &[ann, bob]).await;
+
+    let left = commit(&app, room, ann, &Change::Remove(ann), &Key::of_request("r")).await.expect("a commit");
+    let again = commit(&app, room, ann, &Change::Remove(ann), &Key::of_request("r")).await.expect("a commit");
+
+    assert_eq!(
+        left.entries.iter().map(|entry| entry.kind.as_str()).collect::<Vec<_>>(),
+        ["participant.removed", "participant.updated"]
+    );
+    assert!(again.duplicate && again.entries.len() == 2);
+}
