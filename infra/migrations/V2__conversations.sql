@@ -37,6 +37,7 @@ create table entries (
     kind text not null,
     user_id uuid references users on delete set null,
     key text not null,
+    connection text, -- over which it came; that one is answered, not pushed to
     data jsonb,
     content text,
     metadata jsonb,
@@ -54,7 +55,7 @@ create index entries_messages_idx on entries (conversation_id, seq) where kind =
 -- An entry as readers see it: with the name its user has now.
 create view log as
     select e.conversation_id, e.seq, e.kind, e.user_id, coalesce(u.name, 'deleted user') as user_name,
-           u.email as user_email, e.key, e.data, e.content, e.metadata, e.reply_to, e.created_at, e.edited_at,
+           u.email as user_email, e.key, e.connection, e.data, e.content, e.metadata, e.reply_to, e.created_at, e.edited_at,
            e.deleted_at
     from entries e left join users u on u.id = e.user_id;
 
@@ -74,7 +75,8 @@ $$;
 --   unchanged    it is so already; no entry
 --   anything else is why it was refused: not_found, forbidden, direct, no_reply_to, no_user, no_participant,
 --   full, last_admin; no entry, nothing changed
-create function append(p_conversation uuid, p_actor uuid, p_kind text, p_key text, p_data jsonb)
+create function append(
+    p_conversation uuid, p_actor uuid, p_kind text, p_key text, p_connection text, p_data jsonb)
 returns table (outcome text, entry log)
 language plpgsql volatile as $$
 declare
@@ -119,8 +121,8 @@ begin
             return query select 'no_reply_to', null::log;
             return;
         end if;
-        insert into entries (conversation_id, seq, kind, user_id, key, content, metadata, reply_to)
-            values (p_conversation, v_first, p_kind, p_actor, p_key, p_data ->> 'content',
+        insert into entries (conversation_id, seq, kind, user_id, key, connection, content, metadata, reply_to)
+            values (p_conversation, v_first, p_kind, p_actor, p_key, p_connection, p_data ->> 'content',
                     nullif(p_data -> 'metadata', 'null'), (p_data ->> 'reply_to')::bigint);
 
     elsif v_conversation.kind = 'direct' then

@@ -17,13 +17,10 @@ pub struct NewMessage {
     /// The text.
     pub content: Value,
     /// An object beside it.
-    #[serde(default)]
     pub metadata: Option<Value>,
     /// The idempotency key.
-    #[serde(default)]
     pub client_id: Option<String>,
     /// The message it answers.
-    #[serde(default)]
     pub reply_to: Option<MessageId>,
 }
 
@@ -40,23 +37,22 @@ const MAX_CHARS: usize = 2000;
 const MAX_METADATA: usize = 4 * 1024;
 const MAX_CLIENT_ID: usize = 64;
 
-/// Sends a message as whoever `actor` is; `identify` finds that out where the conversation does not know the
-/// connection. Returns what is committed under the idempotency key, be it this call's or an earlier one's.
+/// Sends a message. Returns what is committed under the idempotency key, be it this call's or an earlier one's.
 pub async fn send(
     app: &App,
     actor: Actor,
     conversation: ConversationId,
     new: NewMessage,
     request_id: &str,
-    identify: impl AsyncFnOnce() -> Result<UserId>,
 ) -> Result<Sent> {
     let (change, client_id) = new.check()?;
     let key = client_id.as_deref().map_or_else(|| Key::of_request(request_id), Key::of_client);
     let windows = &app.throttle_messages;
 
     let mut gate = log::gate(app, conversation, &actor, &key, windows).await?;
-    if matches!(gate, Gate::Unregistered) {
-        gate = log::gate(app, conversation, &Actor::User(identify().await?), &key, windows).await?;
+    if let Gate::Unregistered(Some(user)) = gate {
+        // Sending takes membership, not a subscription.
+        gate = log::gate(app, conversation, &Actor::User(user), &key, windows).await?;
     }
     let user = match gate {
         Gate::Pass(user) => user,
@@ -68,16 +64,18 @@ pub async fn send(
         Gate::Throttled(retry_after) => {
             return Err(Error::Throttled { policy: "messages", windows: windows.clone(), retry_after });
         }
-        Gate::Unregistered => return Err(Error::Unauthenticated("The connection is not known.")),
+        Gate::Unregistered(_) => {
+            return Err(Error::Unauthenticated("The connection is not known any more; connect again."));
+        }
     };
 
-    let committed = log::commit(app, conversation, user, &change, &key).await?;
     let origin = match &actor {
         Actor::Connection(connection) => Some(connection),
         Actor::User(_) => None,
     };
+    let committed = log::commit(app, conversation, user, &change, &key, origin).await?;
     // Duplicates too: they bring in what a handler that died between its commit and here left behind.
-    log::publish(app, conversation, &committed.entries, origin).await;
+    log::publish(app, conversation, &committed.entries).await;
 
     let message = committed.entries.into_iter().next().and_then(log::Entry::into_message);
     let message = message.ok_or_else(|| Error::Internal(anyhow::anyhow!("a send made no message")))?;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
 use crate::ids::{ConversationId, MessageId};
 use crate::log::{Message, Role};
-use crate::messages::NewMessage;
 use crate::page::Limit;
 
 /// What a client asks for.
@@ -77,9 +77,14 @@ pub struct History {
 pub struct Send {
     /// Where; may be left out with exactly one subscription.
     pub conversation_id: Option<ConversationId>,
-    /// What.
-    #[serde(flatten)]
-    pub message: NewMessage,
+    /// The text.
+    pub content: Value,
+    /// An object beside it.
+    pub metadata: Option<Value>,
+    /// The idempotency key.
+    pub client_id: Option<String>,
+    /// The message it answers.
+    pub reply_to: Option<MessageId>,
 }
 
 /// What a command is answered with.

@@ -13,9 +13,9 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::connections::{self, Credential, Opening};
-use crate::ids::{ConnectionId, ConversationId, UserId};
+use crate::ids::{ConnectionId, ConversationId};
 use crate::log::Actor;
-use crate::messages::{self, PageOf};
+use crate::messages::{self, NewMessage, PageOf};
 use crate::protocol::{Answer, Command};
 use crate::{App, Error, FieldError, Result, http, telemetry};
 
@@ -209,15 +209,14 @@ async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Resul
                 Some(conversation) => conversation,
                 None => connections::only_subscription(app, connection).await?,
             };
-            let sent = messages::send(
-                app,
-                Actor::Connection(connection.clone()),
-                conversation,
-                command.message,
-                &request.request_id,
-                async || -> Result<UserId> { connections::identify(app, connection).await },
-            )
-            .await?;
+            let actor = Actor::Connection(connection.clone());
+            let new = NewMessage {
+                content: command.content,
+                metadata: command.metadata,
+                client_id: command.client_id,
+                reply_to: command.reply_to,
+            };
+            let sent = messages::send(app, actor, conversation, new, &request.request_id).await?;
             Ok(Answer::Ack { message: Box::new(sent.message), duplicate: sent.duplicate })
         }
         Command::Ping => connections::ping(app, connection).await,

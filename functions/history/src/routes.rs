@@ -32,8 +32,7 @@ async fn send(
     Json(new): Json<NewMessage>,
 ) -> Result<(StatusCode, Json<Message>)> {
     let actor = Actor::User(caller.user());
-    let sent =
-        messages::send(&app, actor, conversation, new, &request_id, async || Ok(caller.user())).await?;
+    let sent = messages::send(&app, actor, conversation, new, &request_id).await?;
     let status = if sent.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(sent.message)))
 }

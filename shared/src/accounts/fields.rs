@@ -91,6 +91,10 @@ impl Username {
     }
 }
 
+/// Passwords that are guessed first although they have all kinds of characters: the commonest words with the
+/// commonest endings, in lower case, one a line.
+const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
+
 /// A password that is to be set. `Debug` prints nothing of it.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]
@@ -120,11 +124,14 @@ impl TryFrom<String> for NewPassword {
         }
         let has = |class: fn(char) -> bool| text.chars().any(class);
         let special = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
-        if has(char::is_uppercase) && has(char::is_lowercase) && has(char::is_numeric) && has(special) {
-            Ok(Self(text))
-        } else {
-            Err("must have an upper-case and a lower-case letter, a digit and a special character")
+        if !(has(char::is_uppercase) && has(char::is_lowercase) && has(char::is_numeric) && has(special)) {
+            return Err("must have an upper-case and a lower-case letter, a digit and a special character");
         }
+        let lower = text.to_lowercase();
+        if COMMON_PASSWORDS.lines().any(|common| common == lower) {
+            return Err("must not be a common password");
+        }
+        Ok(Self(text))
     }
 }
 
@@ -175,6 +182,7 @@ mod tests {
             assert!(NewPassword::try_from(bad.to_owned()).is_err(), "{bad}");
         }
         assert!(NewPassword::try_from(format!("Aa1-{}", "x".repeat(125))).is_err());
+        assert!(NewPassword::try_from("P@ssw0rd123".to_owned()).is_err());
     }
 
     #[test]

@@ -170,7 +170,7 @@ impl Record {
     fn of(reply: Value) -> Result<Option<Self>> {
         let fields: HashMap<String, String> = decode(reply)?;
         let (Some(user), Some(session), Some(connected_at)) =
-            (fields.get("user"), fields.get("session"), fields.get("connected_at"))
+            (fields.get(keys::USER), fields.get("session"), fields.get("connected_at"))
         else {
             return Ok(None);
         };
@@ -244,7 +244,7 @@ async fn try_admit(
         .arg(u8::from(by_postgres));
     let mut write = Call::command("HSET")
         .arg(&key)
-        .arg(&["user", &user.to_string(), "session", &session.to_string()])
+        .arg(&[keys::USER, &user.to_string(), "session", &session.to_string()])
         .arg(&["connected_at", &to_millis(record.connected_at).to_string()]);
     for conversation in &record.subscriptions {
         write = write.arg(keys::subscription(*conversation)).arg("");

@@ -269,9 +269,9 @@ async fn change(
     change: &Change,
     key: &Key,
 ) -> Result<Vec<Entry>> {
-    let committed = log::commit(app, id, user, change, key).await?;
+    let committed = log::commit(app, id, user, change, key, None).await?;
     if !committed.entries.is_empty() {
-        log::publish(app, id, &committed.entries, None).await;
+        log::publish(app, id, &committed.entries).await;
     }
     Ok(committed.entries)
 }

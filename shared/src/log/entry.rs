@@ -175,6 +175,8 @@ pub struct Entry {
     pub(super) kind: String,
     pub(super) user_id: Option<UserId>,
     pub(super) key: String,
+    /// Over which connection it came: that one is answered, not pushed to.
+    pub(super) connection: Option<String>,
     pub(super) frame: String,
     pub(super) effect: Effect,
     body: Body,
@@ -278,7 +280,16 @@ impl Entry {
             "conversation.deleted" => (Effect::Delete, Body::Other, to_text(&frame)?),
             other => return Err(Error::Internal(anyhow::anyhow!("an entry of the unknown kind {other}"))),
         };
-        Ok(Self { seq, key: row.get("key"), user_id, frame, effect, body, kind })
+        Ok(Self {
+            seq,
+            key: row.get("key"),
+            connection: row.get("connection"),
+            user_id,
+            frame,
+            effect,
+            body,
+            kind,
+        })
     }
 
     /// The message, if it is one.

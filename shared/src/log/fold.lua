@@ -1,6 +1,6 @@
 -- What the scripts of a conversation's log share; put in front of each of them.
 --
--- KEYS[1] meta         hash: w (folded through), p (pushed through), lease (token), until (ms)
+-- KEYS[1] meta         hash: w (folded through), p (pushed through), lease (token), until and since (ms)
 -- KEYS[2] stream       entries, id <seq>-0, fields: kind, user, connection, frame
 -- KEYS[3] members      hash: user id -> {"role", "name", "email"}; role "" after leaving; field "" always there
 -- KEYS[4] connections  hash: connection id -> user|session|connected_at ms|expires_at ms
@@ -51,13 +51,20 @@ local function cut(p, w, at)
   return {w, at, entries(p + 1, w), redis.call('HGETALL', CONNECTIONS), redis.call('SMEMBERS', LAGGING)}
 end
 
--- Takes the lease to push, if there is something to push and nobody holds it: the cut, or false.
-local function take(token, lease_ms, w)
-  local meta = redis.call('HMGET', META, 'p', 'lease', 'until')
+-- Takes the lease to push, if there is something to push and nobody holds it: the cut, or false. Somebody who has
+-- held it for hold_ms is relieved: their round is repeated, and their invocation may end.
+local function take(token, lease_ms, hold_ms, w)
+  local meta = redis.call('HMGET', META, 'p', 'lease', 'until', 'since')
   local p, at = tonumber(meta[1] or w), now()
   if p >= w then return false end
-  if meta[2] and meta[2] ~= token and tonumber(meta[3]) > at then return false end
-  redis.call('HSET', META, 'lease', token, 'until', at + lease_ms)
+  if redis.call('HLEN', CONNECTIONS) == 0 then
+    redis.call('HSET', META, 'p', w) -- nobody to push to
+    return false
+  end
+  if meta[2] and meta[2] ~= token and tonumber(meta[3]) > at and at - tonumber(meta[4]) <= hold_ms then
+    return false
+  end
+  redis.call('HSET', META, 'lease', token, 'until', at + lease_ms, 'since', at)
   return cut(p, w, at)
 end
 

@@ -1,11 +1,11 @@
 -- Where the log is, and whether a connection is still registered; takes what a dead handler left unpushed.
 --
--- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] connection
+-- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] hold in ms  ARGV[4] connection
 -- Returns {w or false, 1 or 0, cut or false}
 
 local w = head()
 return {
   w or false,
-  redis.call('HEXISTS', CONNECTIONS, ARGV[3]),
-  w and take(ARGV[1], tonumber(ARGV[2]), w) or false,
+  redis.call('HEXISTS', CONNECTIONS, ARGV[4]),
+  w and take(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), w) or false,
 }

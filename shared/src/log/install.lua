@@ -1,18 +1,18 @@
 -- Installs a snapshot of the log read from Postgres, if it is newer than what is here or nothing is here.
 --
--- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] last_seq  ARGV[4] number of members
+-- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] hold in ms  ARGV[4] last_seq  ARGV[5] number of members
 -- then per member: user, member; then per entry: seq, kind, user, connection, frame
 -- Returns {'folded', {}, cut or false}
 
-local last = tonumber(ARGV[3])
+local last = tonumber(ARGV[4])
 local known = tonumber(redis.call('HGET', META, 'w'))
 local w = head()
 
 if not w or last > w then
   redis.call('DEL', STREAM, MEMBERS)
   redis.call('HSET', MEMBERS, '', '')
-  local i, roles = 5, {}
-  for _ = 1, tonumber(ARGV[4]) do
+  local i, roles = 6, {}
+  for _ = 1, tonumber(ARGV[5]) do
     redis.call('HSET', MEMBERS, ARGV[i], ARGV[i + 1])
     roles[ARGV[i]] = cjson.decode(ARGV[i + 1]).role
     i = i + 2
@@ -37,4 +37,4 @@ if not w or last > w then
   w = last
   keep()
 end
-return {'folded', {}, take(ARGV[1], tonumber(ARGV[2]), w)}
+return {'folded', {}, take(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), w)}

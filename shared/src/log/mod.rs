@@ -22,8 +22,8 @@ pub use self::pages::{Around, read_messages};
 use self::reply::Reply;
 pub use self::subscription::{From, Head, Missed, Registration, heads, register, unregister};
 use crate::ids::{ConnectionId, ConversationId, UserId};
-use crate::redis::keys::ConversationKeys;
-use crate::redis::{Call, Script, Source};
+use crate::redis::keys::{self, ConversationKeys};
+use crate::redis::{Call, Script, Source, decode};
 use crate::throttle::Window;
 use crate::{App, Error, Result};
 
@@ -44,6 +44,8 @@ static NEXT: Script = fold_script!("next.lua");
 
 /// How long a holder may be silent before another may push in its place.
 const LEASE: Duration = Duration::from_secs(2);
+/// How long one invocation pushes for others: whoever publishes after that takes over.
+const HOLD: Duration = Duration::from_millis(250);
 /// How many entries a stream keeps, about.
 const STREAM_LENGTH: u32 = 1000;
 /// How many of the newest entries a load brings in.
@@ -97,8 +99,8 @@ pub enum Gate {
     Throttled(Duration),
     /// Go on, as this user.
     Pass(UserId),
-    /// The connection is not registered here; its own record says who it is.
-    Unregistered,
+    /// The connection is not registered here; this is who its own record says it is.
+    Unregistered(Option<UserId>),
 }
 
 /// What a commit made, or had made when the request came first.
@@ -117,14 +119,19 @@ pub async fn gate(
     key: &Key,
     windows: &[Window],
 ) -> Result<Gate> {
-    let keys = ConversationKeys::of(conversation);
+    let of_conversation = ConversationKeys::of(conversation);
     let (user, connection) = match actor {
         Actor::User(user) => (user.to_string(), String::new()),
         Actor::Connection(connection) => (String::new(), connection.0.clone()),
     };
     let mut call = Call::script(
         &GATE,
-        &[keys.stream(), keys.connections(), keys.known_prefix(), keys.throttle_prefix()],
+        &[
+            of_conversation.stream(),
+            of_conversation.connections(),
+            of_conversation.known_prefix(),
+            of_conversation.throttle_prefix(),
+        ],
     )
     .arg(user)
     .arg(connection)
@@ -132,7 +139,15 @@ pub async fn gate(
     for window in windows {
         call = call.arg(window.count).arg(millis(window.length));
     }
-    let mut reply = Reply::of(app.redis.call(call).await?)?;
+    // Asked beside it, so that a sender without a subscription costs one round trip more and not two.
+    let record = match actor {
+        Actor::Connection(connection) => {
+            Some(Call::command("HGET").arg(keys::connection(connection)).arg(keys::USER))
+        }
+        Actor::User(_) => None,
+    };
+    let mut replies = app.redis.wave([call].into_iter().chain(record).collect()).await?.into_iter();
+    let mut reply = Reply::of(replies.next().unwrap_or_default())?;
     match reply.tag.as_str() {
         "pass" => Ok(Gate::Pass(reply.user()?)),
         "throttled" => {
@@ -146,20 +161,25 @@ pub async fn gate(
             let shown = fields.map(|fields| StreamEntry::with_seq(seq, fields)?.into_shown()).transpose()?;
             Ok(Gate::Known(user, shown.and_then(Shown::into_message).map(Box::new).ok_or(seq)))
         }
-        "unregistered" => Ok(Gate::Unregistered),
+        "unregistered" => {
+            let user: Option<String> = decode(replies.next().unwrap_or_default())?;
+            Ok(Gate::Unregistered(user.and_then(|user| user.parse().ok())))
+        }
         other => Err(unexpected(other)),
     }
 }
 
-/// Step 2: commits a change. An error other than a refusal leaves the outcome open.
+/// Step 2: commits a change that came over `origin`, if over a connection. An error other than a refusal leaves the outcome open.
 pub async fn commit(
     app: &App,
     conversation: ConversationId,
     actor: UserId,
     change: &Change,
     key: &Key,
+    origin: Option<&ConnectionId>,
 ) -> Result<Committed> {
-    let (outcome, entries) = queries::append(&app.postgres, conversation, actor, change, &key.0).await?;
+    let (outcome, entries) =
+        queries::append(&app.postgres, conversation, actor, change, &key.0, origin).await?;
     match outcome.as_str() {
         "appended" | "unchanged" => Ok(Committed { duplicate: false, entries }),
         "duplicate" => Ok(Committed { duplicate: true, entries }),
@@ -178,16 +198,11 @@ pub async fn commit(
 /// Steps 3 to 5: folds what was committed into Redis and pushes what is to be pushed.
 ///
 /// The commit stands whatever happens here, so this only logs: a later script on the conversation brings in and
-/// pushes what was left. `origin` is the connection that will be answered and needs no push of these entries.
-pub async fn publish(
-    app: &App,
-    conversation: ConversationId,
-    entries: &[Entry],
-    origin: Option<&ConnectionId>,
-) {
+/// pushes what was left.
+pub async fn publish(app: &App, conversation: ConversationId, entries: &[Entry]) {
     let token = Token::generate();
     let folded = async {
-        let folded = fold(app, conversation, entries, origin, &token).await?;
+        let folded = fold(app, conversation, entries, &token).await?;
         rounds::deliver(app, conversation, &token, folded).await
     };
     if let Err(error) = folded.await {
@@ -238,14 +253,8 @@ struct Folded {
 /// Publishing finds Redis behind or cold again and again only if somebody empties it in a loop.
 const MAX_TRIES: usize = 8;
 
-async fn fold(
-    app: &App,
-    conversation: ConversationId,
-    entries: &[Entry],
-    origin: Option<&ConnectionId>,
-    token: &Token,
-) -> Result<Folded> {
-    let call = publish_call(conversation, entries, (origin, entries), token)?;
+async fn fold(app: &App, conversation: ConversationId, entries: &[Entry], token: &Token) -> Result<Folded> {
+    let call = publish_call(conversation, entries, token)?;
     let mut reply = Reply::of(app.redis.call(call).await?)?;
     for _ in 0..MAX_TRIES {
         match reply.tag.as_str() {
@@ -259,7 +268,7 @@ async fn fold(
                 if missing.len() >= as_len(LOADED_TAIL) {
                     return install(app, conversation, token).await;
                 }
-                let call = publish_call(conversation, &missing, (origin, entries), token)?;
+                let call = publish_call(conversation, &missing, token)?;
                 reply = Reply::of(app.redis.call(call).await?)?;
             }
             other => return Err(unexpected(other)),
@@ -280,13 +289,19 @@ async fn install(app: &App, conversation: ConversationId, token: &Token) -> Resu
     let mut call = Call::script(&INSTALL, &ConversationKeys::of(conversation).fold())
         .arg(&token.0)
         .arg(millis(LEASE))
+        .arg(millis(HOLD))
         .arg(snapshot.last_seq)
         .arg(snapshot.members.len());
     for (user, member) in &snapshot.members {
         call = call.arg(user.to_string()).arg(to_json(member)?);
     }
     for entry in &snapshot.entries {
-        call = call.arg(entry.seq).arg(&entry.kind).arg(user_text(entry)).arg("").arg(&entry.frame);
+        call = call
+            .arg(entry.seq)
+            .arg(&entry.kind)
+            .arg(user_text(entry))
+            .arg(entry.connection.as_deref().unwrap_or_default())
+            .arg(&entry.frame);
     }
     folded(&mut Reply::of(app.redis.call(call).await?)?)
 }
@@ -294,7 +309,7 @@ async fn install(app: &App, conversation: ConversationId, token: &Token) -> Resu
 /// Brings Redis up to what Postgres says after `w`.
 async fn catch_up(app: &App, conversation: ConversationId, w: i64, token: &Token) -> Result<()> {
     let missing = queries::list_entries(&app.postgres, conversation, w, i64::MAX, LOADED_TAIL).await?;
-    let folded = fold(app, conversation, &missing, None, token).await?;
+    let folded = fold(app, conversation, &missing, token).await?;
     rounds::deliver(app, conversation, token, folded).await
 }
 
@@ -306,18 +321,14 @@ async fn admit(app: &App, conversation: ConversationId, user: UserId, w: i64) ->
     catch_up(app, conversation, w, &Token::generate()).await
 }
 
-fn publish_call(
-    conversation: ConversationId,
-    entries: &[Entry],
-    (origin, own): (Option<&ConnectionId>, &[Entry]),
-    token: &Token,
-) -> Result<Call> {
+fn publish_call(conversation: ConversationId, entries: &[Entry], token: &Token) -> Result<Call> {
     let keys = ConversationKeys::of(conversation);
     let mut all = keys.fold().to_vec();
     all.push(keys.known_prefix());
     let mut call = Call::script(&PUBLISH, &all)
         .arg(&token.0)
         .arg(millis(LEASE))
+        .arg(millis(HOLD))
         .arg(STREAM_LENGTH)
         .arg(KNOWN_FOR.as_secs());
     for entry in entries {
@@ -327,13 +338,11 @@ fn publish_call(
             Effect::Leave(user) => ("leave", user.to_string(), String::new()),
             Effect::Delete => ("delete", String::new(), String::new()),
         };
-        // Only what this connection sent is not pushed to it.
-        let connection = origin.filter(|_| own.iter().any(|one| one.seq == entry.seq));
         call = call
             .arg(entry.seq)
             .arg(&entry.kind)
             .arg(user_text(entry))
-            .arg(connection.map_or("", |connection| &connection.0))
+            .arg(entry.connection.as_deref().unwrap_or_default())
             .arg(&entry.key)
             .arg(&entry.frame)
             .arg(effect)

@@ -27,7 +27,7 @@ if not w or meta[2] ~= ARGV[1] then return false end
 local p = math.max(tonumber(meta[1] or w), math.min(tonumber(ARGV[3]), w))
 redis.call('HSET', META, 'p', p)
 if p >= w then
-  redis.call('HDEL', META, 'lease', 'until')
+  redis.call('HDEL', META, 'lease', 'until', 'since')
   return false
 end
 local at = now()

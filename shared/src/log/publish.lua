@@ -1,8 +1,8 @@
 -- Folds committed entries into what Redis holds, in order and without a hole, and takes what is to be pushed.
 --
 -- KEYS[6] prefix of the known keys (in the same slot)
--- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] how many entries the stream keeps  ARGV[4] known keys' life in s
--- ARGV[5...] per entry: seq, kind, user, connection, key, frame, effect, subject, member
+-- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] hold in ms  ARGV[4] how many entries the stream keeps
+-- ARGV[5] known keys' life in s  ARGV[6...] per entry: seq, kind, user, connection, key, frame, effect, subject, member
 --   effect: '' | 'join' (subject's member row is set) | 'leave' (subject) | 'delete' (the conversation)
 -- Returns {'cold'} | {'behind', w} | {'folded', removed, cut or false}
 --   removed: connections that entries unregistered, as connection, frame, connection, frame, ...
@@ -14,7 +14,7 @@ if not w then return {'cold'} end
 
 -- Nothing is written before all is known to fit.
 local expected = w + 1
-for i = 5, #ARGV, FIELDS do
+for i = 6, #ARGV, FIELDS do
   local seq = tonumber(ARGV[i])
   if seq > w then
     if seq ~= expected then return {'behind', w} end
@@ -35,18 +35,18 @@ local function unregister(user, frame)
   end
 end
 
-for i = 5, #ARGV, FIELDS do
+for i = 6, #ARGV, FIELDS do
   local seq = tonumber(ARGV[i])
   local kind, user, connection, key, frame = ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
   local effect, subject, member = ARGV[i + 6], ARGV[i + 7], ARGV[i + 8]
-  redis.call('SET', KEYS[6] .. user .. ':' .. key, ARGV[i], 'EX', ARGV[4])
+  redis.call('SET', KEYS[6] .. user .. ':' .. key, ARGV[i], 'EX', ARGV[5])
   if seq > w then
     if effect == 'delete' then
       redis.call('DEL', STREAM, MEMBERS)
       redis.call('HSET', MEMBERS, '', '')
       unregister(nil, frame)
     end
-    redis.call('XADD', STREAM, 'MAXLEN', '~', ARGV[3], ARGV[i] .. '-0',
+    redis.call('XADD', STREAM, 'MAXLEN', '~', ARGV[4], ARGV[i] .. '-0',
       'kind', kind, 'user', user, 'connection', connection, 'frame', frame)
     if effect == 'join' then
       redis.call('HSET', MEMBERS, subject, member)
@@ -65,4 +65,4 @@ end
 
 redis.call('HSET', META, 'w', w)
 keep()
-return {'folded', removed, take(ARGV[1], tonumber(ARGV[2]), w)}
+return {'folded', removed, take(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), w)}

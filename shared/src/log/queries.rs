@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::entry::{Change, Entry, Member};
 use crate::Result;
-use crate::ids::{ConversationId, UserId};
+use crate::ids::{ConnectionId, ConversationId, UserId};
 use crate::postgres::{Postgres, Row, Type};
 
 /// What the database's `append` said: its outcome and the entries with it.
@@ -14,16 +14,18 @@ pub(super) async fn append(
     actor: UserId,
     change: &Change,
     key: &str,
+    origin: Option<&ConnectionId>,
 ) -> Result<(String, Vec<Entry>)> {
     let (kind, data) = change.kind_and_data();
     let rows = postgres
         .query(
-            "select a.outcome, (a.entry).* from append($1, $2, $3, $4, $5) a",
+            "select a.outcome, (a.entry).* from append($1, $2, $3, $4, $5, $6) a",
             &[
                 (&conversation.0, Type::UUID),
                 (&actor.0, Type::UUID),
                 (&kind, Type::TEXT),
                 (&key, Type::TEXT),
+                (&origin.map(|connection| connection.0.as_str()), Type::TEXT),
                 (&data, Type::JSONB),
             ],
         )

@@ -1,10 +1,10 @@
 //! Rounds of pushes: post the cut, then ask for the next, until nothing is left or another holds the lease.
 //!
-//! A holder that dies leaves the rest to whoever next runs a script on the conversation; a slow one causes
-//! repeats, never a loss. Who missed a push is told to catch up with the next one (`lag`).
+//! A holder that dies leaves the rest to whoever next runs a script on the conversation; one that is slow, or was
+//! relieved by a later publisher so that no invocation is held hostage, causes repeats, never a loss. Who missed a push is told to catch up with the next one (`lag`).
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use futures_util::{StreamExt, stream};
@@ -24,8 +24,6 @@ const PARALLEL_POSTS: usize = 64;
 const YOUNG: Duration = Duration::from_secs(30);
 /// A frame up to this size costs what one message costs, and every client library sends it as one.
 const MAX_FRAME: usize = 32 * 1024;
-/// How long one invocation pushes for others before it leaves the rest to the next that comes by.
-const MAX_HOLD: Duration = Duration::from_secs(1);
 
 /// What is to be pushed to whom, at one moment.
 pub(super) struct Cut {
@@ -92,14 +90,10 @@ pub(super) async fn deliver(
         });
     last_events.await;
 
-    let began = Instant::now();
     let mut cut = folded.cut;
     while let Some(current) = cut {
         let round = post(app, conversation, &current).await;
-        // Giving the lease back with the rest unpushed: its readers see the jump, or the head, and catch up.
-        let give_up = began.elapsed() > MAX_HOLD;
-        let following = next(app, conversation, token, &current, &round).await?;
-        cut = following.filter(|_| !give_up);
+        cut = next(app, conversation, token, &current, &round).await?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use redis::Value;
 use super::entry::{Role, Shown};
 use super::reply::Reply;
 use super::{
-    CONNECTION_LIFE, Folded, HEADS, LEASE, MAX_TRIES, REGISTER, Token, admit, as_len, catch_up, entry,
+    CONNECTION_LIFE, Folded, HEADS, HOLD, LEASE, MAX_TRIES, REGISTER, Token, admit, as_len, catch_up, entry,
     livelock, load, millis, queries, rounds, unexpected,
 };
 use crate::ids::{ConnectionId, ConversationId, UserId};
@@ -103,6 +103,7 @@ pub async fn heads(
         Call::script(&HEADS, &ConversationKeys::of(*conversation).fold())
             .arg(&token.0)
             .arg(millis(LEASE))
+            .arg(millis(HOLD))
             .arg(&connection.0)
     });
     let replies = app.redis.wave(calls.collect()).await?;
@@ -127,6 +128,7 @@ fn register_call(
     Call::script(&REGISTER, &ConversationKeys::of(conversation).fold())
         .arg(&token.0)
         .arg(millis(LEASE))
+        .arg(millis(HOLD))
         .arg(&registration.connection.0)
         .arg(&registration.value)
         .arg(registration.user.to_string())

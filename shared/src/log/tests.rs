@@ -12,11 +12,13 @@ fn say(text: &str) -> Change {
 }
 
 async fn committed(app: &App, conversation: ConversationId, user: UserId, client_id: &str) -> Committed {
-    commit(app, conversation, user, &say(client_id), &Key::of_client(client_id)).await.expect("a commit")
+    commit(app, conversation, user, &say(client_id), &Key::of_client(client_id), None)
+        .await
+        .expect("a commit")
 }
 
 async fn publish_only(app: &App, conversation: ConversationId, entries: &[Entry]) -> Folded {
-    fold(app, conversation, entries, None, &Token::generate()).await.expect("a fold")
+    fold(app, conversation, entries, &Token::generate()).await.expect("a fold")
 }
 
 /// What a reader is shown, as content.
@@ -60,8 +62,8 @@ async fn a_request_without_a_client_id_is_one_entry_when_delivered_twice() {
     let room = conversation(&app, &[ann]).await;
     let key = Key::of_request("delivered-twice");
 
-    let first = commit(&app, room, ann, &say("hello"), &key).await.expect("a commit");
-    let second = commit(&app, room, ann, &say("hello"), &key).await.expect("a commit");
+    let first = commit(&app, room, ann, &say("hello"), &key, None).await.expect("a commit");
+    let second = commit(&app, room, ann, &say("hello"), &key, None).await.expect("a commit");
 
     assert!(!first.duplicate && second.duplicate);
     assert_eq!(first.entries[0].seq, second.entries[0].seq);
@@ -74,8 +76,8 @@ async fn the_first_content_of_a_key_wins() {
     let room = conversation(&app, &[ann]).await;
     let key = Key::of_client("k");
 
-    commit(&app, room, ann, &say("first"), &key).await.expect("a commit");
-    let repeated = commit(&app, room, ann, &say("second"), &key).await.expect("a commit");
+    commit(&app, room, ann, &say("first"), &key, None).await.expect("a commit");
+    let repeated = commit(&app, room, ann, &say("second"), &key, None).await.expect("a commit");
 
     let message = repeated.entries.into_iter().next().and_then(Entry::into_message).expect("a message");
     assert_eq!(message.content.as_deref(), Some("first"));
@@ -167,7 +169,7 @@ async fn a_removal_unregisters_in_the_step_that_folds_it() {
     registered(&app, room, bob, "bobs").await;
 
     let removal =
-        commit(&app, room, ann, &Change::Remove(bob), &Key::of_request("r")).await.expect("a commit");
+        commit(&app, room, ann, &Change::Remove(bob), &Key::of_request("r"), None).await.expect("a commit");
     let folded = publish_only(&app, room, &removal.entries).await;
 
     assert_eq!(folded.removed.iter().map(|(id, _)| id.0.as_str()).collect::<Vec<_>>(), ["bobs"]);
@@ -186,7 +188,7 @@ async fn only_one_pushes_at_a_time_and_what_came_meanwhile_is_its_next_cut() {
     let holder = Token::generate();
 
     let first = committed(&app, room, ann, "one").await;
-    let held = fold(&app, room, &first.entries, None, &holder).await.expect("a fold");
+    let held = fold(&app, room, &first.entries, &holder).await.expect("a fold");
     let second = committed(&app, room, ann, "two").await;
     let other = publish_only(&app, room, &second.entries).await;
 
@@ -255,8 +257,10 @@ async fn when_the_last_admin_leaves_the_longest_standing_participant_becomes_one
     let (ann, bob) = (user(&app, "ann").await, user(&app, "bob").await);
     let room = conversation(&app, &[ann, bob]).await;
 
-    let left = commit(&app, room, ann, &Change::Remove(ann), &Key::of_request("r")).await.expect("a commit");
-    let again = commit(&app, room, ann, &Change::Remove(ann), &Key::of_request("r")).await.expect("a commit");
+    let left =
+        commit(&app, room, ann, &Change::Remove(ann), &Key::of_request("r"), None).await.expect("a commit");
+    let again =
+        commit(&app, room, ann, &Change::Remove(ann), &Key::of_request("r"), None).await.expect("a commit");
 
     assert_eq!(
         left.entries.iter().map(|entry| entry.kind.as_str()).collect::<Vec<_>>(),

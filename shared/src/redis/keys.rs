@@ -6,6 +6,8 @@
 use crate::ids::{ConnectionId, ConversationId, UserId};
 
 const PARTITIONS: u32 = 256;
+/// The field of a connection's hash that says whose it is.
+pub const USER: &str = "user";
 const SUBSCRIPTION: &str = "subscribed:";
 
 /// The keys of one conversation.

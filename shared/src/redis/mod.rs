@@ -68,8 +68,8 @@ impl Redis {
             .set_connection_timeout(Some(Duration::from_secs(1)))
             .set_response_timeout(Some(Duration::from_secs(2)))
             .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(20))
-            .set_max_delay(Duration::from_millis(100));
+            .set_min_delay(Duration::from_millis(2))
+            .set_max_delay(Duration::from_millis(50));
         Ok(Self { connection: ConnectionManager::new_lazy_with_config(client, config)? })
     }
 
