@@ -8,6 +8,7 @@ use std::{
 use futures_util::future;
 use serde_json::{Value, json};
 use support::{Connection, Conversation, Message, PATIENCE, StackOptions, TestChat, messages_in};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -307,13 +308,24 @@ async fn a_long_burst_is_pushed_to_its_end() {
         }
         sent
     });
-    let sent: HashSet<u64> = future::join_all(bursts).await.into_iter().flatten().collect();
+    let (done, all_sent) = oneshot::channel::<HashSet<u64>>();
+    let sending = async {
+        let sent = future::join_all(bursts).await.into_iter().flatten().collect();
+        done.send(sent).expect("the reader waits for it");
+    };
+    // It reads all the while: a client that does not is told that it lags instead.
+    let reading = async {
+        let (mut arrived, mut all_sent) = (HashSet::new(), all_sent);
+        let mut sent = None;
+        while sent.as_ref() != Some(&arrived) {
+            tokio::select! {
+                message = watching.next_message() => drop(arrived.insert(message.seq)),
+                all = &mut all_sent, if sent.is_none() => sent = Some(all.expect("the senders do not fail")),
+            }
+        }
+    };
 
-    let mut arrived = HashSet::new();
-    while arrived.len() < sent.len() {
-        arrived.insert(watching.next_message().await.seq);
-    }
-    assert_eq!(arrived, sent);
+    future::join(sending, reading).await;
 }
 
 #[tokio::test]

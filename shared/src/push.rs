@@ -76,7 +76,7 @@ impl Push {
                 Err(error) if is_gone(&error) => Posted::Gone,
                 Err(error) => {
                     let status = error.raw_response().map(|response| response.status().as_u16());
-                    tracing::warn!(connection_id = %connection, status, "a post failed: {error}");
+                    tracing::debug!(connection_id = %connection, status, "a post failed: {error}");
                     Posted::Failed
                 }
             }

@@ -17,6 +17,7 @@ pub fn init() -> anyhow::Result<()> {
         .json()
         .flatten_event(true)
         .with_current_span(false)
+        .with_span_list(false)
         .with_env_filter(filter)
         .init();
     tracing::debug!(function = logging.function, "starting");

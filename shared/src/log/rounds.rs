@@ -143,6 +143,10 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
             Posted::Failed => round.failed.push(one.id.clone()),
         }
     }
+    if !round.failed.is_empty() {
+        // One line a round: a slow recipient would fill the log with its own.
+        tracing::warn!(conversation_id = %conversation, failed = round.failed.len(), "posts failed");
+    }
     round
 }
 
