@@ -94,12 +94,18 @@ begin
         return;
     end if;
 
-    return query
-        select 'duplicate', l from log l
-        where l.conversation_id = p_conversation and l.user_id = p_actor
-          and (l.key = p_key or (p_kind = 'participant.removed' and l.key = p_key || '+'))
-        order by l.seq;
+    -- By equality on the whole key: without statistics the planner takes anything else for a scan of all that
+    -- the sender ever said here.
+    select e.seq into v_first from entries e
+        where e.conversation_id = p_conversation and e.user_id = p_actor and e.key = p_key;
     if found then
+        return query
+            select 'duplicate', l from log l
+            where l.conversation_id = p_conversation
+              and (l.seq = v_first
+                   or (p_kind = 'participant.removed' and l.seq = v_first + 1 and l.key = p_key || '+'))
+              and l.seq between v_first and v_first + 1
+            order by l.seq;
         return;
     end if;
 
