@@ -1,7 +1,7 @@
 //! Opening a connection, subscribing with it, and what ends it.
 
 use serde_json::{Value, json};
-use support::{ALLOWED_ORIGIN, Connection, Handshake, TestChat, messages_in, tokens};
+use support::{ALLOWED_ORIGIN, Connection, Handshake, StackOptions, TestChat, messages_in, tokens};
 use uuid::Uuid;
 
 async fn assert_alive(connection: &mut Connection) {
@@ -420,4 +420,61 @@ async fn a_closed_connection_harms_nobody() {
     let sent = alice.send(&conversation, "to whoever is there").await;
 
     assert_eq!(phone.next_message().await, sent);
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_has_forgotten_is_told_and_closed() {
+    let chat = TestChat::alone(StackOptions::default()).await;
+    let alice = chat.user("alice").await;
+    let mut connection = alice.connect().await;
+
+    chat.stack.wipe_redis().await;
+    connection.send_command(&json!({"type": "ping", "ref": "lost"})).await;
+
+    let error = connection.next_event_of("error").await;
+    assert_eq!(error["code"], "UNAUTHENTICATED");
+    assert_eq!(error["ref"], "lost");
+    assert_eq!(connection.closed().await, 1000);
+}
+
+#[tokio::test]
+async fn one_connection_more_than_a_person_may_have_costs_the_oldest() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+    let mut oldest = alice.connect().await;
+
+    let mut others = Vec::new();
+    for _ in 0..20 {
+        others.push(alice.connect().await);
+    }
+
+    assert_eq!(oldest.closed().await, 1000);
+    others[0].ping().await;
+    others[19].ping().await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_large_for_a_frame_is_cut_and_says_so() {
+    let chat =
+        TestChat::alone(StackOptions { throttle_messages: "off".to_owned(), ..StackOptions::default() })
+            .await;
+    let alice = chat.user("alice").await;
+    let conversation = alice.start_conversation_with([]).await;
+    let mut last = 0;
+    for _ in 0..20 {
+        last = alice.send(&conversation, &"語".repeat(2000)).await.seq;
+    }
+    let mut connection = alice.connect().await;
+
+    let newest = connection.request(json!({"type": "history", "conversation_id": conversation.id})).await;
+    let first = connection
+        .request(json!({"type": "history", "conversation_id": conversation.id, "after": "1-0"}))
+        .await;
+
+    let (newest_messages, first_messages) =
+        (newest["messages"].as_array().unwrap(), first["messages"].as_array().unwrap());
+    assert!((10..20).contains(&newest_messages.len()));
+    assert_eq!(newest_messages.last().unwrap()["seq"], last);
+    assert_eq!(first_messages[0]["seq"], 2);
+    assert_eq!((&newest["complete"], &first["complete"]), (&json!(false), &json!(false)));
 }

@@ -497,13 +497,14 @@ async fn when_the_last_admin_leaves_the_longest_standing_participant_becomes_adm
 }
 
 #[tokio::test]
-async fn when_the_only_admin_becomes_a_member_a_conversation_still_has_an_admin() {
+async fn the_only_admin_cannot_become_a_member() {
     let chat = TestChat::start().await;
     let [alice, bob] = chat.users(["alice", "bob"]).await;
     let conversation = alice.start_conversation_with([&bob]).await;
 
-    alice.change_role(&conversation, &alice, "member").await;
+    let refused = alice.change_role(&conversation, &alice, "member").await;
 
+    refused.expect_conflict("role");
     let participants = bob.participants(&conversation).await;
     assert!(participants.iter().any(|participant| participant["role"] == "admin"), "{participants:?}");
 }
@@ -555,8 +556,36 @@ async fn an_id_that_is_none_never_reaches_a_conversation() {
 
     let answer = alice.get(&format!("{CONVERSATIONS}/nonsense")).await;
 
-    assert!([404, 422].contains(&answer.status), "{}", answer.body);
-    let code = answer.body["code"].as_str().unwrap().to_owned();
-    let status = answer.status;
-    answer.expect_error(status, &code);
+    answer.expect_error(404, "not_found");
+}
+
+#[tokio::test]
+async fn text_that_no_database_holds_is_refused_or_belongs_to_nobody() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+    let conversation = alice.start_conversation_with([]).await;
+
+    alice.rename(&conversation, "nul\u{0}").await.expect_invalid("name");
+    let start = json!({"name": "nul\u{0}"});
+    alice.post(CONVERSATIONS, start).await.expect_invalid("name");
+    let start = json!({"participant_emails": ["nul\u{0}@example.com"]});
+    alice.post(CONVERSATIONS, start).await.expect_invalid("participant_emails[0]");
+    let adding = json!({"email": "nul\u{0}@example.com"});
+    alice.post(&conversation.path("/participants"), adding).await.expect_invalid("email");
+    alice.post_message(&conversation, json!({"content": "nul\u{0}"})).await.expect_invalid("content");
+    let message = json!({"content": "hello", "metadata": {"a": "nul\u{0}"}});
+    alice.post_message(&conversation, message).await.expect_invalid("metadata");
+    let message = json!({"content": "hello", "client_id": "nul\u{0}"});
+    alice.post_message(&conversation, message).await.expect_invalid("client_id");
+    chat.log_in("username", "nul\u{0}", "Correct-Horse-1").await.expect_error(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_channel_is_not_quietly_made_a_group() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+
+    let answer = alice.post(CONVERSATIONS, json!({"kind": "channel", "name": "news"})).await;
+
+    answer.expect_invalid("kind");
 }

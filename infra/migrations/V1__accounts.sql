@@ -45,8 +45,8 @@ create index refresh_tokens_session_id_idx on refresh_tokens (session_id);
 
 -- Uses a refresh token: marks it rotated, stores its successor and returns whose session it is.
 --   rotated   the new token is valid
---   reused    the token was used before, longer ago than the grace: its session is revoked now
---   refused   unknown, expired or revoked
+--   ended     its session has ended, if only now: the token was used before, longer ago than the grace
+--   refused   nobody was given it
 -- The session row is locked first, so racing uses of one token are told apart in one order.
 create function rotate_refresh_token(p_digest bytea, p_successor bytea, p_grace interval, p_lifetime interval)
 returns table (outcome text, session_id uuid, user_id uuid, role text, disabled boolean)
@@ -59,19 +59,18 @@ begin
     select s.* into v_session from sessions s
         where s.id = (select t.session_id from refresh_tokens t where t.digest = p_digest)
         for update;
-    if not found or v_session.revoked_at is not null or v_session.expires_at <= now() then
-        return query select 'refused', v_session.id, v_session.user_id, null::text, false;
+    if not found then
+        return query select 'refused', null::uuid, null::uuid, null::text, false;
+        return;
+    elsif v_session.revoked_at is not null or v_session.expires_at <= now() then
+        return query select 'ended', v_session.id, v_session.user_id, null::text, false;
         return;
     end if;
     -- Read again under the lock: a racing use may have rotated it while this one waited.
     select t.* into v_token from refresh_tokens t where t.digest = p_digest;
-    if v_token.rotated_at < clock_timestamp() - p_grace
-       or (v_token.rotated_at is not null and exists (
-            -- A successor was already used in its turn, so the answer that carried it was not lost.
-            select from refresh_tokens t
-            where t.session_id = v_session.id and t.created_at > v_token.created_at and t.rotated_at is not null)) then
+    if v_token.rotated_at < clock_timestamp() - p_grace then
         update sessions s set revoked_at = now() where s.id = v_session.id;
-        return query select 'reused', v_session.id, v_session.user_id, null::text, false;
+        return query select 'ended', v_session.id, v_session.user_id, null::text, false;
         return;
     end if;
     update refresh_tokens t set rotated_at = clock_timestamp() where t.digest = p_digest and t.rotated_at is null;

@@ -242,10 +242,13 @@ begin
         insert into conversations (id, kind, name) values (p_id, 'group', p_name);
         insert into participants (conversation_id, user_id, role) values (p_id, p_creator, 'admin');
         insert into participants (conversation_id, user_id)
-            select p_id, u.id from users u
-            where (u.id = any(p_user_ids) or lower(u.email) in (select lower(m) from unnest(p_emails) m))
-              and u.id <> p_creator
-            order by u.id;
+            select p_id, named.id from (
+                select unnest(p_user_ids) as id
+                union
+                select u.id from unnest(p_emails) m join users u on lower(u.email) = lower(m)
+            ) named
+            where named.id <> p_creator
+            order by named.id;
     end if;
     return next;
 end

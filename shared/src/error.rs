@@ -45,6 +45,9 @@ pub enum Error {
     /// Not there, or not for this caller to know of.
     #[error("There is no such {0}.")]
     NotFound(&'static str),
+    /// The same, of several that were named.
+    #[error("There is no such conversation.")]
+    NotFoundAmong(Vec<FieldError>),
     /// A send without a conversation, by a connection that has not exactly one subscription.
     #[error("Name a conversation_id: the connection is not subscribed to exactly one.")]
     NotSubscribed,
@@ -86,7 +89,7 @@ impl Error {
     /// The fields this error names, if any.
     pub fn fields(&self) -> &[FieldError] {
         match self {
-            Self::Invalid(fields) => fields,
+            Self::Invalid(fields) | Self::NotFoundAmong(fields) => fields,
             Self::Conflict(field) => std::slice::from_ref(field),
             _ => &[],
         }

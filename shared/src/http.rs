@@ -171,8 +171,9 @@ impl<S: Sync> FromRequestParts<S> for CurrentRequest {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let id = parts.extensions.get::<RequestId>().cloned();
-        id.map(|id| Self(id.0)).ok_or_else(|| Error::Internal(anyhow::anyhow!("a request without an id")))
+        let id = parts.extensions.get::<RequestId>().filter(|id| !id.0.is_empty());
+        id.map(|id| Self(id.0.clone()))
+            .ok_or_else(|| Error::Internal(anyhow::anyhow!("a request without an id")))
     }
 }
 
@@ -285,7 +286,9 @@ pub fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         }
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
-        Error::NotFound(_) | Error::NotSubscribed => (StatusCode::NOT_FOUND, "not_found"),
+        Error::NotFound(_) | Error::NotFoundAmong(_) | Error::NotSubscribed => {
+            (StatusCode::NOT_FOUND, "not_found")
+        }
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
         Error::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
         Error::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled"),

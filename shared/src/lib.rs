@@ -6,7 +6,6 @@
 // Edges: what arrives, and what is answered.
 pub mod http;
 pub mod parse;
-pub mod protocol;
 pub mod websocket;
 
 // Domains: one sentence each in their own header.
@@ -15,6 +14,7 @@ pub mod connections;
 pub mod conversations;
 pub mod log;
 pub mod messages;
+pub mod protocol;
 pub mod throttle;
 pub mod tokens;
 

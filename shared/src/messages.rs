@@ -15,6 +15,7 @@ use crate::{App, Error, Result};
 #[derive(Debug, Deserialize)]
 pub struct NewMessage {
     /// The text.
+    #[serde(default)]
     pub content: Value,
     /// An object beside it.
     pub metadata: Option<Value>,
@@ -35,6 +36,8 @@ pub struct Sent {
 
 const MAX_CHARS: usize = 2000;
 const MAX_METADATA: usize = 4 * 1024;
+/// Far below what a parser takes: a message is shown inside of other objects.
+const MAX_DEPTH: usize = 32;
 const MAX_CLIENT_ID: usize = 64;
 
 /// Sends a message. Returns what is committed under the idempotency key, be it this call's or an earlier one's.
@@ -56,8 +59,8 @@ pub async fn send(
     }
     let user = match gate {
         Gate::Pass(user) => user,
-        Gate::Known(_, Ok(message)) => return Ok(Sent { message: *message, duplicate: true }),
-        Gate::Known(_, Err(seq)) => {
+        Gate::Known(Ok(message)) => return Ok(Sent { message: *message, duplicate: true }),
+        Gate::Known(Err(seq)) => {
             let message = log::find_message(app, conversation, seq).await?;
             return Ok(Sent { message: message.ok_or(Error::NotFound("conversation"))?, duplicate: true });
         }
@@ -102,7 +105,9 @@ pub async fn page(
     of: PageOf,
 ) -> Result<Page<Message>> {
     let around = match (of.before, of.from) {
-        (Some(_), Some(_)) => return Err(Error::invalid("before", "cannot be combined with `from`")),
+        (Some(_), Some(_)) => {
+            return Err(Error::invalid("before", "cannot be combined with the other direction"));
+        }
         (Some(before), None) => Around::Before(before.0),
         (None, Some(from)) => Around::After(from.0),
         // Above every seq that fits into what Lua and JavaScript count exactly.
@@ -160,10 +165,26 @@ fn metadata(value: Value) -> Result<Option<Map<String, Value>>> {
     if text.len() > MAX_METADATA {
         return Err(Error::invalid("metadata", "must not be larger than 4 KiB"));
     }
-    if text.contains("\\u0000") {
-        return Err(Error::invalid("metadata", "must not contain a null character"));
+    if map.iter().any(|(name, value)| name.contains('\0') || !is_storable(value, MAX_DEPTH)) {
+        return Err(Error::invalid(
+            "metadata",
+            "must not contain a null character or be nested deeper than 32",
+        ));
     }
     Ok(Some(map))
+}
+
+/// Whether Postgres' `jsonb` and every reader can hold it: no null character, and so deep at most.
+fn is_storable(value: &Value, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    match value {
+        Value::String(text) => !text.contains('\0'),
+        Value::Array(values) => values.iter().all(|value| is_storable(value, depth)),
+        Value::Object(map) => {
+            map.iter().all(|(name, value)| !name.contains('\0') && is_storable(value, depth))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
 }
 
 #[cfg(test)]
@@ -199,7 +220,17 @@ mod tests {
         assert!(check(json!({"content": "x", "metadata": {"a": 1}})).is_ok());
         assert!(check(json!({"content": "x", "metadata": null})).is_ok());
         assert!(check(json!({"content": "x", "metadata": []})).is_err());
+        assert!(check(json!({"content": "x", "metadata": {"a": "nul\u{0}"}})).is_err());
+        assert!(check(json!({"content": "x", "metadata": {"a": "\\u0000"}})).is_ok());
         assert!(check(json!({"content": "x", "metadata": {"a": "x".repeat(4096)}})).is_err());
+    }
+
+    #[test]
+    fn metadata_is_nested_32_deep_at_most() {
+        let nested = |depth| (1..depth).fold(json!({}), |inner, _| json!({ "a": inner }));
+
+        assert!(check(json!({"content": "x", "metadata": nested(32)})).is_ok());
+        assert!(check(json!({"content": "x", "metadata": nested(34)})).is_err());
     }
 
     #[test]

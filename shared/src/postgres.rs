@@ -108,8 +108,7 @@ pub async fn connect(url: &str) -> anyhow::Result<Client> {
 
 /// Names the constraint a statement violated, so that its domain can turn it into a conflict.
 pub fn violated_constraint(error: &Error) -> Option<&str> {
-    let cause = error.cause()?.downcast_ref::<tokio_postgres::Error>()?;
-    cause.as_db_error()?.constraint()
+    error.cause()?.downcast_ref::<Refusal>()?.constraint.as_deref()
 }
 
 fn spawn<S>((client, connection): (Client, tokio_postgres::Connection<Socket, S>)) -> Client
@@ -129,7 +128,8 @@ fn config(url: &str) -> anyhow::Result<Config> {
 }
 
 fn tls(config: &Config) -> Option<MakeRustlsConnect> {
-    (config.get_ssl_mode() != SslMode::Disable).then(MakeRustlsConnect::with_webpki_roots)
+    // Not for `prefer`, the default: a certificate is always verified, and a server of one's own has none to show.
+    (config.get_ssl_mode() == SslMode::Require).then(MakeRustlsConnect::with_webpki_roots)
 }
 
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {
@@ -138,16 +138,26 @@ fn lost_a_race(error: &tokio_postgres::Error) -> bool {
     })
 }
 
+/// What Postgres refused. Its detail is left out: it may hold values of the row.
+#[derive(Debug, thiserror::Error)]
+#[error("Postgres: {code}: {message}")]
+struct Refusal {
+    code: String,
+    message: String,
+    constraint: Option<String>,
+}
+
 /// A broken connection, a server that is starting, stopping or full: the outcome is open. Anything else is a
 /// fault of ours.
 fn store_error(error: tokio_postgres::Error) -> Error {
-    let unavailable = match error.code() {
-        None => {
-            error.is_closed()
-                || std::error::Error::source(&error)
-                    .is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
-        }
-        Some(code) => ["08", "53", "57"].iter().any(|class| code.code().starts_with(class)),
+    let Some(refusal) = error.as_db_error() else {
+        let broken = error.is_closed()
+            || std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
+        return if broken { Error::Unavailable(error.into()) } else { Error::Internal(error.into()) };
     };
-    if unavailable { Error::Unavailable(error.into()) } else { Error::Internal(error.into()) }
+    let code = refusal.code().code().to_owned();
+    let unavailable = ["08", "53", "57"].iter().any(|class| code.starts_with(class));
+    let constraint = refusal.constraint().map(str::to_owned);
+    let refusal = Refusal { code, message: refusal.message().to_owned(), constraint };
+    if unavailable { Error::Unavailable(refusal.into()) } else { Error::Internal(refusal.into()) }
 }

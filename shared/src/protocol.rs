@@ -11,6 +11,9 @@ use crate::ids::{ConversationId, MessageId};
 use crate::log::{Message, Role};
 use crate::page::Limit;
 
+/// How large an answer may be, so that its frame stays below the platform's 128 KiB.
+pub const MAX_ANSWER: usize = 96 * 1024;
+
 /// What a client asks for.
 #[derive(Debug)]
 pub enum Command {
@@ -78,6 +81,7 @@ pub struct Send {
     /// Where; may be left out with exactly one subscription.
     pub conversation_id: Option<ConversationId>,
     /// The text.
+    #[serde(default)]
     pub content: Value,
     /// An object beside it.
     pub metadata: Option<Value>,

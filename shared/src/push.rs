@@ -19,6 +19,10 @@ use futures_util::future::BoxFuture;
 use crate::config::Management;
 use crate::ids::ConnectionId;
 
+/// How long the platform may take to accept a frame. A round of pushes, and with it the ack of whoever pushes, waits
+/// no longer for one recipient; who was missed is told to catch up.
+const POST_TIMEOUT: Duration = Duration::from_millis(200);
+
 /// What became of a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Posted {
@@ -52,10 +56,8 @@ impl Push {
                 .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
                 .build_https()
         };
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_millis(500))
-            .operation_timeout(Duration::from_secs(1))
-            .build();
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(POST_TIMEOUT).operation_timeout(POST_TIMEOUT).build();
         let config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(config.region))

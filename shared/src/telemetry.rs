@@ -11,8 +11,10 @@ use crate::config::Logging;
 /// Sets up logging; called once, first thing in every function.
 pub fn init() -> anyhow::Result<()> {
     let logging = Logging::from_env()?;
-    let filter =
-        EnvFilter::new(format!("{0},hyper=warn,aws=warn,tokio_postgres=warn,rustls=warn", logging.level));
+    // The runtime's own traces hold whole events, with tokens and texts.
+    let libraries =
+        "lambda_runtime=info,lambda_http=info,hyper=warn,aws=warn,tokio_postgres=warn,rustls=warn";
+    let filter = EnvFilter::new(format!("{},{libraries}", logging.level));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

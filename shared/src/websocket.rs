@@ -1,5 +1,7 @@
 //! The WebSocket edge: API Gateway's events to requests without `Option`s, commands to answers, errors to frames.
 
+use std::collections::BTreeMap;
+
 use aws_lambda_events::event::apigw::{
     ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext,
 };
@@ -14,9 +16,9 @@ use time::OffsetDateTime;
 
 use crate::connections::{self, Credential, Opening};
 use crate::ids::{ConnectionId, ConversationId};
-use crate::log::Actor;
+use crate::log::{Actor, Message};
 use crate::messages::{self, NewMessage, PageOf};
-use crate::protocol::{Answer, Command};
+use crate::protocol::{Answer, Command, MAX_ANSWER};
 use crate::{App, Error, FieldError, Result, http, telemetry};
 
 /// An event, when what every event has is there.
@@ -130,10 +132,17 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
         }
         Err(error) => {
             telemetry::report(&error, &request_id);
-            let (status, _, text) = http::problem(&error);
+            let (status, problem_headers, text) = http::problem(&error);
             tracing::info!(request_id, connection_id = %connection, status = status.as_u16(), "refused");
-            let headers = Some(serde_json::json!({ "Content-Type": "application/problem+json" }));
-            Response { status_code: status.as_u16(), headers, body: Some(text) }
+            let headers = problem_headers
+                .iter()
+                .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
+            let headers: BTreeMap<_, _> = headers.chain([("x-request-id", request_id.as_str())]).collect();
+            Response {
+                status_code: status.as_u16(),
+                headers: Some(serde_json::json!(headers)),
+                body: Some(text),
+            }
         }
     }
 }
@@ -201,8 +210,9 @@ async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Resul
             let user = connections::identify(app, connection).await?;
             let of = PageOf { before: command.before, from: command.after, limit: command.limit };
             let page = messages::page(app, user, command.conversation_id, of).await?;
-            let complete = page.next.is_none();
-            Ok(Answer::History { conversation_id: command.conversation_id, messages: page.items, complete })
+            let (messages, whole) = fitting(page.items, command.after.is_none());
+            let complete = whole && page.next.is_none();
+            Ok(Answer::History { conversation_id: command.conversation_id, messages, complete })
         }
         Command::Send(command) => {
             let conversation = match command.conversation_id {
@@ -221,6 +231,28 @@ async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Resul
         }
         Command::Ping => connections::ping(app, connection).await,
     }
+}
+
+/// As much of a page as one answer holds: its newest messages, or its oldest when the client pages forward.
+fn fitting(mut messages: Vec<Message>, newest: bool) -> (Vec<Message>, bool) {
+    let mut room = MAX_ANSWER;
+    let mut fits = |message: &Message| {
+        let size = to_text(message).len() + 1;
+        room = room.saturating_sub(size);
+        room > 0
+    };
+    let kept = if newest {
+        messages.iter().rev().take_while(|message| fits(message)).count()
+    } else {
+        messages.iter().take_while(|message| fits(message)).count()
+    };
+    let whole = kept == messages.len();
+    if newest {
+        messages.drain(..messages.len() - kept);
+    } else {
+        messages.truncate(kept);
+    }
+    (messages, whole)
 }
 
 /// A browser says where its page is from; anything else does not, and is no browser.

@@ -5,6 +5,8 @@
 mod fields;
 mod password;
 mod queries;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
@@ -22,7 +24,7 @@ const SESSION_LIFETIME: Duration = Duration::days(30);
 /// How long a used refresh token yields another pair: its answer may have been lost.
 const REFRESH_GRACE: Duration = Duration::seconds(10);
 /// How long Redis remembers of a session whether it is live; after that `$connect` asks Postgres.
-const REMEMBERED_FOR: Duration = Duration::hours(24);
+pub(crate) const REMEMBERED_FOR: Duration = Duration::hours(24);
 const WRONG_CREDENTIALS: &str = "The account or the password is wrong.";
 
 /// A user, as they and admins see them.
@@ -165,7 +167,7 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
             error
         }
     })?;
-    remember(app, identity, "live").await;
+    remember_live(app, identity).await;
     Ok(SignedIn { user: profile, tokens: pair(app, identity, GlobalRole::User, refresh_token, now)? })
 }
 
@@ -190,7 +192,7 @@ pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<
     let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());
     let identity = Identity { user: profile.id, session: SessionId::generate() };
     queries::insert_session(&app.postgres, identity, device, &refresh_token, now + SESSION_LIFETIME).await?;
-    remember(app, identity, "live").await;
+    remember_live(app, identity).await;
     let tokens = pair(app, identity, profile.role, refresh_token, now)?;
     Ok(SignedIn { user: profile, tokens })
 }
@@ -205,9 +207,9 @@ pub async fn refresh(app: &App, token: &Secret) -> Result<TokenPair> {
             Err(Error::Forbidden("The account is disabled."))
         }
         queries::Rotation::Rotated { identity, role, .. } => pair(app, identity, role, successor, now),
-        queries::Rotation::Reused(identity) => {
-            remember(app, identity, "dead").await;
-            Err(Error::Unauthenticated("The refresh token was used before; the session has ended."))
+        queries::Rotation::Ended(identity) => {
+            remember(app, identity, "dead").await?;
+            Err(Error::Unauthenticated("The session has ended."))
         }
         queries::Rotation::Refused => Err(Error::Unauthenticated("The refresh token is not valid.")),
     }
@@ -223,7 +225,7 @@ pub async fn sign_out(app: &App, caller: Option<Identity>, token: Option<&Secret
     let session =
         session.ok_or(Error::Unauthenticated("Name the session by an access or a refresh token."))?;
     if let Some(identity) = queries::revoke_session(&app.postgres, session.session).await? {
-        remember(app, identity, "dead").await;
+        remember(app, identity, "dead").await?;
     }
     Ok(())
 }
@@ -278,15 +280,20 @@ fn pair(
     })
 }
 
-/// Tells Redis what Postgres decided. Failing is harmless: `$connect` then asks Postgres itself.
-async fn remember(app: &App, identity: Identity, state: &str) {
-    let key = UserKeys::of(identity.user).sessions();
-    let write = Call::command("HSET").arg(&key).arg(identity.session.to_string()).arg(state);
-    let expire = Call::command("EXPIRE").arg(&key).arg(REMEMBERED_FOR.whole_seconds());
-    if let Err(error) = app.redis.wave(vec![write, expire]).await {
+/// Lets `$connect` know without Postgres that a session is live. Failing is harmless: it then asks.
+async fn remember_live(app: &App, identity: Identity) {
+    if let Err(error) = remember(app, identity, "live").await {
         let cause = error.cause().map(|cause| format!("{cause:#}"));
-        tracing::warn!(session_id = %identity.session, cause, "Redis was not told that a session is {state}");
+        tracing::warn!(session_id = %identity.session, cause, "Redis was not told that a session is live");
     }
+}
+
+/// Tells Redis what Postgres decided of a session. That one is dead must arrive: Redis may know it as live, and then
+/// `$connect` asks nobody. So failing is the caller's error, and repeating is harmless.
+async fn remember(app: &App, identity: Identity, state: &str) -> Result<()> {
+    let key = UserKeys::of(identity.user).session(identity.session);
+    let call = Call::command("SET").arg(key).arg(state).arg("EX").arg(REMEMBERED_FOR.whole_seconds());
+    app.redis.call(call).await
 }
 
 fn violates(error: &Error, constraint: &str) -> bool {

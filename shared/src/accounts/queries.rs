@@ -135,7 +135,7 @@ pub(super) async fn insert_session(
 /// What the database's `rotate_refresh_token` said.
 pub(super) enum Rotation {
     Rotated { identity: Identity, role: GlobalRole, disabled: bool },
-    Reused(Identity),
+    Ended(Identity),
     Refused,
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn rotate_refresh_token(
             role: role(row.get("role")),
             disabled: row.get("disabled"),
         },
-        "reused" => Rotation::Reused(identity()),
+        "ended" => Rotation::Ended(identity()),
         _ => Rotation::Refused,
     })
 }

@@ -12,11 +12,11 @@ use time::OffsetDateTime;
 
 use crate::ids::{ConnectionId, ConversationId, SessionId, UserId};
 use crate::log::{self, CONNECTION_LIFE, Missed, Registration};
-use crate::protocol::{Answer, Subscribe, Subscribed};
+use crate::protocol::{Answer, MAX_ANSWER, Subscribe, Subscribed};
 use crate::redis::keys::{self, UserKeys};
 use crate::redis::{Call, Script, Source, decode};
 use crate::tokens::{Identity, access, ticket};
-use crate::{App, Error, Result, accounts};
+use crate::{App, Error, FieldError, Result, accounts};
 
 static ADMIT: Script = LazyLock::new(|| Source::new(include_str!("admit.lua")));
 
@@ -26,8 +26,6 @@ const LIFE: time::Duration = time::Duration::hours(2);
 const MAX_CONNECTIONS: usize = 20;
 /// How many subscriptions a connection may have.
 const MAX_SUBSCRIPTIONS: usize = 200;
-/// How large an answer to `subscribe` may be, so that its frame stays below the platform's 128 KiB.
-const MAX_ANSWER: usize = 96 * 1024;
 
 /// What a handshake brings to prove who asks.
 #[derive(Debug)]
@@ -62,7 +60,12 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
     let record =
         Record { identity, connected_at: opening.connected_at, subscriptions: opening.conversations.clone() };
     let admitted = async {
-        admit(app, &opening.connection, &record).await?;
+        let oldest = admit(app, &opening.connection, &record).await?;
+        if let Some(oldest) = oldest {
+            // More than a person may have: the one that is open longest gives way.
+            app.push().close(&oldest).await;
+            close(app, &oldest).await?;
+        }
         if !opening.conversations.is_empty() {
             let registration = record.registration(&opening.connection);
             let wanted: Vec<_> = opening
@@ -70,7 +73,7 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
                 .iter()
                 .map(|conversation| (*conversation, log::From { last: None, seen: 0 }))
                 .collect();
-            log::register(app, &registration, &wanted).await?;
+            log::register(app, &registration, &wanted).await?.into_iter().collect::<Result<Vec<_>>>()?;
         }
         Ok(())
     };
@@ -123,11 +126,19 @@ pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe)
     let registration = record.registration(connection);
     let (missed, noted) =
         tokio::join!(log::register(app, &registration, &wanted), note(app, connection, &new));
-    match missed.and_then(|missed| noted.map(|()| missed)) {
-        Ok(missed) => Ok(answer(&wanted, missed, record.expires_at())?),
+    let missed = missed.and_then(|missed| noted.map(|()| missed))?;
+    let refused = |(_, missed): &(&(ConversationId, _), &Result<Missed>)| missed.is_err();
+    let refused: Vec<_> =
+        wanted.iter().zip(&missed).filter(refused).map(|((conversation, _), _)| *conversation).collect();
+    match missed.into_iter().collect::<Result<Vec<_>>>() {
+        Ok(missed) => answer(&wanted, missed, record.expires_at()),
         Err(error) => {
-            unsubscribe(app, connection, &new).await?;
-            Err(error)
+            // Also one that the record named before: it is the user's no more.
+            unsubscribe(app, connection, &[new, refused.clone()].concat()).await?;
+            Err(match error {
+                Error::NotFound(_) => Error::NotFoundAmong(refused.iter().map(no_conversation).collect()),
+                error => error,
+            })
         }
     }
 }
@@ -204,23 +215,17 @@ async fn find_record(app: &App, connection: &ConnectionId) -> Result<Record> {
     Record::of(reply)?.ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))
 }
 
-/// Writes the record and asks the user's whether the session may have one more connection.
-async fn admit(app: &App, connection: &ConnectionId, record: &Record) -> Result<()> {
-    let outcome = try_admit(app, connection, record, false).await?;
-    let outcome = if outcome == "unknown" {
+/// Writes the record and asks the user's whether the session is live. Returns the connection that gives way when
+/// the user has too many.
+async fn admit(app: &App, connection: &ConnectionId, record: &Record) -> Result<Option<ConnectionId>> {
+    let mut admission = try_admit(app, connection, record, false).await?;
+    if admission.0 == "unknown" {
         // Redis knows the session neither as live nor as dead: Postgres does.
         accounts::require_live_session(app, record.identity.session).await?;
-        try_admit(app, connection, record, true).await?
-    } else {
-        outcome
-    };
-    match outcome.as_str() {
-        "admitted" => Ok(()),
-        "full" => Err(Error::Throttled {
-            policy: "connections",
-            windows: Vec::new(),
-            retry_after: std::time::Duration::from_mins(1),
-        }),
+        admission = try_admit(app, connection, record, true).await?;
+    }
+    match admission {
+        (outcome, oldest) if outcome == "admitted" => Ok(oldest.map(ConnectionId)),
         _ => Err(Error::Unauthenticated("The session has ended.")),
     }
 }
@@ -230,18 +235,17 @@ async fn try_admit(
     connection: &ConnectionId,
     record: &Record,
     by_postgres: bool,
-) -> Result<String> {
+) -> Result<(String, Option<String>)> {
     let Identity { user, session } = record.identity;
-    let keys = UserKeys::of(user);
-    let life = u64::try_from(CONNECTION_LIFE.as_millis()).unwrap_or(u64::MAX);
+    let of_user = UserKeys::of(user);
     let key = keys::connection(connection);
-    let admit = Call::script(&ADMIT, &[keys.sessions(), keys.connections()])
-        .arg(session.to_string())
+    let admit = Call::script(&ADMIT, &[of_user.session(session), of_user.connections()])
         .arg(&connection.0)
         .arg(to_millis(record.connected_at + CONNECTION_LIFE))
         .arg(MAX_CONNECTIONS)
-        .arg(life)
-        .arg(u8::from(by_postgres));
+        .arg(life())
+        .arg(u8::from(by_postgres))
+        .arg(accounts::REMEMBERED_FOR.whole_seconds());
     let mut write = Call::command("HSET")
         .arg(&key)
         .arg(&[keys::USER, &user.to_string(), "session", &session.to_string()])
@@ -249,9 +253,11 @@ async fn try_admit(
     for conversation in &record.subscriptions {
         write = write.arg(keys::subscription(*conversation)).arg("");
     }
-    let expire = Call::command("PEXPIRE").arg(&key).arg(life);
+    let expire = Call::command("PEXPIRE").arg(&key).arg(life());
     let replies = app.redis.wave(vec![admit, write, expire]).await?;
-    decode(replies.into_iter().next().unwrap_or_default())
+    let mut parts: Vec<Option<String>> = decode(replies.into_iter().next().unwrap_or_default())?;
+    let oldest = parts.drain(1..).next().flatten();
+    Ok((parts.pop().flatten().unwrap_or_default(), oldest))
 }
 
 /// Notes subscriptions in the connection's record.
@@ -259,11 +265,23 @@ async fn note(app: &App, connection: &ConnectionId, conversations: &[Conversatio
     if conversations.is_empty() {
         return Ok(());
     }
-    let mut call = Call::command("HSET").arg(keys::connection(connection));
+    let key = keys::connection(connection);
+    let mut write = Call::command("HSET").arg(&key);
     for conversation in conversations {
-        call = call.arg(keys::subscription(*conversation)).arg("");
+        write = write.arg(keys::subscription(*conversation)).arg("");
     }
-    app.redis.call(call).await
+    // The connection may have ended meanwhile: what is written after that must go by itself.
+    let expire = Call::command("PEXPIRE").arg(&key).arg(life());
+    app.redis.wave(vec![write, expire]).await.map(drop)
+}
+
+/// How long what Redis knows of a connection is kept, in ms.
+fn life() -> u64 {
+    u64::try_from(CONNECTION_LIFE.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn no_conversation(conversation: &ConversationId) -> FieldError {
+    FieldError { field: format!("conversations.{conversation}"), message: "no such conversation".to_owned() }
 }
 
 fn wanted(command: &Subscribe) -> Result<Vec<(ConversationId, log::From)>> {
@@ -290,7 +308,8 @@ fn answer(
     expires_at: OffsetDateTime,
 ) -> Result<Answer> {
     let mut conversations = BTreeMap::new();
-    let mut room = MAX_ANSWER;
+    // What each conversation's part holds beside its entries.
+    let mut room = MAX_ANSWER.saturating_sub(120 * wanted.len());
     for ((conversation, _), missed) in wanted.iter().zip(missed) {
         let mut subscribed = Subscribed {
             messages: Vec::new(),

@@ -76,6 +76,8 @@ impl TryFrom<String> for Name {
 /// What a group is started with.
 #[derive(Debug, Deserialize)]
 pub struct NewGroup {
+    /// What kind; a group, when left out.
+    pub kind: Option<NewKind>,
     /// Its name; without one, clients show the participants'.
     pub name: Option<Name>,
     /// Who takes part beside the creator,
@@ -84,6 +86,14 @@ pub struct NewGroup {
     /// by id or by address.
     #[serde(default)]
     pub participant_emails: Vec<String>,
+}
+
+/// The kinds that are started by name.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NewKind {
+    /// Of whoever is added.
+    Group,
 }
 
 /// With whom to talk directly.
@@ -194,7 +204,12 @@ pub async fn rename(
 
 /// Deletes a conversation with its messages.
 pub async fn delete(app: &App, user: UserId, id: ConversationId, key: &Key) -> Result<()> {
-    change(app, user, id, &Change::Delete, key).await.map(drop)
+    let deleted = change(app, user, id, &Change::Delete, key).await;
+    if matches!(deleted, Err(Error::NotFound(_))) {
+        // It may be the repeat of a deletion that was committed and never published.
+        log::repair(app, id).await;
+    }
+    deleted.map(drop)
 }
 
 /// The participants, longest-standing first.
@@ -295,6 +310,11 @@ fn encode(at: OffsetDateTime, id: Uuid) -> String {
 
 fn decode(cursor: &str) -> Result<queries::After> {
     let (micros, id): (i64, Uuid) = page::decode_cursor(cursor)?;
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000);
-    Ok((at.map_err(|_| Error::invalid("cursor", "must be the `next` of an earlier page"))?, id))
+    // Made-up times may be none that Postgres knows.
+    let made_up = || Error::invalid("cursor", "must be the `next` of an earlier page");
+    if micros < 0 {
+        return Err(made_up());
+    }
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).map_err(|_| made_up())?;
+    Ok((at, id))
 }

@@ -35,24 +35,33 @@ local function keep()
   redis.call('PEXPIRE', MEMBERS, WEEK)
 end
 
--- Entries first to last, as {id, {field, value, ...}}.
-local function entries(first, last)
-  return redis.call('XRANGE', STREAM, string.format('%d-0', first), string.format('%d-0', last))
+local function seq_of(entry)
+  return tonumber(entry[1]:match('^%d+'))
 end
 
 -- The seq the stream starts at; what is before it is in Postgres alone.
 local function first_of_stream(w)
   local oldest = redis.call('XRANGE', STREAM, '-', '+', 'COUNT', 1)[1]
-  return oldest and tonumber(oldest[1]:match('^%d+')) or w + 1
+  return oldest and seq_of(oldest) or w + 1
 end
 
--- What is to be pushed, and to whom, in one moment: {w, now, entries, connections, lagging}.
+-- Ends a registration.
+local function forget(connection)
+  redis.call('HDEL', CONNECTIONS, connection)
+  redis.call('SREM', LAGGING, connection)
+end
+
+-- What is to be pushed, and to whom, in one moment: {through, now, entries, connections, lagging}. After a holder
+-- died this may be much; it comes in stretches.
+local STRETCH = 200
 local function cut(p, w, at)
-  return {w, at, entries(p + 1, w), redis.call('HGETALL', CONNECTIONS), redis.call('SMEMBERS', LAGGING)}
+  local list = redis.call('XRANGE', STREAM, string.format('%d-0', p + 1), string.format('%d-0', w), 'COUNT', STRETCH)
+  local through = #list == STRETCH and seq_of(list[STRETCH]) or w
+  return {through, at, list, redis.call('HGETALL', CONNECTIONS), redis.call('SMEMBERS', LAGGING)}
 end
 
 -- Takes the lease to push, if there is something to push and nobody holds it: the cut, or false. Somebody who has
--- held it for hold_ms is relieved: their round is repeated, and their invocation may end.
+-- held it for hold_ms is relieved: what is under way is repeated, and their invocation may end.
 local function take(token, lease_ms, hold_ms, w)
   local meta = redis.call('HMGET', META, 'p', 'lease', 'until', 'since')
   local p, at = tonumber(meta[1] or w), now()

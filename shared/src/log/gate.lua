@@ -6,7 +6,7 @@
 -- ARGV[2] connection, or ''
 -- ARGV[3] idempotency key
 -- ARGV[4...] windows: count, length in ms, ...
--- Returns {'known', user, seq, fields or false} | {'throttled', user, wait in ms} | {'pass', user}
+-- Returns {'known', seq, fields or false} | {'throttled', wait in ms} | {'pass', user}
 --         | {'unregistered'}
 -- The prefixes stand for keys in the same slot: which they are is known only once the user is.
 
@@ -25,25 +25,28 @@ end
 local seq = redis.call('GET', KEYS[3] .. user .. ':' .. ARGV[3])
 if seq then
   local entry = redis.call('XRANGE', KEYS[1], seq .. '-0', seq .. '-0')[1]
-  return {'known', user, tonumber(seq), entry and entry[2] or false}
+  return {'known', tonumber(seq), entry and entry[2] or false}
 end
 
 if #ARGV > 3 then
   local sends = KEYS[4] .. user
-  -- A repeat within the window is paid for already.
-  if not redis.call('ZSCORE', sends, ARGV[3]) then
-    local wait, longest = 0, 0
-    for i = 4, #ARGV, 2 do
-      local count, length = tonumber(ARGV[i]), tonumber(ARGV[i + 1]) * 1000
-      -- The count-th newest send must have left the window.
-      local nth = redis.call('ZREVRANGE', sends, count - 1, count - 1, 'WITHSCORES')
-      if nth[2] then wait = math.max(wait, tonumber(nth[2]) + length - at) end
-      longest = math.max(longest, length)
-    end
-    if wait > 0 then return {'throttled', user, math.ceil(wait / 1000)} end
-    redis.call('ZREMRANGEBYSCORE', sends, '-inf', string.format('%.0f', at - longest))
-    redis.call('ZADD', sends, string.format('%.0f', at), ARGV[3])
-    redis.call('PEXPIRE', sends, math.ceil(longest / 1000))
+  -- A repeat within the window is paid for: it takes the place it has, under the time it is made now.
+  local own = tonumber(redis.call('ZSCORE', sends, ARGV[3]))
+  local function newest(n)
+    return tonumber(redis.call('ZREVRANGE', sends, n - 1, n - 1, 'WITHSCORES')[2])
   end
+  local wait, longest = 0, 0
+  for i = 4, #ARGV, 2 do
+    local count, length = tonumber(ARGV[i]), tonumber(ARGV[i + 1]) * 1000
+    -- The count-th newest send, this one's own aside, must have left the window.
+    local nth = newest(count)
+    if own and nth and own >= nth then nth = newest(count + 1) end
+    if nth then wait = math.max(wait, nth + length - at) end
+    longest = math.max(longest, length)
+  end
+  if wait > 0 then return {'throttled', math.ceil(wait / 1000)} end
+  redis.call('ZREMRANGEBYSCORE', sends, '-inf', string.format('%.0f', at - longest))
+  redis.call('ZADD', sends, string.format('%.0f', at), ARGV[3])
+  redis.call('PEXPIRE', sends, math.ceil(longest / 1000))
 end
 return {'pass', user}

@@ -4,8 +4,9 @@
 -- Returns {w or false, 1 or 0, cut or false}
 
 local w = head()
+local registered = redis.call('HEXISTS', CONNECTIONS, ARGV[4])
 return {
-  w or false,
-  redis.call('HEXISTS', CONNECTIONS, ARGV[4]),
+  registered == 1 and w or false, -- to anybody else where the log is would be news
+  registered,
   w and take(ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), w) or false,
 }

@@ -25,7 +25,7 @@ if not w or last > w then
   local registrations = redis.call('HGETALL', CONNECTIONS)
   for j = 1, #registrations, 2 do
     local role = roles[registrations[j + 1]:match('^[^|]*')]
-    if not role or role == '' then redis.call('HDEL', CONNECTIONS, registrations[j]) end
+    if not role or role == '' then forget(registrations[j]) end
   end
   if not known then
     redis.call('DEL', META)

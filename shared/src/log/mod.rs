@@ -94,7 +94,7 @@ pub enum Actor {
 /// What the gate said of a send.
 pub enum Gate {
     /// The key is known: the committed message, or where it is when the stream has dropped it.
-    Known(UserId, Result<Box<Message>, i64>),
+    Known(Result<Box<Message>, i64>),
     /// Too often: wait so long.
     Throttled(Duration),
     /// Go on, as this user.
@@ -150,16 +150,12 @@ pub async fn gate(
     let mut reply = Reply::of(replies.next().unwrap_or_default())?;
     match reply.tag.as_str() {
         "pass" => Ok(Gate::Pass(reply.user()?)),
-        "throttled" => {
-            reply.skip();
-            Ok(Gate::Throttled(Duration::from_millis(reply.next()?)))
-        }
+        "throttled" => Ok(Gate::Throttled(Duration::from_millis(reply.next()?))),
         "known" => {
-            let user = reply.user()?;
             let seq: i64 = reply.next()?;
             let fields: Option<Vec<String>> = reply.next()?;
             let shown = fields.map(|fields| StreamEntry::with_seq(seq, fields)?.into_shown()).transpose()?;
-            Ok(Gate::Known(user, shown.and_then(Shown::into_message).map(Box::new).ok_or(seq)))
+            Ok(Gate::Known(shown.and_then(Shown::into_message).map(Box::new).ok_or(seq)))
         }
         "unregistered" => {
             let user: Option<String> = decode(replies.next().unwrap_or_default())?;
@@ -208,6 +204,14 @@ pub async fn publish(app: &App, conversation: ConversationId, entries: &[Entry])
     if let Err(error) = folded.await {
         let cause = error.cause().map(|cause| format!("{cause:#}"));
         tracing::warn!(conversation_id = %conversation, cause, "committed, but not yet published: {error}");
+    }
+}
+
+/// Folds what Redis lacks of a conversation of which Postgres says that it has ended.
+pub async fn repair(app: &App, conversation: ConversationId) {
+    if let Err(error) = catch_up(app, conversation, &Token::generate()).await {
+        let cause = error.cause().map(|cause| format!("{cause:#}"));
+        tracing::warn!(conversation_id = %conversation, cause, "not repaired: {error}");
     }
 }
 
@@ -265,11 +269,12 @@ async fn fold(app: &App, conversation: ConversationId, entries: &[Entry], token:
                 let w: i64 = reply.next()?;
                 let missing =
                     queries::list_entries(&app.postgres, conversation, w, i64::MAX, LOADED_TAIL).await?;
-                if missing.len() >= as_len(LOADED_TAIL) {
+                // A deletion leaves a hole before itself, and more than a tail is longer than a snapshot.
+                let begins = missing.first().is_some_and(|first| first.seq == w + 1);
+                if !begins || missing.len() >= as_len(LOADED_TAIL) {
                     return install(app, conversation, token).await;
                 }
-                let call = publish_call(conversation, &missing, token)?;
-                reply = Reply::of(app.redis.call(call).await?)?;
+                reply = Reply::of(app.redis.call(publish_call(conversation, &missing, token)?).await?)?;
             }
             other => return Err(unexpected(other)),
         }
@@ -306,19 +311,19 @@ async fn install(app: &App, conversation: ConversationId, token: &Token) -> Resu
     folded(&mut Reply::of(app.redis.call(call).await?)?)
 }
 
-/// Brings Redis up to what Postgres says after `w`.
-async fn catch_up(app: &App, conversation: ConversationId, w: i64, token: &Token) -> Result<()> {
-    let missing = queries::list_entries(&app.postgres, conversation, w, i64::MAX, LOADED_TAIL).await?;
-    let folded = fold(app, conversation, &missing, token).await?;
+/// Brings Redis up to what Postgres says.
+async fn catch_up(app: &App, conversation: ConversationId, token: &Token) -> Result<()> {
+    let newest = queries::list_newest_entry(&app.postgres, conversation).await?;
+    let folded = fold(app, conversation, &newest, token).await?;
     rounds::deliver(app, conversation, token, folded).await
 }
 
 /// Somebody Redis does not count among the members: Postgres decides, and if it counts them Redis is behind.
-async fn admit(app: &App, conversation: ConversationId, user: UserId, w: i64) -> Result<()> {
+async fn admit(app: &App, conversation: ConversationId, user: UserId) -> Result<()> {
     if !queries::is_member(&app.postgres, conversation, user).await? {
         return Err(Error::NotFound("conversation"));
     }
-    catch_up(app, conversation, w, &Token::generate()).await
+    catch_up(app, conversation, &Token::generate()).await
 }
 
 fn publish_call(conversation: ConversationId, entries: &[Entry], token: &Token) -> Result<Call> {

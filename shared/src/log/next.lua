@@ -8,8 +8,7 @@ local gone, failed = tonumber(ARGV[4]), tonumber(ARGV[5])
 for i = 6, #ARGV do
   local connection = ARGV[i]
   if i < 6 + gone then
-    redis.call('HDEL', CONNECTIONS, connection)
-    redis.call('SREM', LAGGING, connection)
+    forget(connection)
   elseif i < 6 + gone + failed then
     if redis.call('HEXISTS', CONNECTIONS, connection) == 1 then
       redis.call('SADD', LAGGING, connection)
@@ -21,11 +20,13 @@ for i = 6, #ARGV do
 end
 
 local w = head()
+if not w then return false end
 local meta = redis.call('HMGET', META, 'p', 'lease')
-if not w or meta[2] ~= ARGV[1] then return false end
-
+-- A finished round is progress, also that of a holder who was relieved meanwhile.
 local p = math.max(tonumber(meta[1] or w), math.min(tonumber(ARGV[3]), w))
 redis.call('HSET', META, 'p', p)
+if meta[2] ~= ARGV[1] then return false end
+
 if p >= w then
   redis.call('HDEL', META, 'lease', 'until', 'since')
   return false

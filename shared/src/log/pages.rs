@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, Message, Shown};
 use super::reply::Reply;
-use super::{MAX_TRIES, READ, Token, admit, as_len, entry, livelock, load, queries, unexpected};
+use super::{MAX_TRIES, READ, Token, admit, as_len, catch_up, entry, livelock, load, queries, unexpected};
 use crate::ids::{ConversationId, UserId};
 use crate::redis::Call;
 use crate::redis::keys::ConversationKeys;
@@ -28,7 +28,7 @@ pub async fn read_messages(
 ) -> Result<Vec<Message>> {
     // Changes stand between messages; a few more entries than messages keep most pages in the stream.
     let entries_read = limit + limit / 4 + 4;
-    for _ in 0..MAX_TRIES {
+    for attempt in 0..MAX_TRIES {
         let (direction, seq) = match around {
             Around::Before(seq) => ("before", seq),
             Around::After(seq) => ("after", seq),
@@ -41,9 +41,14 @@ pub async fn read_messages(
         let mut reply = Reply::of(app.redis.call(call).await?)?;
         match reply.tag.as_str() {
             "cold" => load(app, conversation, &Token::generate()).await?,
-            "stranger" => admit(app, conversation, user, reply.next()?).await?,
+            "stranger" => admit(app, conversation, user).await?,
             "page" => {
                 let w: i64 = reply.next()?;
+                if attempt == 0 && matches!(around, Around::After(seq) if seq > w) {
+                    // The reader has seen more than Redis knows.
+                    catch_up(app, conversation, &Token::generate()).await?;
+                    continue;
+                }
                 let first: i64 = reply.next()?;
                 let shown = entry::shown(reply.next()?, &reply.next::<Vec<String>>()?)?;
                 let reached = shown.len() < usize::try_from(entries_read).unwrap_or(usize::MAX);

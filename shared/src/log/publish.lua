@@ -28,7 +28,7 @@ local function unregister(user, frame)
   local registrations = redis.call('HGETALL', CONNECTIONS)
   for i = 1, #registrations, 2 do
     if not user or registrations[i + 1]:sub(1, #user + 1) == user .. '|' then
-      redis.call('HDEL', CONNECTIONS, registrations[i])
+      forget(registrations[i])
       removed[#removed + 1] = registrations[i]
       removed[#removed + 1] = frame
     end

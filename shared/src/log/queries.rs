@@ -110,6 +110,20 @@ pub(super) async fn list_entries(
     entries(&rows)
 }
 
+/// The newest entry, alone; of a conversation without one, none.
+pub(super) async fn list_newest_entry(
+    postgres: &Postgres,
+    conversation: ConversationId,
+) -> Result<Vec<Entry>> {
+    let rows = postgres
+        .query(
+            "select * from log where conversation_id = $1 order by seq desc limit 1",
+            &[(&conversation.0, Type::UUID)],
+        )
+        .await?;
+    entries(&rows)
+}
+
 /// What a member asked Postgres for: `None` when they are not one.
 pub(super) async fn list_entries_for(
     postgres: &Postgres,

@@ -15,6 +15,7 @@ if math.max(last or 0, seen) > w then return {'behind', w} end
 
 redis.call('HSETNX', CONNECTIONS, ARGV[4], ARGV[5])
 redis.call('PEXPIRE', CONNECTIONS, ARGV[10])
+keep()
 
 local list
 if last then

@@ -25,10 +25,6 @@ impl Reply {
         decode(self.rest.next().unwrap_or_default())
     }
 
-    pub(super) fn skip(&mut self) {
-        self.rest.next();
-    }
-
     pub(super) fn user(&mut self) -> Result<UserId> {
         let text: String = self.next()?;
         text.parse().map_err(|_| unexpected("a user id that is none"))

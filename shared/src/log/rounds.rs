@@ -12,9 +12,9 @@ use redis::Value;
 
 use super::entry::StreamEntry;
 use super::{Folded, LEASE, NEXT, Token, millis};
-use crate::ids::{ConnectionId, ConversationId};
+use crate::ids::{ConnectionId, ConversationId, UserId};
 use crate::push::Posted;
-use crate::redis::keys::{self, ConversationKeys};
+use crate::redis::keys::{self, ConversationKeys, UserKeys};
 use crate::redis::{Call, decode};
 use crate::{App, Result};
 
@@ -27,19 +27,20 @@ const MAX_FRAME: usize = 32 * 1024;
 
 /// What is to be pushed to whom, at one moment.
 pub(super) struct Cut {
-    w: i64,
+    through: i64,
     at: i64,
     entries: Vec<StreamEntry>,
     connections: Vec<Registered>,
     lagging: HashSet<String>,
 }
 
-/// w, the time, the entries as id and fields, the connections as id, registration, …, and who lags.
+/// Through which entry, the time, the entries as id and fields, the connections as id, registration, …, and who lags.
 type RawCut = (i64, i64, Vec<(String, Vec<String>)>, Vec<String>, Vec<String>);
 
 /// A connection as the registry knows it.
 struct Registered {
     id: ConnectionId,
+    user: UserId,
     connected_at: i64,
     expires_at: i64,
 }
@@ -50,21 +51,25 @@ impl Cut {
         if matches!(value, Value::Nil) {
             return Ok(None);
         }
-        let (w, at, entries, registrations, lagging): RawCut = decode(value)?;
+        let (through, at, entries, registrations, lagging): RawCut = decode(value)?;
         let entries =
             entries.into_iter().map(|(id, fields)| StreamEntry::new(&id, fields)).collect::<Result<_>>()?;
         let connections =
             registrations.chunks_exact(2).filter_map(|pair| Registered::of(&pair[0], &pair[1])).collect();
-        Ok(Some(Self { w, at, entries, connections, lagging: lagging.into_iter().collect() }))
+        Ok(Some(Self { through, at, entries, connections, lagging: lagging.into_iter().collect() }))
     }
 }
 
 impl Registered {
     fn of(id: &str, value: &str) -> Option<Self> {
-        let mut times = value.split('|').skip(2);
-        let connected_at = times.next()?.parse().ok()?;
-        let expires_at = times.next()?.parse().ok()?;
-        Some(Self { id: ConnectionId(id.to_owned()), connected_at, expires_at })
+        let [user, _session, connected_at, expires_at] =
+            value.split('|').collect::<Vec<_>>().try_into().ok()?;
+        Some(Self {
+            id: ConnectionId(id.to_owned()),
+            user: user.parse().ok()?,
+            connected_at: connected_at.parse().ok()?,
+            expires_at: expires_at.parse().ok()?,
+        })
     }
 }
 
@@ -94,6 +99,7 @@ pub(super) async fn deliver(
     while let Some(current) = cut {
         let round = post(app, conversation, &current).await;
         cut = next(app, conversation, token, &current, &round).await?;
+        forget_gone(app, &current, &round).await?;
     }
     Ok(())
 }
@@ -110,6 +116,18 @@ async fn forget_subscriptions(
     app.redis.wave(calls.collect()).await.map(drop)
 }
 
+/// Whoever is gone counts no more among their user's connections, and has no record.
+async fn forget_gone(app: &App, cut: &Cut, round: &Round) -> Result<()> {
+    let gone = cut.connections.iter().filter(|one| round.gone.contains(&one.id));
+    let calls = gone.flat_map(|one| {
+        [
+            Call::command("HDEL").arg(UserKeys::of(one.user).connections()).arg(&one.id.0),
+            Call::command("DEL").arg(keys::connection(&one.id)),
+        ]
+    });
+    app.redis.wave(calls.collect()).await.map(drop)
+}
+
 async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
     let mut round = Round::default();
     let (live, expired): (Vec<_>, Vec<_>) = cut.connections.iter().partition(|one| one.expires_at > cut.at);
@@ -117,7 +135,7 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
 
     // Serialised once for all but the connections that sent some of it.
     let for_all = frames(&cut.entries, None);
-    let lag = format!(r#"{{"type":"lag","conversation_id":"{conversation}","latest":{}}}"#, cut.w);
+    let lag = format!(r#"{{"type":"lag","conversation_id":"{conversation}","latest":{}}}"#, cut.through);
     let origins: HashSet<_> = cut.entries.iter().filter_map(|entry| entry.connection.as_ref()).collect();
 
     let mut posts = Vec::with_capacity(live.len());
@@ -202,7 +220,7 @@ pub(super) async fn next(
     let mut call = Call::script(&NEXT, &ConversationKeys::of(conversation).fold())
         .arg(&token.0)
         .arg(millis(LEASE))
-        .arg(cut.w)
+        .arg(cut.through)
         .arg(round.gone.len())
         .arg(round.failed.len());
     for connection in round.gone.iter().chain(&round.failed).chain(&round.told) {

@@ -62,19 +62,20 @@ pub struct Head {
     pub registered: bool,
 }
 
-/// Registers connections with conversations and returns what each missed, in one wave where all are warm.
+/// Registers a connection with conversations and returns what it missed of each, in one wave where all are warm.
 pub async fn register(
     app: &App,
     registration: &Registration,
     wanted: &[(ConversationId, From)],
-) -> Result<Vec<Missed>> {
+) -> Result<Vec<Result<Missed>>> {
     let token = Token::generate();
     let calls =
         wanted.iter().map(|(conversation, from)| register_call(*conversation, registration, *from, &token));
     let replies = app.redis.wave(calls.collect()).await?;
     let mut all = Vec::with_capacity(wanted.len());
+    // Each to its end, also after another was refused: its reply may hold the lease to push.
     for ((conversation, from), reply) in wanted.iter().zip(replies) {
-        all.push(registered(app, registration, *conversation, *from, &token, reply).await?);
+        all.push(registered(app, registration, *conversation, *from, &token, reply).await);
     }
     Ok(all)
 }
@@ -85,8 +86,12 @@ pub async fn unregister(
     connection: &ConnectionId,
     conversations: &[ConversationId],
 ) -> Result<()> {
-    let calls = conversations.iter().map(|conversation| {
-        Call::command("HDEL").arg(ConversationKeys::of(*conversation).connections()).arg(&connection.0)
+    let calls = conversations.iter().flat_map(|conversation| {
+        let keys = ConversationKeys::of(*conversation);
+        [
+            Call::command("HDEL").arg(keys.connections()).arg(&connection.0),
+            Call::command("SREM").arg(keys.lagging()).arg(&connection.0),
+        ]
     });
     app.redis.wave(calls.collect()).await?;
     Ok(())
@@ -154,11 +159,11 @@ async fn registered(
         let mut parts = Reply::of(reply)?;
         match parts.tag.as_str() {
             "cold" => load(app, conversation, token).await?,
-            "stranger" => admit(app, conversation, registration.user, parts.next()?).await?,
+            "stranger" => admit(app, conversation, registration.user).await?,
             // Once more after folding forward; a client ahead of Postgres itself has seen a log that was since
             // restored, and starts over.
-            "behind" if attempt + 1 < MAX_TRIES / 2 => {
-                catch_up(app, conversation, parts.next()?, token).await?;
+            "behind" if attempt == 0 => {
+                catch_up(app, conversation, token).await?;
             }
             "behind" => from = From { last: None, seen: 0 },
             "registered" => {
@@ -167,8 +172,9 @@ async fn registered(
                 let role: String = parts.next()?;
                 let entries = entry::shown(parts.next()?, &parts.next::<Vec<String>>()?)?;
                 let folded = Folded { removed: Vec::new(), cut: rounds::Cut::of(parts.next()?)? };
-                let missed = missed(app, registration, conversation, from, (w, first), entries).await?;
+                let missed = missed(app, registration, conversation, from, (w, first), entries).await;
                 rounds::deliver(app, conversation, token, folded).await?;
+                let missed = missed?;
                 let role = if role == "admin" { Role::Admin } else { Role::Member };
                 return Ok(Missed { role, ..missed });
             }

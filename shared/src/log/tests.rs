@@ -35,7 +35,18 @@ fn registration(user: UserId, connection: &str) -> Registration {
 
 async fn registered(app: &App, conversation: ConversationId, user: UserId, connection: &str) {
     let from = From { last: None, seen: 0 };
-    register(app, &registration(user, connection), &[(conversation, from)]).await.expect("a registration");
+    missed(app, conversation, user, connection, from).await.expect("a registration");
+}
+
+async fn missed(
+    app: &App,
+    conversation: ConversationId,
+    user: UserId,
+    connection: &str,
+    from: From,
+) -> Result<Missed> {
+    let all = register(app, &registration(user, connection), &[(conversation, from)]).await;
+    all.expect("Redis").pop().expect("one answer for one conversation")
 }
 
 async fn forget(app: &App, keys: &[String]) {
@@ -154,9 +165,9 @@ async fn a_redis_that_was_rewound_is_folded_forward() {
     app.redis.call::<()>(Call::command("XDEL").arg(keys.stream()).arg(&["2-0", "3-0"])).await.expect("Redis");
     app.redis.call::<()>(Call::command("XSETID").arg(keys.stream()).arg("1-0")).await.expect("Redis");
     let from = From { last: Some(3), seen: 3 };
-    let missed = register(&app, &registration(ann, "phone"), &[(room, from)]).await.expect("a registration");
+    let missed = missed(&app, room, ann, "phone", from).await.expect("a registration");
 
-    assert!(missed[0].complete && missed[0].through == 3);
+    assert!(missed.complete && missed.through == 3);
     assert_eq!(contents(&app, room, ann).await, ["one", "two", "three"]);
 }
 
@@ -175,7 +186,7 @@ async fn a_removal_unregisters_in_the_step_that_folds_it() {
     assert_eq!(folded.removed.iter().map(|(id, _)| id.0.as_str()).collect::<Vec<_>>(), ["bobs"]);
     assert!(folded.removed[0].1.contains(r#""type":"participant.removed""#));
     assert_eq!(folded.cut.map(|cut| cut.recipients()), Some(vec!["anns".to_owned()]));
-    let again = register(&app, &registration(bob, "bobs"), &[(room, From { last: None, seen: 0 })]).await;
+    let again = missed(&app, room, bob, "bobs", From { last: None, seen: 0 }).await;
     assert!(matches!(again, Err(Error::NotFound(_))));
 }
 
@@ -201,6 +212,96 @@ async fn only_one_pushes_at_a_time_and_what_came_meanwhile_is_its_next_cut() {
     assert_eq!(next.seqs(), [2]);
     let end = rounds::next(&app, room, &holder, &next, &rounds::Round::default()).await.expect("the end");
     assert!(end.is_none());
+}
+
+#[tokio::test]
+async fn a_holder_is_relieved_after_a_while_and_the_round_it_finished_counts() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+    let slow = Token::generate();
+    let first = committed(&app, room, ann, "one").await;
+    let held =
+        fold(&app, room, &first.entries, &slow).await.expect("a fold").cut.expect("the lease was free");
+
+    // As if the holder had been at it for longer than one may be.
+    let since = Call::command("HSET").arg(ConversationKeys::of(room).meta()).arg(&["since", "0"]);
+    app.redis.call::<()>(since).await.expect("Redis");
+    let second = committed(&app, room, ann, "two").await;
+    let relief = publish_only(&app, room, &second.entries).await.cut.expect("the lease, taken over");
+    let stopped = rounds::next(&app, room, &slow, &held, &rounds::Round::default()).await.expect("an answer");
+    let third = committed(&app, room, ann, "three").await;
+    app.redis
+        .call::<()>(Call::command("HSET").arg(ConversationKeys::of(room).meta()).arg(&["since", "0"]))
+        .await
+        .expect("Redis");
+    let after = publish_only(&app, room, &third.entries).await.cut.expect("the lease, taken over again");
+
+    assert_eq!(relief.seqs(), [1, 2]);
+    assert!(stopped.is_none());
+    assert_eq!(after.seqs(), [2, 3], "the first holder's round was finished, so its entry is pushed no more");
+}
+
+#[tokio::test]
+async fn a_deletion_is_folded_although_it_leaves_a_hole_before_itself() {
+    let app = app().await;
+    let (ann, bob) = (user(&app, "ann").await, user(&app, "bob").await);
+    let room = conversation(&app, &[ann, bob]).await;
+    publish_only(&app, room, &committed(&app, room, ann, "one").await.entries).await;
+    registered(&app, room, bob, "bobs").await;
+
+    committed(&app, room, ann, "two").await; // never published
+    let deletion =
+        commit(&app, room, ann, &Change::Delete, &Key::of_request("r"), None).await.expect("a commit");
+    publish_only(&app, room, &deletion.entries).await;
+
+    let page = read_messages(&app, room, bob, Around::Before(1 << 50), 10).await;
+    assert!(matches!(page, Err(Error::NotFound(_))));
+    let head = heads(&app, &ConnectionId("bobs".to_owned()), &[room]).await.expect("heads");
+    assert!(!head[0].registered && head[0].w.is_none());
+}
+
+#[tokio::test]
+async fn a_redis_that_is_far_behind_is_brought_up_at_once() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    publish_only(&app, room, &committed(&app, room, ann, "first").await.entries).await;
+    for i in 0..700 {
+        committed(&app, room, ann, &i.to_string()).await;
+    }
+
+    let missed = missed(&app, room, ann, "phone", From { last: Some(701), seen: 701 }).await;
+
+    let missed = missed.expect("a registration");
+    assert!(missed.complete && missed.through == 701 && missed.entries.is_empty());
+}
+
+#[tokio::test]
+async fn keys_paid_for_early_buy_no_second_window() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    let windows = [Window { count: 3, length: Duration::from_secs(2) }];
+    let ask = async |key: &str| gate(&app, room, &Actor::User(ann), &Key::of_client(key), &windows).await;
+    let began = std::time::Instant::now();
+    for key in ["a", "b", "c"] {
+        assert!(matches!(ask(key).await, Ok(Gate::Pass(_))));
+    }
+
+    // Repeated late in the window, each counts from now on: until then nothing new passes.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    for key in ["a", "b", "c"] {
+        assert!(matches!(ask(key).await, Ok(Gate::Pass(_))));
+    }
+    let mut passed = 0;
+    while began.elapsed() < Duration::from_secs(3) {
+        let key = format!("{:?}", began.elapsed());
+        passed += i32::from(matches!(ask(&key).await, Ok(Gate::Pass(_))));
+    }
+
+    assert_eq!(passed, 0);
 }
 
 #[tokio::test]
@@ -241,12 +342,12 @@ async fn a_page_has_no_seam_between_the_stream_and_postgres() {
         .expect("Redis");
     let across = contents(&app, room, ann).await;
     let from = From { last: Some(3), seen: 3 };
-    let missed = register(&app, &registration(ann, "phone"), &[(room, from)]).await.expect("a registration");
+    let missed = missed(&app, room, ann, "phone", from).await.expect("a registration");
 
     assert_eq!(from_the_stream, (1..=30).map(|i| i.to_string()).collect::<Vec<_>>());
     assert_eq!(across, from_the_stream);
     assert_eq!(
-        missed[0].entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
+        missed.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(),
         (4..=30).collect::<Vec<_>>()
     );
 }

@@ -3,7 +3,7 @@
 //! Keys are tagged by partition, `{p<crc32(id) mod 256>}`, so that each script's keys are in one slot of a
 //! cluster and all that a partition holds can be enumerated.
 
-use crate::ids::{ConnectionId, ConversationId, UserId};
+use crate::ids::{ConnectionId, ConversationId, SessionId, UserId};
 
 const PARTITIONS: u32 = 256;
 /// The field of a connection's hash that says whose it is.
@@ -24,10 +24,15 @@ impl ConversationKeys {
 
     /// The keys every script of the log is given, in the order `log/fold.lua` names them.
     pub fn fold(&self) -> [String; 5] {
-        [self.key("meta"), self.key("stream"), self.key("members"), self.connections(), self.key("lagging")]
+        [self.meta(), self.stream(), self.members(), self.connections(), self.lagging()]
     }
 
-    /// Hash: w (folded through), p (pushed through), lease, until.
+    /// Set: connections that missed a push.
+    pub fn lagging(&self) -> String {
+        self.key("lagging")
+    }
+
+    /// Hash: w (folded through), p (pushed through), lease, until, since.
     pub fn meta(&self) -> String {
         self.key("meta")
     }
@@ -74,9 +79,9 @@ impl UserKeys {
         Self { prefix: format!("{{p{partition}}}:user:{user}") }
     }
 
-    /// Hash: session id → `live` or `dead`.
-    pub fn sessions(&self) -> String {
-        format!("{}:sessions", self.prefix)
+    /// String: `live` or `dead`.
+    pub fn session(&self, session: SessionId) -> String {
+        format!("{}:session:{session}", self.prefix)
     }
 
     /// Hash: connection id → when it ends at the latest.

@@ -86,6 +86,12 @@ fn dispatch(gateway: &Arc<Gateway>, connection: &Arc<Connection>, text: &Utf8Byt
     tokio::spawn(async move {
         match outcome(&gateway, route, &connection.facts, &key, &request_id, pending).await {
             None => answer_error(&connection, "Internal server error", &request_id),
+            // No larger than any other message (Developer Guide, WebSocket quotas).
+            Some(WebSocketResponse { body: Some(body), .. })
+                if route.two_way && body.len() > MESSAGE_LIMIT =>
+            {
+                answer_error(&connection, "Internal server error", &request_id);
+            }
             Some(WebSocketResponse { body: Some(body), .. }) if route.two_way => {
                 // A client that left or does not read misses the answer, as it would miss a post.
                 let _ = connection.post(text_frame(&body));

@@ -1,0 +1,75 @@
+//! Sessions on a real database: who may go on with which refresh token.
+
+use futures_util::future::join_all;
+use time::{Duration, OffsetDateTime};
+
+use super::queries::{self, Rotation};
+use super::{Device, require_live_session};
+use crate::ids::SessionId;
+use crate::testing::{app, user};
+use crate::tokens::{Identity, Secret};
+use crate::{App, Error};
+
+const GRACE: f64 = 10.0;
+
+async fn session(app: &App, token: &Secret) -> Identity {
+    let identity = Identity { user: user(app, "ann").await, session: SessionId::generate() };
+    let expires_at = OffsetDateTime::now_utc() + Duration::days(1);
+    queries::insert_session(&app.postgres, identity, &Device::default(), token, expires_at)
+        .await
+        .expect("a session");
+    identity
+}
+
+async fn rotate(app: &App, token: &Secret, successor: &Secret, grace: f64) -> Rotation {
+    queries::rotate_refresh_token(&app.postgres, token, successor, grace, 3600.0).await.expect("an outcome")
+}
+
+#[tokio::test]
+async fn racing_refreshes_of_one_token_all_stay_in_one_session() {
+    let (app, token) = (app().await, Secret::draw());
+    let identity = session(&app, &token).await;
+
+    let successors: Vec<_> = (0..50).map(|_| Secret::draw()).collect();
+    let outcomes = join_all(successors.iter().map(|successor| rotate(&app, &token, successor, GRACE))).await;
+
+    for outcome in outcomes {
+        assert!(matches!(outcome, Rotation::Rotated { identity: whose, .. } if whose == identity));
+    }
+    assert!(require_live_session(&app, identity.session).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_token_used_again_after_the_grace_ends_its_session() {
+    let (app, token, successor) = (app().await, Secret::draw(), Secret::draw());
+    let identity = session(&app, &token).await;
+
+    rotate(&app, &token, &successor, GRACE).await;
+    let reused = rotate(&app, &token, &Secret::draw(), 0.0).await;
+    let after = rotate(&app, &successor, &Secret::draw(), GRACE).await;
+
+    assert!(matches!(reused, Rotation::Ended(whose) if whose == identity));
+    assert!(matches!(after, Rotation::Ended(_)));
+    assert!(matches!(require_live_session(&app, identity.session).await, Err(Error::Unauthenticated(_))));
+}
+
+#[tokio::test]
+async fn a_late_repeat_does_not_lock_out_who_went_on_already() {
+    let (app, token, successor) = (app().await, Secret::draw(), Secret::draw());
+    let identity = session(&app, &token).await;
+
+    rotate(&app, &token, &successor, GRACE).await;
+    rotate(&app, &successor, &Secret::draw(), GRACE).await;
+    let repeated = rotate(&app, &token, &Secret::draw(), GRACE).await;
+
+    assert!(matches!(repeated, Rotation::Rotated { identity: whose, .. } if whose == identity));
+}
+
+#[tokio::test]
+async fn a_token_that_nobody_was_given_is_refused() {
+    let app = app().await;
+
+    let outcome = rotate(&app, &Secret::draw(), &Secret::draw(), GRACE).await;
+
+    assert!(matches!(outcome, Rotation::Refused));
+}
