@@ -10,7 +10,7 @@ use crate::log::{self, Actor, Around, Change, Gate, Key, Message};
 use crate::page::{Limit, Page};
 use crate::{App, Error, Result};
 
-/// What a client wants to say. The parts become valid values in [`NewMessage::check`], because a frame tells
+/// What a client wants to say. The parts become valid values when it is sent, not before, because a frame tells
 /// content that is empty from content that is too long.
 #[derive(Debug, Deserialize)]
 pub struct NewMessage {

@@ -67,9 +67,9 @@ async fn issue_ticket(
     State(app): State<App>,
     caller: Caller,
     websocket_url: String,
-) -> Result<(StatusCode, Json<Ticket>)> {
+) -> Result<(StatusCode, Json<Issued>)> {
     let ticket = ticket::issue(&app, caller.0).await?;
-    Ok((StatusCode::CREATED, Json(Ticket { ticket, expires_in: ticket::LIFETIME, url: websocket_url })))
+    Ok((StatusCode::CREATED, Json(Issued { ticket, expires_in: ticket::LIFETIME, url: websocket_url })))
 }
 
 #[derive(serde::Deserialize)]
@@ -78,7 +78,7 @@ struct SignOut {
 }
 
 #[derive(Serialize)]
-struct Ticket {
+struct Issued {
     ticket: Secret,
     expires_in: u32,
     url: String,
