@@ -1,6 +1,7 @@
 -- What the scripts of a conversation's log share; put in front of each of them.
 --
--- KEYS[1] meta         hash: w (folded through), p (pushed through), lease (token), until and since (ms)
+-- KEYS[1] meta         hash: w (folded through), p (pushed through), lease (token), until and since (ms),
+--                      relieved (the token before it)
 -- KEYS[2] stream       entries, id <seq>-0, fields: kind, user, connection, frame
 -- KEYS[3] members      hash: user id -> {"role", "name", "email"}; role "" after leaving; field "" always there
 -- KEYS[4] connections  hash: connection id -> user|session|connected_at ms|expires_at ms
@@ -73,7 +74,7 @@ local function take(token, lease_ms, hold_ms, w)
   if meta[2] and meta[2] ~= token and tonumber(meta[3]) > at and at - tonumber(meta[4]) <= hold_ms then
     return false
   end
-  redis.call('HSET', META, 'lease', token, 'until', at + lease_ms, 'since', at)
+  redis.call('HSET', META, 'lease', token, 'until', at + lease_ms, 'since', at, 'relieved', meta[2] or '')
   return cut(p, w, at)
 end
 

@@ -21,8 +21,10 @@ end
 
 local w = head()
 if not w then return false end
-local meta = redis.call('HMGET', META, 'p', 'lease')
--- A finished round is progress, also that of a holder who was relieved meanwhile.
+local meta = redis.call('HMGET', META, 'p', 'lease', 'relieved')
+-- A finished round is progress, also that of a holder who was relieved meanwhile; but not that of one from before
+-- Redis was lost, which the connections registered since then know nothing of.
+if meta[2] ~= ARGV[1] and meta[3] ~= ARGV[1] then return false end
 local p = math.max(tonumber(meta[1] or w), math.min(tonumber(ARGV[3]), w))
 redis.call('HSET', META, 'p', p)
 if meta[2] ~= ARGV[1] then return false end

@@ -32,7 +32,7 @@ impl ConversationKeys {
         self.key("lagging")
     }
 
-    /// Hash: w (folded through), p (pushed through), lease, until, since.
+    /// Hash: w (folded through), p (pushed through), lease, until, since, relieved.
     pub fn meta(&self) -> String {
         self.key("meta")
     }
