@@ -68,14 +68,8 @@ pub async fn read_messages(
                     }
                     return Ok(messages);
                 }
-                let entries = match around {
-                    Around::After(seq) => {
-                        queries::list_messages_after(&app.postgres, conversation, user, seq, limit).await?
-                    }
-                    Around::Before(seq) => {
-                        queries::list_messages_before(&app.postgres, conversation, user, seq, limit).await?
-                    }
-                };
+                let entries =
+                    queries::list_messages(&app.postgres, conversation, user, around, limit).await?;
                 let entries = entries.ok_or(Error::NotFound("conversation"))?;
                 return Ok(entries.into_iter().filter_map(Entry::into_message).collect());
             }

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::entry::{Change, Entry, Member};
+use super::pages::Around;
 use crate::Result;
 use crate::ids::{ConnectionId, ConversationId, UserId};
 use crate::postgres::{Postgres, Row, Type};
@@ -151,58 +152,33 @@ pub(super) async fn list_entries_for(
     entries_if_member(&rows)
 }
 
-/// The newest messages before `before`, oldest first, at most `limit`; `None` for somebody who is not a member.
-pub(super) async fn list_messages_before(
+/// The messages next to a seq, oldest first, at most `limit`; `None` for somebody who is not a member.
+pub(super) async fn list_messages(
     postgres: &Postgres,
     conversation: ConversationId,
     user: UserId,
-    before: i64,
+    around: Around,
     limit: i64,
 ) -> Result<Option<Vec<Entry>>> {
-    let rows = postgres
-        .query(
-            "select l.* from participants p left join lateral (
-                 select * from log l where l.conversation_id = $1 and l.kind = 'message' and l.seq < $3
-                 order by l.seq desc limit $4
-             ) l on true
-             where p.conversation_id = $1 and p.user_id = $2
-             order by l.seq",
-            &[
-                (&conversation.0, Type::UUID),
-                (&user.0, Type::UUID),
-                (&before, Type::INT8),
-                (&limit, Type::INT8),
-            ],
-        )
-        .await?;
-    entries_if_member(&rows)
-}
-
-/// The oldest messages after `after`, oldest first, at most `limit`; `None` for somebody who is not a member.
-pub(super) async fn list_messages_after(
-    postgres: &Postgres,
-    conversation: ConversationId,
-    user: UserId,
-    after: i64,
-    limit: i64,
-) -> Result<Option<Vec<Entry>>> {
-    let rows = postgres
-        .query(
-            "select l.* from participants p left join lateral (
-                 select * from log l where l.conversation_id = $1 and l.kind = 'message' and l.seq > $3
-                 order by l.seq limit $4
-             ) l on true
-             where p.conversation_id = $1 and p.user_id = $2
-             order by l.seq",
-            &[
-                (&conversation.0, Type::UUID),
-                (&user.0, Type::UUID),
-                (&after, Type::INT8),
-                (&limit, Type::INT8),
-            ],
-        )
-        .await?;
-    entries_if_member(&rows)
+    let (side, nearest_first, seq) = match around {
+        Around::Before(seq) => ("<", "desc", seq),
+        Around::After(seq) => (">", "asc", seq),
+    };
+    let sql = format!(
+        "select l.* from participants p left join lateral (
+             select * from log l where l.conversation_id = $1 and l.kind = 'message' and l.seq {side} $3
+             order by l.seq {nearest_first} limit $4
+         ) l on true
+         where p.conversation_id = $1 and p.user_id = $2
+         order by l.seq"
+    );
+    let params = [
+        (&conversation.0 as _, Type::UUID),
+        (&user.0 as _, Type::UUID),
+        (&seq as _, Type::INT8),
+        (&limit as _, Type::INT8),
+    ];
+    entries_if_member(&postgres.query(&sql, &params).await?)
 }
 
 /// Whether a user takes part.
