@@ -478,3 +478,32 @@ async fn a_page_that_is_too_large_for_a_frame_is_cut_and_says_so() {
     assert_eq!(first_messages[0]["seq"], 2);
     assert_eq!((&newest["complete"], &first["complete"]), (&json!(false), &json!(false)));
 }
+
+#[tokio::test]
+async fn signing_out_closes_the_connections_of_that_session_and_no_other() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+    let elsewhere = chat.log_in("email", &alice.email, &alice.password).await.expect(200);
+    let mut here = alice.connect().await;
+    let other_session = Handshake::new().bearer(elsewhere["access_token"].as_str().unwrap());
+    let mut there = alice.connect_by(other_session).await;
+
+    alice.log_out().await.expect(204);
+
+    assert_eq!(here.closed().await, 1000);
+    assert_alive(&mut there).await;
+}
+
+#[tokio::test]
+async fn a_channel_that_does_not_exist_cannot_be_subscribed_to() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+    let named = Handshake::new().bearer(&alice.access_token).channel("news");
+
+    let refused = chat.connect(named).await;
+    let subscription = json!({"type": "subscribe", "channels": {"news": null}});
+    let error = alice.connect().await.request_refused(subscription, "NOT_FOUND").await;
+
+    assert_eq!(refused.err(), Some(404));
+    assert_eq!(error["errors"][0]["field"], "channels.news");
+}

@@ -89,6 +89,7 @@ def run_stack(settings: Settings, *, watch: bool = False) -> None:
             migrate(env, target_dir() / "release")
             backend = start_cargo_lambda(settings, cargo_lambda, env, parts) if watch else []
             addresses = start_gateway(settings, env, parts, backend)
+            check_functions(addresses["url"])
             accounts = demo_accounts(settings, addresses["url"], parts)
             announce(settings, addresses, accounts, watch)
             while True:
@@ -202,6 +203,20 @@ def start_cargo_lambda(
                 raise Failure(f"cargo lambda watch is not ready after {GATEWAY_READY_WITHIN} s")
             time.sleep(0.05)
     return ["--cargo-lambda", f"http://127.0.0.1:{port}"]
+
+
+def check_functions(url: str) -> None:
+    """Asks each HTTP function once, as a stranger: one that cannot start with its settings says so now."""
+    with step("Functions: starting"):
+        for path in ("auth/profile", "conversations", "conversations/any/messages"):
+            try:
+                with HTTP.open(f"{url.rstrip('/')}/api/v1/{path}", timeout=180):
+                    pass
+            except urllib.error.HTTPError as error:
+                if error.code >= 500:
+                    raise Failure("a function does not start; above it says why")
+            except OSError as error:
+                raise Failure(f"the gateway does not answer: {error}")
 
 
 def demo_accounts(settings: Settings, url: str, parts: stores.Stores) -> List[Dict[str, Any]]:

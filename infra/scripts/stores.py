@@ -227,6 +227,8 @@ def start_postgres(
             # As in production: an acknowledged commit is on disk.
             "fsync": "on",
             "synchronous_commit": "on",
+            # Its log names what went wrong, not the values of rows.
+            "log_error_verbosity": "terse",
             "logging_collector": "off",
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]

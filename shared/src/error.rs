@@ -31,7 +31,7 @@ pub enum Error {
     #[error("There is no such command.")]
     InvalidType,
     /// Content that is empty or not text.
-    #[error("The content must be text that is not empty.")]
+    #[error("The content must be text, neither empty nor with a null character in it.")]
     InvalidContent,
     /// Content over the limit.
     #[error("The content must not be longer than 2000 characters.")]

@@ -219,14 +219,17 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&parts.uri)
             .map_err(|_| Error::invalid("query", "is not form-encoded"))?;
-        let number =
-            |value: String| value.parse::<i64>().map_or(serde_json::Value::String(value), Into::into);
-        let object = pairs.0.into_iter().map(|(name, value)| {
+        let mut object = serde_json::Map::new();
+        for (name, value) in pairs.0 {
             // `limit` is the one parameter that is a number; everything else is text, whatever it looks like.
-            let value = if name == "limit" { number(value) } else { value.into() };
-            (name, value)
-        });
-        parse::typed(serde_json::Value::Object(object.collect())).map(Self)
+            let value = if name == "limit" {
+                value.parse::<i64>().map_err(|_| Error::invalid("limit", "must be a whole number"))?.into()
+            } else {
+                value.into()
+            };
+            object.insert(name, value);
+        }
+        parse::typed(serde_json::Value::Object(object)).map(Self)
     }
 }
 

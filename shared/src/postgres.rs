@@ -54,7 +54,7 @@ impl Postgres {
     /// Opens a connection ahead of the first request; a database that is down is met again there.
     pub async fn warm_up(&self) {
         if let Err(error) = self.pool.get().await {
-            tracing::warn!(cause = format!("{error:#}"), "Postgres is not reachable yet");
+            tracing::warn!(cause = format!("{error:#}"), "Postgres is not reachable yet: DATABASE_URL");
         }
     }
 
@@ -100,15 +100,10 @@ impl Postgres {
 pub async fn connect(url: &str) -> anyhow::Result<Client> {
     let config = config(url)?;
     let client = match tls(&config) {
-        None => spawn(config.connect(NoTls).await?),
-        Some(tls) => spawn(config.connect(tls).await?),
+        None => spawn(config.connect(NoTls).await.context("connecting to DATABASE_URL")?),
+        Some(tls) => spawn(config.connect(tls).await.context("connecting to DATABASE_URL")?),
     };
     Ok(client)
-}
-
-/// Names the constraint a statement violated, so that its domain can turn it into a conflict.
-pub fn violated_constraint(error: &Error) -> Option<&str> {
-    error.cause()?.downcast_ref::<Refusal>()?.constraint.as_deref()
 }
 
 fn spawn<S>((client, connection): (Client, tokio_postgres::Connection<Socket, S>)) -> Client
@@ -144,7 +139,6 @@ fn lost_a_race(error: &tokio_postgres::Error) -> bool {
 struct Refusal {
     code: String,
     message: String,
-    constraint: Option<String>,
 }
 
 /// A broken connection, a server that is starting, stopping or full: the outcome is open. Anything else is a
@@ -157,7 +151,6 @@ fn store_error(error: tokio_postgres::Error) -> Error {
     };
     let code = refusal.code().code().to_owned();
     let unavailable = ["08", "53", "57"].iter().any(|class| code.starts_with(class));
-    let constraint = refusal.constraint().map(str::to_owned);
-    let refusal = Refusal { code, message: refusal.message().to_owned(), constraint };
+    let refusal = Refusal { code, message: refusal.message().to_owned() };
     if unavailable { Error::Unavailable(refusal.into()) } else { Error::Internal(refusal.into()) }
 }

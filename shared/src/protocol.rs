@@ -49,6 +49,9 @@ pub struct Subscribe {
     /// The last seq the client has of each, or null for the newest page.
     #[serde(default)]
     pub conversations: BTreeMap<ConversationId, Option<u64>>,
+    /// The same by name.
+    #[serde(default)]
+    pub channels: BTreeMap<String, Option<u64>>,
     /// The highest seq received but not yet applied.
     #[serde(default)]
     pub seen: BTreeMap<ConversationId, u64>,

@@ -290,6 +290,9 @@ fn credential(request: &Request) -> Result<(Credential, Option<&'static str>)> {
 }
 
 fn named_conversations(query: &[(String, String)]) -> Result<Vec<ConversationId>> {
+    if query.iter().any(|(name, _)| name == "channel") {
+        return Err(Error::NotFound("channel"));
+    }
     let named = query.iter().filter(|(name, _)| name == "conversation_id");
     // One that is no id is no conversation.
     let mut named: Vec<ConversationId> = named

@@ -62,6 +62,11 @@ impl Handshake {
         self.asking("conversation_id", &conversation.id)
     }
 
+    /// Subscribing to a channel at once.
+    pub fn channel(self, name: &str) -> Self {
+        self.asking("channel", name)
+    }
+
     /// To another address than the stack's own.
     pub fn to(mut self, url: &str) -> Self {
         self.url = Some(url.to_owned());

@@ -8,6 +8,6 @@ use shared::{App, Need, config, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let websocket_url = config::websocket_url()?;
-    let app = App::from_env(&[Need::Tokens]).await?;
+    let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
     http::serve(app, routes::router(websocket_url)).await
 }

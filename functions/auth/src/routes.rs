@@ -8,7 +8,7 @@ use serde::Serialize;
 use shared::accounts::{self, Names, Profile, Refresh, SignIn, SignUp, SignedIn, TokenPair};
 use shared::http::{Caller, Client, Json, OptionalCaller, OptionalJson};
 use shared::tokens::{Secret, ticket};
-use shared::{App, Result};
+use shared::{App, Result, connections};
 
 /// The router; `websocket_url` is where tickets are used.
 pub(crate) fn router(websocket_url: String) -> Router<App> {
@@ -51,7 +51,8 @@ async fn sign_out(
     OptionalJson(body): OptionalJson<SignOut>,
 ) -> Result<StatusCode> {
     let token = body.and_then(|body| body.refresh_token);
-    accounts::sign_out(&app, caller, token.as_ref()).await?;
+    let ended = accounts::sign_out(&app, caller, token.as_ref()).await?;
+    connections::close_all_of(&app, ended).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -73,7 +73,7 @@ fn check_username(text: &str) -> Result<(), &'static str> {
 
 fn check_person_name(text: &str) -> Result<(), &'static str> {
     let valid = (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if valid { Ok(()) } else { Err("must have 1 to 50 characters") }
+    if valid { Ok(()) } else { Err("must have 1 to 50 characters, none of them a control character") }
 }
 
 impl Username {

@@ -17,7 +17,7 @@ use crate::redis::Call;
 use crate::redis::keys::UserKeys;
 use crate::tokens::access::{self, GlobalRole};
 use crate::tokens::{Identity, Secret};
-use crate::{App, Error, Result, log, postgres};
+use crate::{App, Error, Result, log};
 
 /// How long a session lives without being refreshed.
 const SESSION_LIFETIME: Duration = Duration::days(30);
@@ -150,7 +150,12 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
     let mut inserted =
         queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at)
             .await;
-    if new.username.is_none() && inserted.as_ref().is_err_and(|error| violates(error, "users_username_key")) {
+    if matches!(inserted, Ok(None)) {
+        if queries::is_email_taken(&app.postgres, &new.email).await? {
+            return Err(Error::conflict("email", "is taken"));
+        } else if new.username.is_some() {
+            return Err(Error::conflict("username", "is taken"));
+        }
         // Somebody has the name made from the address; a drawn suffix tells the two apart.
         let distinct = Username::from_email(&new.email, &format!("-{:06}", rand::random_range(0..1_000_000)));
         user.username = &distinct;
@@ -158,15 +163,7 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
             queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at)
                 .await;
     }
-    let profile = inserted.map_err(|error| {
-        if violates(&error, "users_email_key") {
-            Error::conflict("email", "is taken")
-        } else if violates(&error, "users_username_key") {
-            Error::conflict("username", "is taken")
-        } else {
-            error
-        }
-    })?;
+    let profile = inserted?.ok_or_else(|| Error::conflict("email", "is taken"))?;
     remember_live(app, identity).await;
     Ok(SignedIn { user: profile, tokens: pair(app, identity, GlobalRole::User, refresh_token, now)? })
 }
@@ -215,8 +212,8 @@ pub async fn refresh(app: &App, token: &Secret) -> Result<TokenPair> {
     }
 }
 
-/// Ends the caller's session, or the one of a refresh token. Repeated, it has ended already.
-pub async fn sign_out(app: &App, caller: Option<Identity>, token: Option<&Secret>) -> Result<()> {
+/// Ends the caller's session, or the one of a refresh token, and says which. Repeated, it has ended already.
+pub async fn sign_out(app: &App, caller: Option<Identity>, token: Option<&Secret>) -> Result<Identity> {
     let session = match (caller, token) {
         (Some(identity), _) => Some(identity),
         (None, Some(token)) => queries::find_session_by_token(&app.postgres, token).await?,
@@ -227,7 +224,7 @@ pub async fn sign_out(app: &App, caller: Option<Identity>, token: Option<&Secret
     if let Some(identity) = queries::revoke_session(&app.postgres, session.session).await? {
         remember(app, identity, "dead").await?;
     }
-    Ok(())
+    Ok(session)
 }
 
 /// Somebody's own profile.
@@ -294,8 +291,4 @@ async fn remember(app: &App, identity: Identity, state: &str) -> Result<()> {
     let key = UserKeys::of(identity.user).session(identity.session);
     let call = Call::command("SET").arg(key).arg(state).arg("EX").arg(REMEMBERED_FOR.whole_seconds());
     app.redis.call(call).await
-}
-
-fn violates(error: &Error, constraint: &str) -> bool {
-    postgres::violated_constraint(error) == Some(constraint)
 }

@@ -20,7 +20,8 @@ pub(super) struct NewUser<'a> {
     pub password_hash: &'a str,
 }
 
-/// A user, signed in: all three rows or none.
+/// A user, signed in: all three rows, or none when the address or the username is taken. That is no error of the
+/// statement's, because Postgres writes those into its log with the values.
 pub(super) async fn insert_user(
     postgres: &Postgres,
     new: &NewUser<'_>,
@@ -28,12 +29,12 @@ pub(super) async fn insert_user(
     device: &Device,
     refresh_token: &Secret,
     expires_at: OffsetDateTime,
-) -> Result<Profile> {
+) -> Result<Option<Profile>> {
     let row = postgres
-        .query_one(
+        .query_opt(
             "with new_user as (
                  insert into users (id, email, username, first_name, last_name, password_hash)
-                 values ($1, $2, $3, $4, $5, $6) returning *),
+                 values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning *),
              new_session as (
                  insert into sessions (id, user_id, ip, user_agent, expires_at)
                  select $7, id, $8, $9, $10 from new_user returning id),
@@ -55,7 +56,12 @@ pub(super) async fn insert_user(
             ],
         )
         .await?;
-    Ok(profile(&row))
+    Ok(row.as_ref().map(profile))
+}
+
+/// Whether somebody has the address.
+pub(super) async fn is_email_taken(postgres: &Postgres, email: &Email) -> Result<bool> {
+    Ok(find_user_id_by_email(postgres, email.as_str()).await?.is_some())
 }
 
 /// The user with this address or this username, and their password's hash.

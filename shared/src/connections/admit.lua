@@ -1,8 +1,8 @@
 -- Admits a connection of a session to its user's record.
 --
 -- KEYS[1] the session's state, string: live or dead
--- KEYS[2] the user's connections, hash: connection -> expires_at ms
--- ARGV[1] connection  ARGV[2] expires_at ms  ARGV[3] how many at most  ARGV[4] life in ms
+-- KEYS[2] the user's connections, hash: connection -> expires_at ms|session
+-- ARGV[1] connection  ARGV[2] expires_at ms|session  ARGV[3] how many at most  ARGV[4] life in ms
 -- ARGV[5] '1' when Postgres said that the session is live  ARGV[6] how long to remember that, in s
 -- Returns {'dead'} | {'unknown'} (ask Postgres) | {'admitted', the connection that gives way or false}
 
@@ -17,7 +17,7 @@ local time = redis.call('TIME')
 local at, open, oldest, first = time[1] * 1000 + math.floor(time[2] / 1000), 0, false, nil
 local connections = redis.call('HGETALL', KEYS[2])
 for i = 1, #connections, 2 do
-  local expires = tonumber(connections[i + 1])
+  local expires = tonumber(connections[i + 1]:match('^%d+'))
   if expires <= at then
     redis.call('HDEL', KEYS[2], connections[i]) -- its $disconnect never came
   else

@@ -98,6 +98,22 @@ pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
     unregistered.and(forgotten)
 }
 
+/// Ends the connections of a session that has ended.
+pub async fn close_all_of(app: &App, Identity { user, session }: Identity) -> Result<()> {
+    let call = Call::command("HGETALL").arg(UserKeys::of(user).connections());
+    let connections: HashMap<String, String> = app.redis.call(call).await?;
+    let session = session.to_string();
+    for (connection, value) in connections {
+        if value.split_once('|').is_some_and(|(_, of)| of == session) {
+            let connection = ConnectionId(connection);
+            // First what makes it receive: closing is then all that is left to see.
+            close(app, &connection).await?;
+            app.push().close(&connection).await;
+        }
+    }
+    Ok(())
+}
+
 /// Who is behind a connection.
 pub async fn identify(app: &App, connection: &ConnectionId) -> Result<UserId> {
     Ok(find_record(app, connection).await?.identity.user)
@@ -241,7 +257,7 @@ async fn try_admit(
     let key = keys::connection(connection);
     let admit = Call::script(&ADMIT, &[of_user.session(session), of_user.connections()])
         .arg(&connection.0)
-        .arg(to_millis(record.connected_at + CONNECTION_LIFE))
+        .arg(format!("{}|{session}", to_millis(record.connected_at + CONNECTION_LIFE)))
         .arg(MAX_CONNECTIONS)
         .arg(life())
         .arg(u8::from(by_postgres))
@@ -292,6 +308,14 @@ fn wanted(command: &Subscribe) -> Result<Vec<(ConversationId, log::From)>> {
             .filter(|seq| *seq < 1 << 53)
             .ok_or_else(|| Error::invalid(format!("{name}.{conversation}"), "is not a seq"))
     };
+    // There are no channels, so none has any of these names.
+    let channels = command.channels.keys();
+    let channels: Vec<_> = channels
+        .map(|name| FieldError { field: format!("channels.{name}"), message: "no such channel".to_owned() })
+        .collect();
+    if !channels.is_empty() {
+        return Err(Error::NotFoundAmong(channels));
+    }
     let mut wanted = Vec::with_capacity(command.conversations.len());
     for (conversation, last) in &command.conversations {
         let last = last.map(|last| seq("conversations", conversation, last)).transpose()?;

@@ -69,7 +69,11 @@ impl TryFrom<String> for Name {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let text = text.trim();
         let valid = (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        if valid { Ok(Self(text.to_owned())) } else { Err("must have 1 to 100 characters") }
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("must have 1 to 100 characters, none of them a control character")
+        }
     }
 }
 

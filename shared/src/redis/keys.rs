@@ -84,7 +84,7 @@ impl UserKeys {
         format!("{}:session:{session}", self.prefix)
     }
 
-    /// Hash: connection id → when it ends at the latest.
+    /// Hash: connection id → when it ends at the latest, and its session: `expires_at|session`.
     pub fn connections(&self) -> String {
         format!("{}:connections", self.prefix)
     }

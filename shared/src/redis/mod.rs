@@ -78,7 +78,7 @@ impl Redis {
         if let Err(error) = self.call::<String>(Call::command("PING")).await {
             tracing::warn!(
                 cause = error.cause().map(|cause| format!("{cause:#}")),
-                "Redis is not reachable yet"
+                "Redis is not reachable yet: REDIS_URL"
             );
         }
     }
