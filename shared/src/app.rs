@@ -45,17 +45,17 @@ impl App {
             needs_tokens.then(config::Tokens::from_env).transpose()?.map(|tokens| KeyRing::new(&tokens));
         let app = Self(Arc::new(Parts {
             keys: keys.transpose()?,
-            push: needs.contains(&Need::Push).then(config::Management::from_env).transpose()?.map(Push::new),
+            push: needs.contains(&Need::Push).then(config::Push::from_env).transpose()?.map(Push::new),
             ..Parts::new(&config::Stores::from_env()?, config::throttle_messages()?)?
         }));
         tokio::join!(app.postgres.warm_up(), app.redis.warm_up());
         Ok(app)
     }
 
-    /// One over these stores, which signs no tokens and posts nowhere.
+    /// One over these stores, which signs no tokens; whatever it posts is refused.
     #[cfg(test)]
-    pub(crate) fn over(stores: &config::Stores) -> anyhow::Result<Self> {
-        Ok(Self(Arc::new(Parts::new(stores, Vec::new())?)))
+    pub(crate) fn over(stores: &config::Stores, push: config::Push) -> anyhow::Result<Self> {
+        Ok(Self(Arc::new(Parts { push: Some(Push::new(push)), ..Parts::new(stores, Vec::new())? })))
     }
 
     /// The key ring.

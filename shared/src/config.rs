@@ -30,10 +30,14 @@ pub struct Tokens {
     pub issuer: String,
 }
 
-/// The management API of the WebSocket API.
-pub struct Management {
+/// The management API of the WebSocket API, and the function that pushes to many.
+pub struct Push {
     /// `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`: the stage's address, never taken from an event.
     pub endpoint: String,
+    /// `FAN_OUT_FUNCTION`: the name of the function that goes on where an invocation has pushed for long enough.
+    pub fan_out_function: String,
+    /// `AWS_ENDPOINT_URL_LAMBDA`: where functions are invoked, when not at Lambda's own address.
+    pub lambda_endpoint: Option<String>,
     /// `AWS_REGION`, for the signature.
     pub region: String,
     /// `AWS_ACCESS_KEY_ID`, which Lambda sets.
@@ -70,11 +74,13 @@ impl Tokens {
     }
 }
 
-impl Management {
+impl Push {
     /// Reads the section.
     pub fn from_env() -> anyhow::Result<Self> {
         Ok(Self {
             endpoint: required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?,
+            fan_out_function: required("FAN_OUT_FUNCTION")?,
+            lambda_endpoint: optional("AWS_ENDPOINT_URL_LAMBDA"),
             region: required("AWS_REGION")?,
             access_key_id: required("AWS_ACCESS_KEY_ID")?,
             secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,

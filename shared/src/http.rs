@@ -22,8 +22,9 @@ use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
 use crate::accounts::Device;
-use crate::ids::{ConversationId, UserId};
+use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::Key;
+use crate::messages::Emoji;
 use crate::throttle::Window;
 use crate::tokens::{Identity, access};
 use crate::{App, Error, FieldError, Result, parse, telemetry};
@@ -240,7 +241,30 @@ impl<S: Send + Sync> FromRequestParts<S> for InConversation {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        in_path(parts, state, "id", "conversation").await.map(Self)
+        in_path(parts, state, "id").await.ok_or(Error::NotFound("conversation")).map(Self)
+    }
+}
+
+/// The message of the path. One that is no id is no message.
+pub struct OfMessage(pub MessageId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfMessage {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        in_path(parts, state, "message_id").await.ok_or(Error::NotFound("message")).map(Self)
+    }
+}
+
+/// The emoji of the path.
+pub struct OfEmoji(pub Emoji);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfEmoji {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let emoji = in_path(parts, state, "emoji").await;
+        emoji.ok_or_else(|| Error::invalid("emoji", "must be one emoji of at most 32 bytes")).map(Self)
     }
 }
 
@@ -251,7 +275,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfParticipant {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        in_path(parts, state, "user_id", "participant").await.map(Self)
+        in_path(parts, state, "user_id").await.ok_or(Error::NotFound("participant")).map(Self)
     }
 }
 
@@ -259,11 +283,9 @@ async fn in_path<T: std::str::FromStr, S: Send + Sync>(
     parts: &mut Parts,
     state: &S,
     name: &str,
-    what: &'static str,
-) -> Result<T> {
+) -> Option<T> {
     let found = axum::extract::RawPathParams::from_request_parts(parts, state).await;
-    let found = found.ok().and_then(|params| params.iter().find(|(key, _)| *key == name)?.1.parse().ok());
-    found.ok_or(Error::NotFound(what))
+    found.ok().and_then(|params| params.iter().find(|(key, _)| *key == name)?.1.parse().ok())
 }
 
 /// A problem document.

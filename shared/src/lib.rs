@@ -1,10 +1,11 @@
 //! Everything the functions share: the rules of the chat and the plumbing below them.
 //!
 //! Functions call the edges and the domains, domains call the log and the plumbing; a domain never imports an
-//! edge, and calls between domains form no cycle (connections, messages → conversations → accounts → log).
+//! edge, and calls between domains form no cycle (maintenance → connections, messages → conversations → accounts → log).
 
 // Edges: what arrives, and what is answered.
 pub mod http;
+pub mod job;
 pub mod parse;
 pub mod websocket;
 
@@ -13,7 +14,9 @@ pub mod accounts;
 pub mod connections;
 pub mod conversations;
 pub mod log;
+pub mod maintenance;
 pub mod messages;
+pub mod presence;
 pub mod protocol;
 pub mod throttle;
 pub mod tokens;

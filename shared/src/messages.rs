@@ -1,12 +1,14 @@
-//! Messages: send them once for ever, page through them.
+//! Messages: send them once for ever, edit, take back, react, page through them.
 //!
 //! A send asks the gate, commits, and only then publishes and pushes; what it answers is what is committed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::ids::{ConversationId, MessageId, UserId};
-use crate::log::{self, Actor, Around, Change, Gate, Key, Message};
+use unicode_segmentation::UnicodeSegmentation;
+
+use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
+use crate::log::{self, Actor, Around, Change, Gate, Key, Message, Outcome};
 use crate::page::{Limit, Page};
 use crate::{App, Error, Result};
 
@@ -20,9 +22,75 @@ pub struct NewMessage {
     /// An object beside it.
     pub metadata: Option<Value>,
     /// The idempotency key.
-    pub client_id: Option<String>,
+    pub client_id: Option<ClientId>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+}
+
+/// What a message is to say instead.
+#[derive(Debug, Deserialize)]
+pub struct Edit {
+    /// The text.
+    #[serde(default)]
+    pub content: Value,
+    /// The idempotency key.
+    pub client_id: Option<ClientId>,
+}
+
+/// A client's idempotency key: 1 to 64 characters.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ClientId(String);
+
+impl TryFrom<String> for ClientId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if !(1..=64).contains(&text.chars().count()) {
+            Err("must have 1 to 64 characters")
+        } else if text.contains('\0') {
+            Err("must not contain a null character")
+        } else {
+            Ok(Self(text))
+        }
+    }
+}
+
+/// How somebody reacts: one character as people count them (a grapheme cluster of Unicode's UAX #29), of at most 32
+/// bytes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Emoji(String);
+
+impl TryFrom<String> for Emoji {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let mut graphemes = text.graphemes(true);
+        let one = graphemes.next().is_some() && graphemes.next().is_none();
+        let visible = !text.chars().all(|c| c.is_whitespace() || c.is_control());
+        if one && visible && text.len() <= 32 {
+            Ok(Self(text))
+        } else {
+            Err("must be one emoji of at most 32 bytes")
+        }
+    }
+}
+
+impl std::str::FromStr for Emoji {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.to_owned().try_into()
+    }
+}
+
+/// Who changes a message, and by which request.
+#[derive(Debug)]
+pub struct Editor<'a> {
+    /// Who.
+    pub user: UserId,
+    /// Over which connection, if over one: it is answered, not pushed to.
+    pub connection: Option<&'a ConnectionId>,
+    /// The request's id.
+    pub request_id: &'a str,
 }
 
 /// A message as sent and committed.
@@ -38,7 +106,6 @@ const MAX_CHARS: usize = 2000;
 const MAX_METADATA: usize = 4 * 1024;
 /// Far below what a parser takes: a message is shown inside of other objects.
 const MAX_DEPTH: usize = 32;
-const MAX_CLIENT_ID: usize = 64;
 
 /// Sends a message. Returns what is committed under the idempotency key, be it this call's or an earlier one's.
 pub async fn send(
@@ -49,7 +116,7 @@ pub async fn send(
     request_id: &str,
 ) -> Result<Sent> {
     let (change, client_id) = new.check()?;
-    let key = client_id.as_deref().map_or_else(|| Key::of_request(request_id), Key::of_client);
+    let key = client_id.map_or_else(|| Key::of_request(request_id), |ClientId(id)| Key::of_client(&id));
     let windows = &app.throttle_messages;
 
     let mut gate = log::gate(app, conversation, &actor, &key, windows).await?;
@@ -82,7 +149,63 @@ pub async fn send(
 
     let message = committed.entries.into_iter().next().and_then(log::Entry::into_message);
     let message = message.ok_or_else(|| Error::Internal(anyhow::anyhow!("a send made no message")))?;
-    Ok(Sent { message, duplicate: committed.duplicate })
+    Ok(Sent { message, duplicate: committed.outcome == Outcome::Duplicate })
+}
+
+/// Changes what a message says; only who sent it may.
+pub async fn edit(
+    app: &App,
+    by: &Editor<'_>,
+    conversation: ConversationId,
+    message: MessageId,
+    edit: Edit,
+) -> Result<Sent> {
+    let content = content(edit.content)?;
+    change(app, by, conversation, &Change::Edit { message, content }, edit.client_id).await
+}
+
+/// Takes a message back: its sender may, and an admin of the conversation. A tombstone stays in its place.
+pub async fn retract(
+    app: &App,
+    by: &Editor<'_>,
+    conversation: ConversationId,
+    message: MessageId,
+    client_id: Option<ClientId>,
+) -> Result<Sent> {
+    change(app, by, conversation, &Change::Retract(message), client_id).await
+}
+
+/// Reacts to a message, or no more.
+pub async fn react(
+    app: &App,
+    by: &Editor<'_>,
+    conversation: ConversationId,
+    message: MessageId,
+    Emoji(emoji): Emoji,
+    on: bool,
+    client_id: Option<ClientId>,
+) -> Result<Sent> {
+    change(app, by, conversation, &Change::React { message, emoji, on }, client_id).await
+}
+
+async fn change(
+    app: &App,
+    by: &Editor<'_>,
+    conversation: ConversationId,
+    change: &Change,
+    client_id: Option<ClientId>,
+) -> Result<Sent> {
+    let key = match client_id {
+        Some(ClientId(id)) => Key::of_client_change(&id),
+        None => Key::of_request(by.request_id),
+    };
+    let committed = log::commit(app, conversation, by.user, change, &key, by.connection).await?;
+    if committed.outcome != Outcome::Unchanged {
+        log::publish(app, conversation, &committed.entries).await;
+    }
+    let message = committed.entries.into_iter().next().and_then(log::Entry::into_message);
+    let message = message.ok_or_else(|| Error::Internal(anyhow::anyhow!("a change of no message")))?;
+    Ok(Sent { message, duplicate: committed.outcome == Outcome::Duplicate })
 }
 
 /// Which page of a conversation's messages: the newest, or the one next to a message.
@@ -127,17 +250,9 @@ pub async fn page(
 }
 
 impl NewMessage {
-    fn check(self) -> Result<(Change, Option<String>)> {
+    fn check(self) -> Result<(Change, Option<ClientId>)> {
         let content = content(self.content)?;
         let metadata = self.metadata.map(metadata).transpose()?.flatten();
-        if let Some(client_id) = &self.client_id
-            && !(1..=MAX_CLIENT_ID).contains(&client_id.chars().count())
-        {
-            return Err(Error::invalid("client_id", "must have 1 to 64 characters"));
-        }
-        if self.client_id.as_ref().is_some_and(|client_id| client_id.contains('\0')) {
-            return Err(Error::invalid("client_id", "must not contain a null character"));
-        }
         Ok((Change::Message { content, metadata, reply_to: self.reply_to }, self.client_id))
     }
 }
@@ -193,7 +308,7 @@ mod tests {
 
     use super::*;
 
-    fn check(new: Value) -> Result<(Change, Option<String>)> {
+    fn check(new: Value) -> Result<(Change, Option<ClientId>)> {
         serde_json::from_value::<NewMessage>(new).expect("the shape of a new message").check()
     }
 
@@ -235,8 +350,19 @@ mod tests {
 
     #[test]
     fn a_client_id_has_1_to_64_characters() {
-        assert!(check(json!({"content": "x", "client_id": "x".repeat(64)})).is_ok());
-        assert!(check(json!({"content": "x", "client_id": ""})).is_err());
-        assert!(check(json!({"content": "x", "client_id": "x".repeat(65)})).is_err());
+        assert!(ClientId::try_from("x".repeat(64)).is_ok());
+        for bad in [String::new(), "x".repeat(65), "a\0".to_owned()] {
+            assert!(ClientId::try_from(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn an_emoji_is_one_grapheme_of_at_most_32_bytes() {
+        for good in ["👍", "👩‍🚀", "🇳🇱", "❤️", "a"] {
+            assert!(good.parse::<Emoji>().is_ok(), "{good}");
+        }
+        for bad in ["", "👍👍", " ", "\n", "ab", "👨‍👩‍👧‍👦👨‍👩‍👧‍👦", &format!("e{}", "\u{301}".repeat(16))] {
+            assert!(bad.parse::<Emoji>().is_err(), "{bad:?}");
+        }
     }
 }

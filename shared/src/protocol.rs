@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::ids::{ConversationId, MessageId};
 use crate::log::{Message, Role};
+use crate::messages::{ClientId, Emoji};
 use crate::page::Limit;
 
 /// How large an answer may be, so that its frame stays below the platform's 128 KiB.
@@ -25,6 +26,16 @@ pub enum Command {
     History(History),
     /// Say something.
     Send(Box<Send>),
+    /// Change what a message says.
+    Edit(EditMessage),
+    /// Take a message back.
+    Delete(DeleteMessage),
+    /// React to a message, or no more.
+    React(React),
+    /// Somebody types.
+    Typing(Typing),
+    /// Somebody has read up to a message.
+    Read(Read),
     /// Still there? And where are the logs?
     Ping,
 }
@@ -37,6 +48,11 @@ impl Command {
             "unsubscribe" => crate::parse::typed(frame).map(Self::Unsubscribe),
             "history" => crate::parse::typed(frame).map(Self::History),
             "message.send" => crate::parse::typed(frame).map(Self::Send),
+            "message.edit" => crate::parse::typed(frame).map(Self::Edit),
+            "message.delete" => crate::parse::typed(frame).map(Self::Delete),
+            "message.react" => crate::parse::typed(frame).map(Self::React),
+            "typing" => crate::parse::typed(frame).map(Self::Typing),
+            "read" => crate::parse::typed(frame).map(Self::Read),
             "ping" => Ok(Self::Ping),
             _ => Err(crate::Error::InvalidType),
         }
@@ -89,9 +105,72 @@ pub struct Send {
     /// An object beside it.
     pub metadata: Option<Value>,
     /// The idempotency key.
-    pub client_id: Option<String>,
+    pub client_id: Option<ClientId>,
     /// The message it answers.
     pub reply_to: Option<MessageId>,
+}
+
+/// `message.edit`
+#[derive(Debug, Deserialize)]
+pub struct EditMessage {
+    /// Where.
+    pub conversation_id: ConversationId,
+    /// Which.
+    pub message_id: MessageId,
+    /// The new text.
+    #[serde(default)]
+    pub content: Value,
+    /// The idempotency key.
+    pub client_id: Option<ClientId>,
+}
+
+/// `message.delete`
+#[derive(Debug, Deserialize)]
+pub struct DeleteMessage {
+    /// Where.
+    pub conversation_id: ConversationId,
+    /// Which.
+    pub message_id: MessageId,
+    /// The idempotency key.
+    pub client_id: Option<ClientId>,
+}
+
+/// `message.react`
+#[derive(Debug, Deserialize)]
+pub struct React {
+    /// Where.
+    pub conversation_id: ConversationId,
+    /// To which message.
+    pub message_id: MessageId,
+    /// How.
+    pub emoji: Emoji,
+    /// Whether, or no more.
+    pub on: bool,
+    /// The idempotency key.
+    pub client_id: Option<ClientId>,
+}
+
+/// `typing`
+#[derive(Debug, Deserialize)]
+pub struct Typing {
+    /// Where.
+    pub conversation_id: ConversationId,
+    /// Whether, or no more.
+    #[serde(default = "yes")]
+    pub active: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `read`
+#[derive(Debug, Deserialize)]
+pub struct Read {
+    /// Where.
+    pub conversation_id: ConversationId,
+    /// Up to which message.
+    pub message_id: MessageId,
 }
 
 /// What a command is answered with.
@@ -102,6 +181,9 @@ pub enum Answer {
     Subscribed {
         /// What each had for the client.
         conversations: BTreeMap<ConversationId, Subscribed>,
+        /// The ids of the channels that were named.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        channels: BTreeMap<String, ConversationId>,
         /// When the connection will be closed.
         #[serde(with = "time::serde::rfc3339")]
         expires_at: OffsetDateTime,
@@ -120,7 +202,13 @@ pub enum Answer {
         /// Whether there is nothing beyond the page in its direction.
         complete: bool,
     },
-    /// To a send, once it is durable.
+    /// To `read`.
+    #[serde(rename = "ack")]
+    Read {
+        /// Up to which message.
+        message_id: MessageId,
+    },
+    /// To a send or a change of a message, once it is durable.
     Ack {
         /// What is committed.
         message: Box<Message>,

@@ -1,5 +1,6 @@
 //! The way to connections: the management API of API Gateway, with a short timeout and no retries of the SDK's,
-//! which would hold an invocation for seconds.
+//! which would hold an invocation for seconds. What is more than one invocation's share is started as a job: an
+//! asynchronous invocation of `fan-out`.
 //!
 //! The futures are boxed here, so that the SDK is compiled into this crate once and not into every function.
 
@@ -12,16 +13,20 @@ use aws_sdk_apigatewaymanagement::config::timeout::TimeoutConfig;
 use aws_sdk_apigatewaymanagement::config::{BehaviorVersion, Config, Region};
 use aws_sdk_apigatewaymanagement::error::SdkError;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
 use aws_smithy_http_client::{Builder, tls};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::config::Management;
+use crate::config;
 use crate::ids::ConnectionId;
 
 /// How long the platform may take to accept a frame. A round of pushes, and with it the ack of whoever pushes, waits
 /// no longer for one recipient; who was missed is told to catch up.
 const POST_TIMEOUT: Duration = Duration::from_millis(200);
+
+/// How long Lambda may take to queue a job. One that is not queued is missed when its lease has run out.
+const START_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What became of a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +42,13 @@ pub enum Posted {
 /// The client.
 pub struct Push {
     client: Client,
+    lambda: aws_sdk_lambda::Client,
+    fan_out: String,
 }
 
 impl Push {
     /// A client for the stage at the configured endpoint.
-    pub fn new(config: Management) -> Self {
+    pub fn new(config: config::Push) -> Self {
         let credentials = Credentials::new(
             config.access_key_id,
             config.secret_access_key,
@@ -49,6 +56,7 @@ impl Push {
             None, // Lambda replaces an environment before its credentials expire.
             "environment",
         );
+        // Both are plain on a laptop, and both are not on AWS.
         let http = if config.endpoint.starts_with("http://") {
             Builder::new().build_http()
         } else {
@@ -56,18 +64,41 @@ impl Push {
                 .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
                 .build_https()
         };
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(POST_TIMEOUT).operation_timeout(POST_TIMEOUT).build();
-        let config = Config::builder()
+        let timeout =
+            |limit| TimeoutConfig::builder().connect_timeout(limit).operation_timeout(limit).build();
+        let region = Region::new(config.region);
+        let management = Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(config.region))
+            .region(region.clone())
             .endpoint_url(config.endpoint)
+            .credentials_provider(credentials.clone())
+            .http_client(http.clone())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeout(POST_TIMEOUT))
+            .build();
+        let mut lambda = aws_sdk_lambda::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(region)
             .credentials_provider(credentials)
             .http_client(http)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts)
-            .build();
-        Self { client: Client::from_conf(config) }
+            .timeout_config(timeout(START_TIMEOUT));
+        lambda.set_endpoint_url(config.lambda_endpoint);
+        Self {
+            client: Client::from_conf(management),
+            lambda: aws_sdk_lambda::Client::from_conf(lambda.build()),
+            fan_out: config.fan_out_function,
+        }
+    }
+
+    /// Starts a job: Lambda queues it and answers at once.
+    pub fn start_job(&self, job: String) -> BoxFuture<'_, anyhow::Result<()>> {
+        async move {
+            let invoke = self.lambda.invoke().function_name(&self.fan_out);
+            invoke.invocation_type(InvocationType::Event).payload(Blob::new(job)).send().await?;
+            Ok(())
+        }
+        .boxed()
     }
 
     /// Posts one frame to one connection.

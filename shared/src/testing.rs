@@ -13,7 +13,16 @@ pub(crate) async fn app() -> App {
     let server = postgres::connect(&format!("{postgres_url}/postgres")).await.expect("Postgres");
     server.batch_execute(&format!("create database {name} template {template}")).await.expect("a database");
     let database_url = format!("{postgres_url}/{name}");
-    App::over(&config::Stores { database_url, redis_url }).expect("an app")
+    let nowhere = config::Push {
+        endpoint: "http://127.0.0.1:1".to_owned(),
+        fan_out_function: "fan-out".to_owned(),
+        lambda_endpoint: Some("http://127.0.0.1:1".to_owned()),
+        region: "nowhere".to_owned(),
+        access_key_id: String::new(),
+        secret_access_key: String::new(),
+        session_token: None,
+    };
+    App::over(&config::Stores { database_url, redis_url }, nowhere).expect("an app")
 }
 
 /// Somebody called `name`.

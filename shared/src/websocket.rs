@@ -16,10 +16,10 @@ use time::OffsetDateTime;
 
 use crate::connections::{self, Credential, Opening};
 use crate::ids::{ConnectionId, ConversationId};
-use crate::log::{Actor, Message};
-use crate::messages::{self, NewMessage, PageOf};
-use crate::protocol::{Answer, Command, MAX_ANSWER};
-use crate::{App, Error, FieldError, Result, http, telemetry};
+use crate::log::{Actor, Event, Message};
+use crate::messages::{self, Editor, NewMessage, PageOf, Sent};
+use crate::protocol::{Answer, Command, DeleteMessage, EditMessage, MAX_ANSWER, React, Read, Typing};
+use crate::{App, Error, FieldError, Result, conversations, http, telemetry};
 
 /// An event, when what every event has is there.
 pub struct Request {
@@ -170,7 +170,10 @@ async fn message(app: &App, request: Request) -> Response {
         "command"
     );
     match answer {
-        Ok(answer) => Response::frame(to_text(&Framed { answer: &answer, reference: reference.as_ref() })),
+        Ok(Some(answer)) => {
+            Response::frame(to_text(&Framed { answer: &answer, reference: reference.as_ref() }))
+        }
+        Ok(None) => Response::empty(),
         Err(error) => {
             telemetry::report(&error, &request.request_id);
             let text = to_text(&error_frame(&error, reference.as_ref()));
@@ -195,12 +198,13 @@ async fn disconnect(app: &App, request: &Request) -> Response {
     Response::empty()
 }
 
-async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Result<Answer> {
+/// Runs a command. `None`: there is nothing to answer.
+async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Result<Option<Answer>> {
     if !frame.is_object() {
         return Err(Error::invalid(".", "must be a JSON object"));
     }
     let connection = &request.connection;
-    match Command::parse(name, frame)? {
+    let answer = match Command::parse(name, frame)? {
         Command::Subscribe(command) => connections::subscribe(app, connection, command).await,
         Command::Unsubscribe(command) => {
             connections::unsubscribe(app, connection, &command.conversations).await?;
@@ -227,10 +231,45 @@ async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Resul
                 reply_to: command.reply_to,
             };
             let sent = messages::send(app, actor, conversation, new, &request.request_id).await?;
-            Ok(Answer::Ack { message: Box::new(sent.message), duplicate: sent.duplicate })
+            Ok(ack(sent))
+        }
+        Command::Edit(EditMessage { conversation_id, message_id, content, client_id }) => {
+            let by = editor(app, request).await?;
+            let edit = messages::Edit { content, client_id };
+            messages::edit(app, &by, conversation_id, message_id, edit).await.map(ack)
+        }
+        Command::Delete(DeleteMessage { conversation_id, message_id, client_id }) => {
+            let by = editor(app, request).await?;
+            messages::retract(app, &by, conversation_id, message_id, client_id).await.map(ack)
+        }
+        Command::React(React { conversation_id, message_id, emoji, on, client_id }) => {
+            let by = editor(app, request).await?;
+            messages::react(app, &by, conversation_id, message_id, emoji, on, client_id).await.map(ack)
+        }
+        Command::Typing(Typing { conversation_id, active }) => {
+            connections::tell(app, connection, conversation_id, Event::Typing { active }).await?;
+            return Ok(None);
+        }
+        Command::Read(Read { conversation_id, message_id }) => {
+            let user = connections::identify(app, connection).await?;
+            if conversations::mark_read(app, user, conversation_id, message_id).await? {
+                connections::tell(app, connection, conversation_id, Event::Read(message_id)).await?;
+            }
+            Ok(Answer::Read { message_id })
         }
         Command::Ping => connections::ping(app, connection).await,
-    }
+    };
+    answer.map(Some)
+}
+
+/// Who changes a message by this request.
+async fn editor<'a>(app: &App, request: &'a Request) -> Result<Editor<'a>> {
+    let user = connections::identify(app, &request.connection).await?;
+    Ok(Editor { user, connection: Some(&request.connection), request_id: &request.request_id })
+}
+
+fn ack(sent: Sent) -> Answer {
+    Answer::Ack { message: Box::new(sent.message), duplicate: sent.duplicate }
 }
 
 /// As much of a page as one answer holds: its newest messages, or its oldest when the client pages forward.

@@ -100,6 +100,7 @@ pub enum Incoming {
 pub struct Connection {
     socket: WebSocketStream<TcpStream>,
     unread: VecDeque<Value>,
+    presences: VecDeque<Value>,
     asked: u64,
     /// The subprotocol the server chose.
     pub subprotocol: Option<String>,
@@ -124,7 +125,7 @@ impl Connection {
             Ok((socket, response)) => {
                 let subprotocol = response.headers().get("sec-websocket-protocol");
                 let subprotocol = subprotocol.and_then(|value| value.to_str().ok()).map(str::to_owned);
-                Ok(Self { socket, unread: VecDeque::new(), asked: 0, subprotocol })
+                Ok(Self { socket, unread: VecDeque::new(), presences: VecDeque::new(), asked: 0, subprotocol })
             }
             Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
             Err(err) => panic!("{authority}: the handshake broke off: {err}"),
@@ -251,6 +252,22 @@ impl Connection {
         messages
     }
 
+    /// The next that came or went. These are kept apart from the other events: they come whenever others connect.
+    pub async fn next_presence(&mut self) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(presence) = self.presences.pop_front() {
+                return presence;
+            }
+            match timeout_at(deadline, self.socket.next()).await {
+                Ok(Some(Ok(tungstenite::Message::Text(text)))) => self.keep(&text),
+                Ok(Some(Ok(_))) => {}
+                Ok(end) => panic!("the connection ended: {end:?}"),
+                Err(_) => panic!("nobody came or went within {PATIENCE:?}"),
+            }
+        }
+    }
+
     /// What has come and was not read, after the server has answered once more.
     pub async fn unread_events(&mut self) -> Vec<Value> {
         self.ping().await;
@@ -324,6 +341,8 @@ impl Connection {
         if frame["type"] == "batch" {
             let Value::Array(frames) = frame["frames"].take() else { panic!("a batch has frames: {text}") };
             self.unread.extend(frames);
+        } else if frame["type"] == "presence" {
+            self.presences.push_back(frame);
         } else {
             self.unread.push_back(frame);
         }
@@ -333,8 +352,11 @@ impl Connection {
 /// Every event that changes the log says where and when it stands in it.
 #[track_caller]
 fn check_envelope(event: &Value) {
-    const OF_THE_LOG: [&str; 6] = [
+    const OF_THE_LOG: [&str; 9] = [
         "message",
+        "message.updated",
+        "message.deleted",
+        "reaction",
         "participant.added",
         "participant.updated",
         "participant.removed",

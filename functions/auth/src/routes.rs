@@ -3,12 +3,12 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde::Serialize;
-use shared::accounts::{self, Names, Profile, Refresh, SignIn, SignUp, SignedIn, TokenPair};
+use shared::accounts::{self, Names, Profile, Refresh, Refreshed, SignIn, SignUp, SignedIn, TokenPair};
 use shared::http::{Caller, Client, Json, OptionalCaller, OptionalJson};
 use shared::tokens::{Secret, ticket};
-use shared::{App, Result, connections};
+use shared::{App, Error, Result, connections};
 
 /// The router; `websocket_url` is where tickets are used.
 pub(crate) fn router(websocket_url: String) -> Router<App> {
@@ -17,6 +17,7 @@ pub(crate) fn router(websocket_url: String) -> Router<App> {
         .route("/api/v1/auth/login", post(sign_in))
         .route("/api/v1/auth/refresh", post(refresh))
         .route("/api/v1/auth/logout", post(sign_out))
+        .route("/api/v1/auth/sessions", delete(sign_out_everywhere))
         .route("/api/v1/auth/profile", get(profile).patch(rename))
         .route(
             "/api/v1/auth/ws-ticket",
@@ -42,7 +43,19 @@ async fn sign_in(
 }
 
 async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Json<TokenPair>> {
-    accounts::refresh(&app, &body.refresh_token).await.map(Json)
+    match accounts::refresh(&app, &body.refresh_token).await? {
+        Refreshed::Pair(pair) => Ok(Json(pair)),
+        Refreshed::Ended(session) => {
+            connections::end(&app, &[session]).await?;
+            Err(Error::Unauthenticated("The session has ended."))
+        }
+    }
+}
+
+async fn sign_out_everywhere(State(app): State<App>, caller: Caller) -> Result<StatusCode> {
+    let ended = accounts::sign_out_everywhere(&app, caller.user()).await?;
+    connections::end(&app, &ended).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn sign_out(
@@ -52,7 +65,7 @@ async fn sign_out(
 ) -> Result<StatusCode> {
     let token = body.and_then(|body| body.refresh_token);
     let ended = accounts::sign_out(&app, caller, token.as_ref()).await?;
-    connections::close_all_of(&app, ended).await?;
+    connections::end(&app, &[ended]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -3,16 +3,22 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::get;
-use shared::http::{Caller, CurrentRequest, InConversation, Json, Query};
+use axum::routing::{get, patch, put};
+use shared::http::{Caller, CurrentRequest, InConversation, Json, OfEmoji, OfMessage, Query};
 use shared::log::{Actor, Message};
-use shared::messages::{self, NewMessage, PageOf};
+use shared::messages::{self, Edit, Editor, NewMessage, PageOf};
 use shared::page::Page;
 use shared::{App, Result};
 
 /// The router.
 pub(crate) fn router() -> Router<App> {
-    Router::new().route("/api/v1/conversations/{id}/messages", get(page).post(send))
+    Router::new()
+        .route("/api/v1/conversations/{id}/messages", get(page).post(send))
+        .route("/api/v1/conversations/{id}/messages/{message_id}", patch(edit).delete(delete))
+        .route(
+            "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
+            put(react).delete(react_no_more),
+        )
 }
 
 async fn page(
@@ -35,4 +41,57 @@ async fn send(
     let sent = messages::send(&app, actor, conversation, new, &request_id).await?;
     let status = if sent.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(sent.message)))
+}
+
+async fn edit(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(conversation): InConversation,
+    OfMessage(message): OfMessage,
+    CurrentRequest(request_id): CurrentRequest,
+    Json(edit): Json<Edit>,
+) -> Result<Json<Message>> {
+    let by = editor(caller, &request_id);
+    messages::edit(&app, &by, conversation, message, edit).await.map(|edited| Json(edited.message))
+}
+
+async fn delete(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(conversation): InConversation,
+    OfMessage(message): OfMessage,
+    CurrentRequest(request_id): CurrentRequest,
+) -> Result<StatusCode> {
+    messages::retract(&app, &editor(caller, &request_id), conversation, message, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn react(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(conversation): InConversation,
+    OfMessage(message): OfMessage,
+    OfEmoji(emoji): OfEmoji,
+    CurrentRequest(request_id): CurrentRequest,
+) -> Result<StatusCode> {
+    let by = editor(caller, &request_id);
+    messages::react(&app, &by, conversation, message, emoji, true, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn react_no_more(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(conversation): InConversation,
+    OfMessage(message): OfMessage,
+    OfEmoji(emoji): OfEmoji,
+    CurrentRequest(request_id): CurrentRequest,
+) -> Result<StatusCode> {
+    let by = editor(caller, &request_id);
+    messages::react(&app, &by, conversation, message, emoji, false, None).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn editor(caller: Caller, request_id: &str) -> Editor<'_> {
+    Editor { user: caller.user(), connection: None, request_id }
 }

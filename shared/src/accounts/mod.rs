@@ -115,6 +115,14 @@ pub struct TokenPair {
     expires_in: i64,
 }
 
+/// What became of a refresh.
+pub enum Refreshed {
+    /// A new pair.
+    Pair(TokenPair),
+    /// The token was used before: whoever has it, this session has ended by it.
+    Ended(Identity),
+}
+
 /// A user who is signed in now.
 #[derive(Serialize)]
 pub struct SignedIn {
@@ -196,18 +204,17 @@ pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<
 
 /// Exchanges a refresh token for a new pair. A token used before, longer ago than a lost answer explains, ends
 /// its session: somebody else has it.
-pub async fn refresh(app: &App, token: &Secret) -> Result<TokenPair> {
+pub async fn refresh(app: &App, token: &Secret) -> Result<Refreshed> {
     let (now, successor) = (OffsetDateTime::now_utc(), Secret::draw());
     let (grace, lifetime) = (REFRESH_GRACE.as_seconds_f64(), SESSION_LIFETIME.as_seconds_f64());
     match queries::rotate_refresh_token(&app.postgres, token, &successor, grace, lifetime).await? {
         queries::Rotation::Rotated { disabled: true, .. } => {
             Err(Error::Forbidden("The account is disabled."))
         }
-        queries::Rotation::Rotated { identity, role, .. } => pair(app, identity, role, successor, now),
-        queries::Rotation::Ended(identity) => {
-            remember(app, identity, "dead").await?;
-            Err(Error::Unauthenticated("The session has ended."))
+        queries::Rotation::Rotated { identity, role, .. } => {
+            pair(app, identity, role, successor, now).map(Refreshed::Pair)
         }
+        queries::Rotation::Ended(identity) => Ok(Refreshed::Ended(identity)),
         queries::Rotation::Refused => Err(Error::Unauthenticated("The refresh token is not valid.")),
     }
 }
@@ -221,9 +228,7 @@ pub async fn sign_out(app: &App, caller: Option<Identity>, token: Option<&Secret
     };
     let session =
         session.ok_or(Error::Unauthenticated("Name the session by an access or a refresh token."))?;
-    if let Some(identity) = queries::revoke_session(&app.postgres, session.session).await? {
-        remember(app, identity, "dead").await?;
-    }
+    queries::revoke_session(&app.postgres, session.session).await?;
     Ok(session)
 }
 
@@ -243,6 +248,26 @@ pub async fn rename(app: &App, user: UserId, names: &Names) -> Result<Profile> {
     // If this fails the caller hears `unavailable` and repeats it: a rename is the same twice.
     log::rename_member(app, user, &profile.name, &conversations).await?;
     Ok(profile)
+}
+
+/// Applies renames again that are a little older: while the first was under way, Redis may have been given a
+/// conversation as it was before.
+pub async fn replay_renames(app: &App) -> Result<()> {
+    for (id, user, name, conversations) in queries::list_renames(&app.postgres).await? {
+        log::rename_member(app, user, &name, &conversations).await?;
+        queries::delete_rename(&app.postgres, id).await?;
+    }
+    Ok(())
+}
+
+/// The sessions that were ended since a moment.
+pub async fn list_ended_sessions(app: &App, since: OffsetDateTime) -> Result<Vec<Identity>> {
+    queries::list_ended_sessions(&app.postgres, since).await
+}
+
+/// Ends all sessions of a user. Returns those that it ended.
+pub async fn sign_out_everywhere(app: &App, user: UserId) -> Result<Vec<Identity>> {
+    queries::revoke_sessions(&app.postgres, user).await
 }
 
 /// The user with this address.
@@ -279,16 +304,14 @@ fn pair(
 
 /// Lets `$connect` know without Postgres that a session is live. Failing is harmless: it then asks.
 async fn remember_live(app: &App, identity: Identity) {
-    if let Err(error) = remember(app, identity, "live").await {
+    let key = UserKeys::of(identity.user).session(identity.session);
+    // One that has ended meanwhile stays dead.
+    let call = Call::command("SET").arg(key).arg("live").arg("NX").arg("EX");
+    let remembered = app.redis.call::<()>(call.arg(REMEMBERED_FOR.whole_seconds())).await;
+    if let Err(error) = remembered {
         let cause = error.cause().map(|cause| format!("{cause:#}"));
         tracing::warn!(session_id = %identity.session, cause, "Redis was not told that a session is live");
     }
 }
 
-/// Tells Redis what Postgres decided of a session. That one is dead must arrive: Redis may know it as live, and then
-/// `$connect` asks nobody. So failing is the caller's error, and repeating is harmless.
-async fn remember(app: &App, identity: Identity, state: &str) -> Result<()> {
-    let key = UserKeys::of(identity.user).session(identity.session);
-    let call = Call::command("SET").arg(key).arg(state).arg("EX").arg(REMEMBERED_FOR.whole_seconds());
-    app.redis.call(call).await
-}
+

@@ -101,7 +101,8 @@ pub(super) async fn update_names(
         .query_opt(
             "with changed as (
                  update users set first_name = coalesce($2, first_name), last_name = coalesce($3, last_name)
-                 where id = $1 returning *)
+                 where id = $1 returning *),
+             noted as (insert into renames (user_id) select id from changed)
              select c.*, array(select conversation_id from participants where user_id = $1) as conversations
              from changed c",
             &[(&id.0, Type::UUID), (&first_name, Type::TEXT), (&last_name, Type::TEXT)],
@@ -195,6 +196,49 @@ pub(super) async fn find_session_by_token(postgres: &Postgres, token: &Secret) -
         )
         .await?;
     Ok(row.as_ref().map(identity))
+}
+
+pub(super) async fn revoke_sessions(postgres: &Postgres, user: UserId) -> Result<Vec<Identity>> {
+    let rows = postgres
+        .query(
+            "update sessions set revoked_at = now() where user_id = $1 and revoked_at is null returning id, user_id",
+            &[(&user.0, Type::UUID)],
+        )
+        .await?;
+    Ok(rows.iter().map(identity).collect())
+}
+
+pub(super) async fn list_ended_sessions(postgres: &Postgres, since: OffsetDateTime) -> Result<Vec<Identity>> {
+    let rows = postgres
+        .query("select id, user_id from sessions where revoked_at >= $1", &[(&since, Type::TIMESTAMPTZ)])
+        .await?;
+    Ok(rows.iter().map(identity).collect())
+}
+
+/// A rename: its id, who, their name now, and where they take part.
+pub(super) type Renamed = (i64, UserId, String, Vec<ConversationId>);
+
+/// The renames that are over for long enough to be seen by every later snapshot.
+pub(super) async fn list_renames(postgres: &Postgres) -> Result<Vec<Renamed>> {
+    let rows = postgres
+        .query(
+            "select r.id, u.id as user_id, u.name,
+                    array(select p.conversation_id from participants p where p.user_id = u.id) as conversations
+             from renames r join users u on u.id = r.user_id where r.created_at < now() - interval '30 s'",
+            &[],
+        )
+        .await?;
+    let renamed = rows.iter().map(|row| {
+        let conversations: Vec<Uuid> = row.get("conversations");
+        let conversations = conversations.into_iter().map(ConversationId).collect();
+        (row.get("id"), UserId(row.get("user_id")), row.get("name"), conversations)
+    });
+    Ok(renamed.collect())
+}
+
+pub(super) async fn delete_rename(postgres: &Postgres, id: i64) -> Result<()> {
+    postgres.query("delete from renames where id = $1", &[(&id, Type::INT8)]).await?;
+    Ok(())
 }
 
 /// Whether a session is live, and whether its user is disabled.

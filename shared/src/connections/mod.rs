@@ -5,23 +5,28 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
+use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use redis::Value;
 use serde_json::value::to_raw_value;
 use time::OffsetDateTime;
 
 use crate::ids::{ConnectionId, ConversationId, SessionId, UserId};
-use crate::log::{self, CONNECTION_LIFE, Missed, Registration};
+use crate::log::{self, Actor, CONNECTION_LIFE, Event, Left, Missed, Registration};
 use crate::protocol::{Answer, MAX_ANSWER, Subscribe, Subscribed};
-use crate::redis::keys::{self, UserKeys};
+use crate::redis::keys::{self, Partition, UserKeys};
 use crate::redis::{Call, Script, Source, decode};
 use crate::tokens::{Identity, access, ticket};
-use crate::{App, Error, FieldError, Result, accounts};
+use crate::{App, Error, FieldError, Result, accounts, presence};
 
 static ADMIT: Script = LazyLock::new(|| Source::new(include_str!("admit.lua")));
+static LEAVE: Script = LazyLock::new(|| Source::new(include_str!("leave.lua")));
 
 /// When API Gateway ends a connection, counted from its handshake (Developer Guide, WebSocket quotas).
 const LIFE: time::Duration = time::Duration::hours(2);
+/// How long it is known when somebody was here last.
+const LAST_SEEN_FOR: Duration = Duration::from_hours(90 * 24);
 /// How many connections a person may have.
 const MAX_CONNECTIONS: usize = 20;
 /// How many subscriptions a connection may have.
@@ -84,39 +89,94 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
     admitted
 }
 
-/// Forgets a connection that has ended.
+/// Forgets a connection that has ended, and tells others that its user is gone if it was their last one.
 pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
     let key = keys::connection(connection);
     let replies =
         app.redis.wave(vec![Call::command("HGETALL").arg(&key), Call::command("DEL").arg(&key)]).await?;
     let Some(record) = Record::of(replies.into_iter().next().unwrap_or_default())? else { return Ok(()) };
-    let user = UserKeys::of(record.identity.user);
-    let (unregistered, forgotten) = tokio::join!(
+    let user = record.identity.user;
+    let keys = UserKeys::of(user);
+    let leave = Call::script(&LEAVE, &[keys.connections(), keys.last_seen()])
+        .arg(&connection.0)
+        .arg(to_millis(OffsetDateTime::now_utc()))
+        .arg(LAST_SEEN_FOR.as_secs());
+    let (left, others) = tokio::join!(
         log::unregister(app, connection, &record.subscriptions),
-        app.redis.call::<()>(Call::command("HDEL").arg(user.connections()).arg(&connection.0)),
+        app.redis.call::<usize>(leave),
     );
-    unregistered.and(forgotten)
-}
-
-/// Ends the connections of a session that has ended.
-pub async fn close_all_of(app: &App, Identity { user, session }: Identity) -> Result<()> {
-    let call = Call::command("HGETALL").arg(UserKeys::of(user).connections());
-    let connections: HashMap<String, String> = app.redis.call(call).await?;
-    let session = session.to_string();
-    for (connection, value) in connections {
-        if value.split_once('|').is_some_and(|(_, of)| of == session) {
-            let connection = ConnectionId(connection);
-            // First what makes it receive: closing is then all that is left to see.
-            close(app, &connection).await?;
-            app.push().close(&connection).await;
-        }
+    let (left, others) = (left?, others?);
+    if others == 0 {
+        let told = left.into_iter().map(|Left { conversation, audience }| {
+            log::announce(app, conversation, audience, user, false)
+        });
+        try_join_all(told).await?;
     }
     Ok(())
+}
+
+/// Ends the connections of sessions that have ended by Postgres' word. When this returns nothing reaches them any more,
+/// also when one of them was being opened meanwhile.
+pub async fn end(app: &App, sessions: &[Identity]) -> Result<()> {
+    revoke(app, sessions).await?;
+    for Identity { user, session } in sessions {
+        let call = Call::command("HGETALL").arg(UserKeys::of(*user).connections());
+        let connections: HashMap<String, String> = app.redis.call(call).await?;
+        let session = session.to_string();
+        let ended = connections.into_iter().filter(|(_, value)| {
+            value.split_once('|').is_some_and(|(_, of)| of == session)
+        });
+        let ended = ended.map(async |(connection, _)| {
+            let connection = ConnectionId(connection);
+            app.push().close(&connection).await;
+            close(app, &connection).await
+        });
+        try_join_all(ended).await?;
+    }
+    Ok(())
+}
+
+/// Tells Redis, in one wave, that sessions have ended: `$connect` admits them no more, a registration of theirs is
+/// refused in every partition, and no cut brings them anything.
+pub async fn revoke(app: &App, sessions: &[Identity]) -> Result<()> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let now = to_millis(OffsetDateTime::now_utc());
+    let dead = sessions.iter().map(|Identity { user, session }| {
+        let key = UserKeys::of(*user).session(*session);
+        let dead = Call::command("SET").arg(key).arg("dead");
+        dead.arg("EX").arg(accounts::REMEMBERED_FOR.whole_seconds())
+    });
+    let revoked = Partition::all().flat_map(|partition| {
+        let mut add = Call::command("ZADD").arg(partition.revoked());
+        for Identity { session, .. } in sessions {
+            add = add.arg(now).arg(session.to_string());
+        }
+        [add, Call::command("PEXPIRE").arg(partition.revoked()).arg(life())]
+    });
+    app.redis.wave(dead.chain(revoked).collect()).await.map(drop)
 }
 
 /// Who is behind a connection.
 pub async fn identify(app: &App, connection: &ConnectionId) -> Result<UserId> {
     Ok(find_record(app, connection).await?.identity.user)
+}
+
+/// Tells the subscribers of a conversation something about whoever is behind a connection.
+pub async fn tell(
+    app: &App,
+    connection: &ConnectionId,
+    conversation: ConversationId,
+    event: Event,
+) -> Result<()> {
+    let told = log::tell(app, conversation, &Actor::Connection(connection.clone()), event).await?;
+    if told.is_none() {
+        // Telling takes membership, not a subscription.
+        let user = identify(app, connection).await?;
+        log::tell(app, conversation, &Actor::User(user), event).await?;
+    }
+    Ok(())
 }
 
 /// The one conversation a connection is subscribed to.
@@ -173,7 +233,8 @@ pub async fn unsubscribe(
         log::unregister(app, connection, conversations),
         app.redis.call::<()>(Call::command("HDEL").arg(keys::connection(connection)).arg(fields)),
     );
-    unregistered.and(forgotten)
+    // Somebody who stops watching has not gone.
+    unregistered.map(drop).and(forgotten)
 }
 
 /// Answers a ping: where the logs are, and whether the server still knows the subscriptions.
@@ -221,13 +282,14 @@ impl Record {
     fn registration(&self, connection: &ConnectionId) -> Registration {
         let Identity { user, session } = self.identity;
         let expires_at = to_millis(self.connected_at + CONNECTION_LIFE);
-        let value = format!("{user}|{session}|{}|{expires_at}", to_millis(self.connected_at));
+        let hash = crc32fast::hash(connection.0.as_bytes());
+        let value = format!("{user}|{session}|{}|{expires_at}|{hash}", to_millis(self.connected_at));
         Registration { connection: connection.clone(), value, user }
     }
 }
 
 async fn find_record(app: &App, connection: &ConnectionId) -> Result<Record> {
-    let reply = app.redis.call(Call::command("HGETALL").arg(keys::connection(connection))).await?;
+    let reply = app.redis.call(presence::seen(connection, None)).await?;
     Record::of(reply)?.ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))
 }
 
@@ -355,7 +417,7 @@ fn answer(
         }
         conversations.insert(*conversation, subscribed);
     }
-    Ok(Answer::Subscribed { conversations, expires_at })
+    Ok(Answer::Subscribed { conversations, channels: BTreeMap::new(), expires_at })
 }
 
 fn to_millis(at: OffsetDateTime) -> i64 {

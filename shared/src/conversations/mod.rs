@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::ids::{ConversationId, UserId};
+use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::{self, Change, Entry, Key, Message, Participant, Role};
 use crate::page::{self, Limit, Page};
 use crate::{App, Error, FieldError, Result, accounts};
@@ -192,6 +192,16 @@ pub async fn start_direct(app: &App, user: UserId, other: UserId) -> Result<(Con
     let found = queries::start_direct(&app.postgres, ConversationId::generate(), user, other).await?;
     let (id, started) = found.ok_or_else(|| Error::invalid("user_id", "no such user"))?;
     Ok((show(app, user, id).await?, started))
+}
+
+/// Moves a reader's pointer forward to a message. Returns whether it moved.
+pub async fn mark_read(
+    app: &App,
+    user: UserId,
+    id: ConversationId,
+    message: MessageId,
+) -> Result<bool> {
+    queries::mark_read(&app.postgres, user, id, message).await
 }
 
 /// Renames a conversation.

@@ -11,7 +11,8 @@ use crate::postgres::{Postgres, Row, Type};
 use crate::{Error, Result};
 
 /// One conversation as one of its participants sees it: `$1` is theirs; what follows narrows `p` and `c`.
-const CONVERSATION: &str = "
+fn select_conversation(narrowed: &str) -> String {
+    format!("
     select c.id, c.kind, c.name, p.role, c.last_seq, p.muted, p.archived, c.created_at, c.updated_at,
            (select count(*) from participants o where o.conversation_id = c.id) as participant_count,
            (select coalesce(jsonb_agg(participant_json(o) order by o.joined_at, o.user_id), '[]')
@@ -22,14 +23,14 @@ const CONVERSATION: &str = "
                   where e.conversation_id = c.id and e.kind = 'message' and e.seq > p.read_seq
                     and e.user_id is distinct from $1 and e.deleted_at is null
                   limit 100) unread) as unread_count,
-           m.seq as message_seq, m.user_id, m.user_name, m.user_email, m.key, m.content, m.metadata, m.reply_to,
-           m.created_at as message_created_at, m.edited_at, m.deleted_at
+           {MESSAGE}
     from participants p
     join conversations c on c.id = p.conversation_id
     left join lateral (
         select * from log l where l.conversation_id = c.id and l.kind = 'message' order by l.seq desc limit 1
     ) m on true
-    where p.user_id = $1";
+    where p.user_id = $1 {narrowed}", MESSAGE = Message::COLUMNS)
+}
 
 /// Where a page of conversations starts: after the one with this activity and id.
 pub(super) type After = (OffsetDateTime, Uuid);
@@ -44,9 +45,9 @@ pub(super) async fn list_conversations(
     let (updated_at, id) = after.unzip();
     let rows = postgres
         .query(
-            &format!(
-                "{CONVERSATION} and ($2::timestamptz is null or (c.updated_at, c.id) < ($2, $3))
-                 order by c.updated_at desc, c.id desc limit $4"
+            &select_conversation(
+                "and ($2::timestamptz is null or (c.updated_at, c.id) < ($2, $3))
+                 order by c.updated_at desc, c.id desc limit $4",
             ),
             &[
                 (&user.0, Type::UUID),
@@ -66,7 +67,7 @@ pub(super) async fn find_conversation(
     id: ConversationId,
 ) -> Result<Option<Conversation>> {
     let row = postgres
-        .query_opt(&format!("{CONVERSATION} and c.id = $2"), &[(&user.0, Type::UUID), (&id.0, Type::UUID)])
+        .query_opt(&select_conversation("and c.id = $2"), &[(&user.0, Type::UUID), (&id.0, Type::UUID)])
         .await?;
     row.as_ref().map(conversation).transpose()
 }
@@ -163,6 +164,21 @@ pub(super) async fn find_participant(
     row.map(|row| json(row.get("participant"))).transpose()
 }
 
+pub(super) async fn mark_read(
+    postgres: &Postgres,
+    user: UserId,
+    id: ConversationId,
+    message: crate::ids::MessageId,
+) -> Result<bool> {
+    let row = postgres
+        .query_opt(
+            "update participants set read_seq = $3 where conversation_id = $2 and user_id = $1 and read_seq < $3 returning 1",
+            &[(&user.0, Type::UUID), (&id.0, Type::UUID), (&message.0, Type::INT8)],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
 fn conversation(row: &Row) -> Result<Conversation> {
     Ok(Conversation {
         id: ConversationId(row.get("id")),
@@ -176,9 +192,7 @@ fn conversation(row: &Row) -> Result<Conversation> {
         participants: json(row.get("participants"))?,
         participant_count: row.get("participant_count"),
         last_seq: row.get("last_seq"),
-        last_message: row.get::<_, Option<i64>>("message_seq").map(|seq| {
-            Message::from_row(row, ConversationId(row.get("id")), seq, row.get("message_created_at"))
-        }),
+        last_message: Message::from_row(row)?,
         unread_count: row.get("unread_count"),
         muted: row.get("muted"),
         archived: row.get("archived"),

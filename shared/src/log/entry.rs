@@ -49,22 +49,24 @@ pub struct Message {
 }
 
 impl Message {
-    /// From a row with the columns of the view `log`; those that may be named otherwise in it are given.
-    pub(crate) fn from_row(
-        row: &Row,
-        conversation_id: ConversationId,
-        seq: i64,
-        created_at: OffsetDateTime,
-    ) -> Self {
+    /// The columns of the view `log`, called `m`, that a message is made of.
+    pub(crate) const COLUMNS: &str = "m.conversation_id, m.target, m.user_id, m.user_name, m.user_email, m.message_key,
+        m.content, m.metadata, m.reply_to, m.reactions, m.message_created_at, m.edited_at, m.deleted_at";
+
+    /// From a row with these columns; `None` where it has no message.
+    pub(crate) fn from_row(row: &Row) -> Result<Option<Self>> {
+        let Some(seq) = row.get::<_, Option<i64>>("target") else { return Ok(None) };
         let metadata = match row.get::<_, Option<Value>>("metadata") {
             Some(Value::Object(map)) => Some(map),
             _ => None,
         };
-        let key: String = row.get("key");
-        Self {
+        let reactions = row.get::<_, Option<Value>>("reactions");
+        let reactions = reactions.map(serde_json::from_value).transpose().map_err(unexpected)?;
+        let key: String = row.get("message_key");
+        Ok(Some(Self {
             id: MessageId(seq),
             seq,
-            conversation_id,
+            conversation_id: ConversationId(row.get("conversation_id")),
             user_id: row.get::<_, Option<Uuid>>("user_id").map(UserId),
             user_name: row.get("user_name"),
             user_email: row.get("user_email"),
@@ -72,11 +74,11 @@ impl Message {
             metadata,
             client_id: key.strip_prefix("c:").map(str::to_owned),
             reply_to: row.get::<_, Option<i64>>("reply_to").map(MessageId),
-            reactions: Vec::new(),
-            created_at,
+            reactions: reactions.unwrap_or_default(),
+            created_at: row.get("message_created_at"),
             edited_at: row.get("edited_at"),
             deleted_at: row.get("deleted_at"),
-        }
+        }))
     }
 }
 
@@ -138,6 +140,24 @@ pub enum Change {
         /// What it answers.
         reply_to: Option<MessageId>,
     },
+    /// Change what a message says.
+    Edit {
+        /// Which.
+        message: MessageId,
+        /// What it says from now on.
+        content: String,
+    },
+    /// Take a message back: a tombstone stays in its place.
+    Retract(MessageId),
+    /// React to a message, or no more.
+    React {
+        /// To which.
+        message: MessageId,
+        /// How.
+        emoji: String,
+        /// Whether, or no more.
+        on: bool,
+    },
     /// Rename the conversation.
     Rename(String),
     /// Delete the conversation.
@@ -158,6 +178,13 @@ impl Change {
                 "message",
                 json!({ "content": content, "metadata": metadata, "reply_to": reply_to.map(|id| id.0) }),
             ),
+            Self::Edit { message, content } => {
+                ("message.updated", json!({ "message": message.0, "content": content }))
+            }
+            Self::Retract(message) => ("message.deleted", json!({ "message": message.0 })),
+            Self::React { message, emoji, on } => {
+                ("reaction", json!({ "message": message.0, "emoji": emoji, "on": on }))
+            }
             Self::Rename(name) => ("conversation.updated", json!({ "name": name })),
             Self::Delete => ("conversation.deleted", json!({})),
             Self::Add(user, role) => ("participant.added", json!({ "user_id": user, "role": role })),
@@ -173,7 +200,8 @@ pub struct Entry {
     /// Its place.
     pub seq: i64,
     pub(super) kind: String,
-    pub(super) user_id: Option<UserId>,
+    /// Who made it.
+    pub(super) actor: Option<UserId>,
     pub(super) key: String,
     /// Over which connection it came: that one is answered, not pushed to.
     pub(super) connection: Option<String>,
@@ -188,12 +216,18 @@ pub(super) enum Effect {
     None,
     Join(UserId, Member),
     Leave(UserId),
+    /// A message is another now; given as text.
+    Change(MessageId, String),
+    /// What a message said is to be found nowhere through this seq.
+    Retract(i64),
     Delete,
 }
 
 #[derive(Debug)]
 enum Body {
     Message(Box<Message>),
+    /// The message that it changed.
+    Change(Box<Message>),
     Participant(Box<Participant>),
     Other,
 }
@@ -223,6 +257,8 @@ struct Frame<'a> {
     conversation: Option<&'a Value>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     removal: Option<&'a Removal>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    reaction: Option<&'a Reacted>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -231,13 +267,24 @@ struct Removal {
     by: UserId,
 }
 
+#[derive(Serialize, Deserialize)]
+struct Reacted {
+    message_id: MessageId,
+    user_id: UserId,
+    emoji: String,
+    on: bool,
+}
+
 impl Entry {
     /// From a row of the view `log`.
     pub(super) fn from_row(row: &Row) -> Result<Self> {
         let kind: String = row.try_get("kind").map_err(unexpected)?;
-        let user_id = row.get::<_, Option<Uuid>>("user_id").map(UserId);
         let conversation_id = ConversationId(row.get("conversation_id"));
         let seq: i64 = row.get("seq");
+        let message = || {
+            let message = Message::from_row(row)?;
+            message.map(Box::new).ok_or_else(|| unexpected(anyhow::anyhow!("{seq} is about no message")))
+        };
         let data = || row.get::<_, Option<Value>>("data").unwrap_or_default();
         let mut frame = Frame {
             r#type: &kind,
@@ -248,13 +295,38 @@ impl Entry {
             participant: None,
             conversation: None,
             removal: None,
+            reaction: None,
         };
         let (effect, body, frame) = match kind.as_str() {
             "message" => {
-                let message = Message::from_row(row, conversation_id, seq, row.get("created_at"));
+                let message = message()?;
                 frame.message = Some(&message);
                 let frame = to_text(&frame)?;
-                (Effect::None, Body::Message(Box::new(message)), frame)
+                (Effect::None, Body::Message(message), frame)
+            }
+            "message.updated" => {
+                let message = message()?;
+                frame.message = Some(&message);
+                let frame = to_text(&frame)?;
+                (Effect::Change(message.id, to_text(&message)?), Body::Change(message), frame)
+            }
+            "message.deleted" => {
+                #[derive(Deserialize)]
+                struct Retraction {
+                    through: i64,
+                }
+                let message = message()?;
+                let Retraction { through } = serde_json::from_value(data()).map_err(unexpected)?;
+                frame.message = Some(&message);
+                let frame = to_text(&frame)?;
+                (Effect::Retract(through), Body::Change(message), frame)
+            }
+            "reaction" => {
+                let message = message()?;
+                let reaction: Reacted = serde_json::from_value(data()).map_err(unexpected)?;
+                frame.reaction = Some(&reaction);
+                let frame = to_text(&frame)?;
+                (Effect::Change(message.id, to_text(&message)?), Body::Change(message), frame)
             }
             "participant.added" | "participant.updated" => {
                 let participant: Participant = serde_json::from_value(data()).map_err(unexpected)?;
@@ -284,7 +356,7 @@ impl Entry {
             seq,
             key: row.get("key"),
             connection: row.get("connection"),
-            user_id,
+            actor: row.get::<_, Option<Uuid>>("actor_id").map(UserId),
             frame,
             effect,
             body,
@@ -292,10 +364,10 @@ impl Entry {
         })
     }
 
-    /// The message, if it is one.
+    /// The message it is or changed, if so.
     pub fn into_message(self) -> Option<Message> {
         match self.body {
-            Body::Message(message) => Some(*message),
+            Body::Message(message) | Body::Change(message) => Some(*message),
             Body::Participant(_) | Body::Other => None,
         }
     }
@@ -304,7 +376,7 @@ impl Entry {
     pub fn into_participant(self) -> Option<Participant> {
         match self.body {
             Body::Participant(participant) => Some(*participant),
-            Body::Message(_) | Body::Other => None,
+            Body::Message(_) | Body::Change(_) | Body::Other => None,
         }
     }
 
@@ -313,7 +385,7 @@ impl Entry {
         let seq = self.seq;
         let body = match self.body {
             Body::Message(message) => ShownBody::Message(message),
-            Body::Participant(_) | Body::Other => ShownBody::Event(raw(self.frame)?),
+            Body::Change(_) | Body::Participant(_) | Body::Other => ShownBody::Event(raw(self.frame)?),
         };
         Ok(Shown { seq, body })
     }
@@ -349,7 +421,7 @@ impl Shown {
         }
     }
 
-    pub(super) fn message_mut(&mut self) -> Option<&mut Message> {
+    fn message_mut(&mut self) -> Option<&mut Message> {
         match &mut self.body {
             ShownBody::Message(message) => Some(message),
             ShownBody::Event(_) => None,
@@ -395,23 +467,33 @@ impl StreamEntry {
     }
 }
 
-/// Entries of the stream, with the names their authors have now.
-pub(super) fn shown(entries: Vec<(String, Vec<String>)>, authors: &[String]) -> Result<Vec<Shown>> {
-    let mut names = HashMap::new();
+/// What scripts return of a stretch of the stream: its entries as id and fields, their authors as user, member, …, and
+/// the messages that changed since as seq, message, …
+pub(super) type RawEntries = (Vec<(String, Vec<String>)>, Vec<String>, Vec<String>);
+
+/// Entries of the stream as readers see them: messages as they are now, with the names their authors have now.
+pub(super) fn shown((entries, authors, changed): RawEntries) -> Result<Vec<Shown>> {
+    let mut members = HashMap::new();
     for pair in authors.chunks_exact(2) {
         if let Ok(member) = serde_json::from_str::<Member>(&pair[1]) {
-            names.insert(pair[0].clone(), member);
+            members.insert(pair[0].as_str(), member);
         }
     }
+    let changed: HashMap<_, _> =
+        changed.chunks_exact(2).map(|pair| (pair[0].parse().ok(), pair[1].as_str())).collect();
     let mut all = Vec::with_capacity(entries.len());
     for (id, fields) in entries {
         let mut shown = StreamEntry::new(&id, fields)?.into_shown()?;
-        if let Some(message) = shown.message_mut()
-            && let Some(user) = message.user_id
-            && let Some(member) = names.get(&user.to_string())
-        {
-            message.user_name.clone_from(&member.name);
-            message.user_email.clone_from(&member.email);
+        let now = changed.get(&Some(shown.seq));
+        if let Some(message) = shown.message_mut() {
+            if let Some(now) = now {
+                *message = serde_json::from_str(now).map_err(unexpected)?;
+            }
+            let author = message.user_id.and_then(|user| members.get(user.to_string().as_str()));
+            if let Some(author) = author {
+                message.user_name.clone_from(&author.name);
+                message.user_email.clone_from(&author.email);
+            }
         }
         all.push(shown);
     }
@@ -423,8 +505,8 @@ pub(super) fn shown_all(entries: Vec<Entry>) -> Result<Vec<Shown>> {
     entries.into_iter().map(Entry::into_shown).collect()
 }
 
-fn to_text(frame: &Frame<'_>) -> Result<String> {
-    serde_json::to_string(frame).map_err(unexpected)
+fn to_text(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(unexpected)
 }
 
 fn raw(frame: String) -> Result<Box<RawValue>> {

@@ -1,14 +1,20 @@
 -- What the scripts of a conversation's log share; put in front of each of them.
 --
--- KEYS[1] meta         hash: w (folded through), p (pushed through), lease (token), until and since (ms),
---                      relieved (the token before it)
+-- KEYS[1] meta         hash: w (folded through), n (number of buckets), and of each bucket b from 0: p<b> (pushed
+--                      through), lease<b> (token of who pushes) and until<b> (its end in ms)
 -- KEYS[2] stream       entries, id <seq>-0, fields: kind, user, connection, frame
 -- KEYS[3] members      hash: user id -> {"role", "name", "email"}; role "" after leaving; field "" always there
--- KEYS[4] connections  hash: connection id -> user|session|connected_at ms|expires_at ms
--- KEYS[5] lagging      set: connections that missed a push
+-- KEYS[4] changed      hash: seq of a message in the stream -> the message as it is now; field "" always there
+-- KEYS[5] connections  hash: connection id -> user|session|connected_at ms|expires_at ms|hash
+-- KEYS[6] lagging      hash: connection that misses pushes -> since when, in ms
+-- KEYS[7] revoked      sorted set of the partition: sessions that were ended, by when, in ms
+-- KEYS[8] warm         sorted set of the partition: conversations that are here, by when they last changed, in ms
 
-local META, STREAM, MEMBERS, CONNECTIONS, LAGGING = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local META, STREAM, MEMBERS, CHANGED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local CONNECTIONS, LAGGING, REVOKED, WARM = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local WEEK = 7 * 24 * 3600 * 1000
+-- Up to so many connections whoever publishes pushes; beyond, jobs do, each for a bucket of about so many.
+local INLINE, BUCKET = 128, 256
 
 -- Redis' clock, in ms.
 local function now()
@@ -19,7 +25,7 @@ end
 -- How far the log is folded; nil when cold. A key that is missing is cold, never "nobody is a member".
 local function head()
   local w = redis.call('HGET', META, 'w')
-  if not w or redis.call('EXISTS', MEMBERS) == 0 then return nil end
+  if not w or redis.call('EXISTS', MEMBERS, CHANGED) < 2 then return nil end
   return tonumber(w)
 end
 
@@ -30,14 +36,17 @@ local function role_of(user)
 end
 
 -- Keeps a quiet conversation for a week; after that it is cold.
-local function keep()
-  redis.call('PEXPIRE', META, WEEK)
-  redis.call('PEXPIRE', STREAM, WEEK)
-  redis.call('PEXPIRE', MEMBERS, WEEK)
+local function keep(conversation, at)
+  for _, key in ipairs({META, STREAM, MEMBERS, CHANGED}) do redis.call('PEXPIRE', key, WEEK) end
+  redis.call('ZADD', WARM, at, conversation)
 end
 
 local function seq_of(entry)
   return tonumber(entry[1]:match('^%d+'))
+end
+
+local function id_of(seq)
+  return string.format('%d-0', seq)
 end
 
 -- The seq the stream starts at; what is before it is in Postgres alone.
@@ -46,48 +55,115 @@ local function first_of_stream(w)
   return oldest and seq_of(oldest) or w + 1
 end
 
+local function user_of(registration)
+  return registration:match('^[^|]*')
+end
+
 -- Ends a registration.
 local function forget(connection)
   redis.call('HDEL', CONNECTIONS, connection)
-  redis.call('SREM', LAGGING, connection)
+  redis.call('HDEL', LAGGING, connection)
 end
 
--- What is to be pushed, and to whom, in one moment: {through, now, entries, connections, lagging}. After a holder
--- died this may be much; it comes in stretches.
-local STRETCH = 200
-local function cut(p, w, at)
-  local list = redis.call('XRANGE', STREAM, string.format('%d-0', p + 1), string.format('%d-0', w), 'COUNT', STRETCH)
-  local through = #list == STRETCH and seq_of(list[STRETCH]) or w
-  return {through, at, list, redis.call('HGETALL', CONNECTIONS), redis.call('SMEMBERS', LAGGING)}
-end
-
--- Takes the lease to push, if there is something to push and nobody holds it: the cut, or false. Somebody who has
--- held it for hold_ms is relieved: what is under way is repeated, and their invocation may end.
-local function take(token, lease_ms, hold_ms, w)
-  local meta = redis.call('HMGET', META, 'p', 'lease', 'until', 'since')
-  local p, at = tonumber(meta[1] or w), now()
-  if p >= w then return false end
-  if redis.call('HLEN', CONNECTIONS) == 0 then
-    redis.call('HSET', META, 'p', w) -- nobody to push to
-    return false
-  end
-  if meta[2] and meta[2] ~= token and tonumber(meta[3]) > at and at - tonumber(meta[4]) <= hold_ms then
-    return false
-  end
-  redis.call('HSET', META, 'lease', token, 'until', at + lease_ms, 'since', at, 'relieved', meta[2] or '')
-  return cut(p, w, at)
-end
-
--- The people that entries were made by, as user, member, user, member, ...
-local function authors(list)
-  local seen, people = {}, {}
-  for _, entry in ipairs(list) do
-    local user = entry[2][4]
-    if user ~= '' and not seen[user] then
-      seen[user] = true
-      people[#people + 1] = user
-      people[#people + 1] = redis.call('HGET', MEMBERS, user) or ''
+-- The registrations that still hold, as connection, registration, ...; those of sessions that were ended are dropped.
+local function registrations()
+  local all = redis.call('HGETALL', CONNECTIONS)
+  if #all == 0 or redis.call('EXISTS', REVOKED) == 0 then return all end
+  local live = {}
+  for i = 1, #all, 2 do
+    if redis.call('ZSCORE', REVOKED, all[i + 1]:match('^[^|]*|([^|]*)')) then
+      forget(all[i])
+    else
+      live[#live + 1] = all[i]
+      live[#live + 1] = all[i + 1]
     end
   end
-  return people
+  return live
+end
+
+-- What is to be pushed, and to whom, in one moment: {bucket, through, now, entries, registrations, lagging}. After a
+-- holder died this may be much; it comes in stretches.
+local STRETCH = 200
+local function cut(b, n, p, w, at)
+  local list = redis.call('XRANGE', STREAM, id_of(p + 1), id_of(w), 'COUNT', STRETCH)
+  local through = #list == STRETCH and seq_of(list[STRETCH]) or w
+  local all = registrations()
+  if n > 1 then
+    local own = {}
+    for i = 1, #all, 2 do
+      if tonumber(all[i + 1]:match('%d+$')) % n == b then
+        own[#own + 1] = all[i]
+        own[#own + 1] = all[i + 1]
+      end
+    end
+    all = own
+  end
+  return {b, through, at, list, all, redis.call('HGETALL', LAGGING)}
+end
+
+-- Fits the number of buckets to the number of connections, when nothing waits to be pushed or when there are too few.
+-- Then every bucket goes on from where the slowest was, and all leases end.
+local function rebucket(w)
+  local meta = redis.call('HMGET', META, 'n', 'p0')
+  local n, count, fitting = tonumber(meta[1] or 1), redis.call('HLEN', CONNECTIONS), 1
+  if count > INLINE then
+    while count > fitting * BUCKET do fitting = fitting * 2 end
+    fitting = math.max(fitting, 2)
+  end
+  if fitting == n then return end
+  local least = tonumber(meta[2] or w)
+  for b = 1, n - 1 do
+    least = math.min(least, tonumber(redis.call('HGET', META, 'p' .. b) or w))
+  end
+  if fitting < n and least < w then return end
+  for b = 0, n - 1 do redis.call('HDEL', META, 'p' .. b, 'lease' .. b, 'until' .. b) end
+  for b = 0, fitting - 1 do redis.call('HSET', META, 'p' .. b, least) end
+  redis.call('HSET', META, 'n', fitting)
+end
+
+-- Takes the leases to push what is to be pushed and nobody pushes: {cut or false, buckets}. Of a single bucket it is the
+-- cut, to be pushed by the caller; of several it is their numbers, for jobs that push under the caller's token.
+local function take(token, lease_ms, w)
+  local n, at, jobs = tonumber(redis.call('HGET', META, 'n') or 1), nil, {}
+  for b = 0, n - 1 do
+    local meta = redis.call('HMGET', META, 'p' .. b, 'lease' .. b, 'until' .. b)
+    local p = tonumber(meta[1] or w)
+    if p < w then
+      at = at or now()
+      if redis.call('HLEN', CONNECTIONS) == 0 then
+        redis.call('HSET', META, 'p' .. b, w) -- nobody to push to
+      elseif not meta[2] or meta[2] == token or tonumber(meta[3]) <= at then
+        redis.call('HSET', META, 'lease' .. b, token, 'until' .. b, at + lease_ms)
+        if n == 1 then return {cut(b, n, p, w, at), jobs} end
+        jobs[#jobs + 1] = b
+      end
+    end
+  end
+  return {false, jobs}
+end
+
+-- What is to be shown in place of what entries say: their authors as they are known now, as user, member, ..., and the
+-- messages that changed since, as seq, message, ...
+local function overlay(list)
+  local seen, people, messages, seqs = {}, {}, {}, {}
+  for _, entry in ipairs(list) do
+    local kind, user = entry[2][2], entry[2][4]
+    if kind == 'message' then
+      seqs[#seqs + 1] = string.format('%d', seq_of(entry))
+      if user ~= '' and not seen[user] then
+        seen[user] = true
+        people[#people + 1] = user
+        people[#people + 1] = redis.call('HGET', MEMBERS, user) or ''
+      end
+    end
+  end
+  if #seqs > 0 and redis.call('HLEN', CHANGED) > 1 then
+    for i, message in ipairs(redis.call('HMGET', CHANGED, unpack(seqs))) do
+      if message then
+        messages[#messages + 1] = seqs[i]
+        messages[#messages + 1] = message
+      end
+    end
+  end
+  return {people, messages}
 end

@@ -1,12 +1,13 @@
 -- The gate of a send: a known idempotency key answers its entry, a throttled send is refused, the rest passes.
 -- Whether the sender is a member is not asked: absence from Redis is never an answer.
 --
--- KEYS[1] stream  KEYS[2] connections  KEYS[3] prefix of the known keys  KEYS[4] prefix of the throttles
+-- KEYS[1] stream  KEYS[2] connections  KEYS[3] changed
+-- KEYS[4] prefix of the known keys  KEYS[5] prefix of the throttles
 -- ARGV[1] user, or '' to take the one the connection is registered for
 -- ARGV[2] connection, or ''
 -- ARGV[3] idempotency key
 -- ARGV[4...] windows: count, length in ms, ...
--- Returns {'known', seq, fields or false} | {'throttled', wait in ms} | {'pass', user}
+-- Returns {'known', seq, fields or false, message as it is now or false} | {'throttled', wait in ms} | {'pass', user}
 --         | {'unregistered'}
 -- The prefixes stand for keys in the same slot: which they are is known only once the user is.
 
@@ -18,18 +19,18 @@ if user == '' then
   local registration = redis.call('HGET', KEYS[2], ARGV[2])
   if not registration then return {'unregistered'} end
   local expires
-  user, expires = registration:match('^([^|]*)|[^|]*|[^|]*|(%d+)$')
+  user, expires = registration:match('^([^|]*)|[^|]*|[^|]*|(%d+)')
   if tonumber(expires) * 1000 <= at then return {'unregistered'} end
 end
 
-local seq = redis.call('GET', KEYS[3] .. user .. ':' .. ARGV[3])
+local seq = redis.call('GET', KEYS[4] .. user .. ':' .. ARGV[3])
 if seq then
   local entry = redis.call('XRANGE', KEYS[1], seq .. '-0', seq .. '-0')[1]
-  return {'known', tonumber(seq), entry and entry[2] or false}
+  return {'known', tonumber(seq), entry and entry[2] or false, redis.call('HGET', KEYS[3], seq)}
 end
 
 if #ARGV > 3 then
-  local sends = KEYS[4] .. user
+  local sends = KEYS[5] .. user
   -- A repeat within the window is paid for: it takes the place it has, under the time it is made now.
   local own = tonumber(redis.call('ZSCORE', sends, ARGV[3]))
   local function newest(n)

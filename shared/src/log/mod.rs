@@ -10,22 +10,27 @@ mod queries;
 mod reply;
 mod rounds;
 mod subscription;
+mod tell;
 #[cfg(test)]
 mod tests;
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::entry::{Change, Entry, Message, Participant, Reaction, Role, Shown};
-use self::entry::{Effect, StreamEntry};
+use self::entry::Effect;
 pub use self::pages::{Around, read_messages};
 use self::reply::Reply;
-pub use self::subscription::{From, Head, Missed, Registration, heads, register, unregister};
-use crate::ids::{ConnectionId, ConversationId, UserId};
+pub use self::rounds::{Job, resume};
+pub use self::subscription::{From, Head, Left, Missed, Registration, heads, register, unregister};
+pub use self::tell::{Event, announce, tell};
+use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
 use crate::redis::keys::{self, ConversationKeys};
 use crate::redis::{Call, Script, Source, decode};
 use crate::throttle::Window;
-use crate::{App, Error, Result};
+use crate::{App, Error, Result, presence};
 
 /// A script behind what all scripts of the log share.
 macro_rules! fold_script {
@@ -39,13 +44,16 @@ static PUBLISH: Script = fold_script!("publish.lua");
 static INSTALL: Script = fold_script!("install.lua");
 static REGISTER: Script = fold_script!("register.lua");
 static READ: Script = fold_script!("read.lua");
+static UNREGISTER: Script = fold_script!("unregister.lua");
 static HEADS: Script = fold_script!("heads.lua");
+static SETTLE: Script = fold_script!("settle.lua");
+static AUDIENCE: Script = fold_script!("audience.lua");
 static NEXT: Script = fold_script!("next.lua");
 
 /// How long a holder may be silent before another may push in its place.
 const LEASE: Duration = Duration::from_secs(2);
-/// How long one invocation pushes for others: whoever publishes after that takes over.
-const HOLD: Duration = Duration::from_millis(250);
+/// How long one invocation pushes for others before it hands that over to a job.
+const HOLD: Duration = Duration::from_millis(50);
 /// How many entries a stream keeps, about.
 const STREAM_LENGTH: u32 = 1000;
 /// How many of the newest entries a load brings in.
@@ -56,7 +64,7 @@ const KNOWN_FOR: Duration = Duration::from_hours(24);
 pub const CONNECTION_LIFE: Duration = Duration::from_mins(130);
 
 /// One invocation's name as a holder of leases.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Token(String);
 
 impl Token {
@@ -74,6 +82,11 @@ impl Key {
     /// The key a client chose.
     pub fn of_client(client_id: &str) -> Self {
         Self(format!("c:{client_id}"))
+    }
+
+    /// The same for a change of a message: an id used for both a message and a change is two keys.
+    pub fn of_client_change(client_id: &str) -> Self {
+        Self(format!("e:{client_id}"))
     }
 
     /// The request's own, when the client chose none: a second delivery of it is one entry.
@@ -105,10 +118,21 @@ pub enum Gate {
 
 /// What a commit made, or had made when the request came first.
 pub struct Committed {
-    /// Whether the request is a repeat.
-    pub duplicate: bool,
-    /// Its entries, in order; none when it was so already.
+    /// What became of the request.
+    pub outcome: Outcome,
+    /// Its entries, in order. Where it was so already: none, or the entry of the message it is about.
     pub entries: Vec<Entry>,
+}
+
+/// What became of a request to change a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It made entries.
+    Appended,
+    /// It had made them before.
+    Duplicate,
+    /// It was so already.
+    Unchanged,
 }
 
 /// Step 1 of a send: asks the gate.
@@ -129,6 +153,7 @@ pub async fn gate(
         &[
             of_conversation.stream(),
             of_conversation.connections(),
+            of_conversation.changed(),
             of_conversation.known_prefix(),
             of_conversation.throttle_prefix(),
         ],
@@ -141,9 +166,7 @@ pub async fn gate(
     }
     // Asked beside it, so that a sender without a subscription costs one round trip more and not two.
     let record = match actor {
-        Actor::Connection(connection) => {
-            Some(Call::command("HGET").arg(keys::connection(connection)).arg(keys::USER))
-        }
+        Actor::Connection(connection) => Some(presence::seen(connection, Some(keys::USER))),
         Actor::User(_) => None,
     };
     let mut replies = app.redis.wave([call].into_iter().chain(record).collect()).await?.into_iter();
@@ -154,7 +177,10 @@ pub async fn gate(
         "known" => {
             let seq: i64 = reply.next()?;
             let fields: Option<Vec<String>> = reply.next()?;
-            let shown = fields.map(|fields| StreamEntry::with_seq(seq, fields)?.into_shown()).transpose()?;
+            let now: Option<String> = reply.next()?;
+            let changed = now.map(|now| vec![seq.to_string(), now]).unwrap_or_default();
+            let entry = fields.map(|fields| (MessageId(seq).to_string(), fields));
+            let shown = entry::shown((entry.into_iter().collect(), Vec::new(), changed))?.pop();
             Ok(Gate::Known(shown.and_then(Shown::into_message).map(Box::new).ok_or(seq)))
         }
         "unregistered" => {
@@ -176,18 +202,33 @@ pub async fn commit(
 ) -> Result<Committed> {
     let (outcome, entries) =
         queries::append(&app.postgres, conversation, actor, change, &key.0, origin).await?;
-    match outcome.as_str() {
-        "appended" | "unchanged" => Ok(Committed { duplicate: false, entries }),
-        "duplicate" => Ok(Committed { duplicate: true, entries }),
-        "not_found" => Err(Error::NotFound("conversation")),
-        "forbidden" => Err(Error::Forbidden("Only an admin of the conversation may do this.")),
-        "direct" => Err(Error::conflict("kind", "a direct conversation cannot be changed")),
-        "no_reply_to" => Err(Error::invalid("reply_to", "no such message in this conversation")),
-        "no_user" => Err(Error::invalid("user_id", "no such user")),
-        "no_participant" => Err(Error::NotFound("participant")),
-        "full" => Err(Error::conflict("participants", "a conversation has at most 1000 participants")),
-        "last_admin" => Err(Error::conflict("role", "the last admin cannot be made a member")),
-        other => Err(unexpected(other)),
+    let outcome = match outcome.as_str() {
+        "appended" => Outcome::Appended,
+        "duplicate" => Outcome::Duplicate,
+        "unchanged" => Outcome::Unchanged,
+        refused => return Err(refusal(refused)),
+    };
+    Ok(Committed { outcome, entries })
+}
+
+/// Why the database's `append` changed nothing.
+fn refusal(outcome: &str) -> Error {
+    match outcome {
+        "not_found" => Error::NotFound("conversation"),
+        "forbidden" => Error::Forbidden("Only an admin of the conversation may do this."),
+        "direct" => Error::conflict("kind", "a direct conversation cannot be changed"),
+        "no_reply_to" => Error::invalid("reply_to", "no such message in this conversation"),
+        "no_message" => Error::NotFound("message"),
+        "not_sender" => Error::Forbidden("Only who sent the message may do this."),
+        "too_many_emojis" => Error::conflict("emoji", "a message has at most 20 different ones"),
+        "too_many_reactions" => Error::conflict("emoji", "a message has at most 1000 reactions"),
+        "no_user" => Error::invalid("user_id", "no such user"),
+        "no_participant" => Error::NotFound("participant"),
+        "full" => Error::conflict("participants", "a conversation has at most 1000 participants"),
+        "last_admin" => Error::conflict("role", "the last admin cannot be made a member"),
+        "bad_channel_name" => Error::invalid("name", "must have 2 to 50 characters of a-z, 0-9 and -"),
+        "name_taken" => Error::conflict("name", "there is a channel of this name"),
+        other => unexpected(other),
     }
 }
 
@@ -202,17 +243,55 @@ pub async fn publish(app: &App, conversation: ConversationId, entries: &[Entry])
         rounds::deliver(app, conversation, &token, folded).await
     };
     if let Err(error) = folded.await {
-        let cause = error.cause().map(|cause| format!("{cause:#}"));
-        tracing::warn!(conversation_id = %conversation, cause, "committed, but not yet published: {error}");
+        warn(conversation, "committed, but not yet published", &error);
     }
+}
+
+fn warn(conversation: ConversationId, what: &str, error: &Error) {
+    let cause = error.cause().map(|cause| format!("{cause:#}"));
+    tracing::warn!(conversation_id = %conversation, cause, "{what}: {error}");
 }
 
 /// Folds what Redis lacks of a conversation of which Postgres says that it has ended.
 pub async fn repair(app: &App, conversation: ConversationId) {
     if let Err(error) = catch_up(app, conversation, &Token::generate()).await {
-        let cause = error.cause().map(|cause| format!("{cause:#}"));
-        tracing::warn!(conversation_id = %conversation, cause, "not repaired: {error}");
+        warn(conversation, "not repaired", &error);
     }
+}
+
+/// How many conversations are settled in one wave.
+const SETTLED_AT_ONCE: usize = 200;
+
+/// Brings conversations that Redis knows to where Postgres says they are, and pushes what was left unpushed. Returns
+/// which could not be.
+pub async fn settle(app: &App, last_seqs: &[(ConversationId, i64)]) -> Result<Vec<ConversationId>> {
+    let token = Token::generate();
+    let mut failed = Vec::new();
+    for some in last_seqs.chunks(SETTLED_AT_ONCE) {
+        let calls = some.iter().map(|(conversation, _)| {
+            Call::script(&SETTLE, &ConversationKeys::of(*conversation).fold())
+                .arg(&token.0)
+                .arg(millis(LEASE))
+        });
+        let replies = app.redis.wave(calls.collect()).await?;
+        for ((conversation, last_seq), reply) in some.iter().zip(replies) {
+            let (w, cut, buckets): (Option<i64>, redis::Value, _) = decode(reply)?;
+            let settled = async {
+                let folded = Folded { removed: Vec::new(), work: rounds::Work::of(cut, buckets)? };
+                rounds::deliver(app, *conversation, &token, folded).await?;
+                // What is cold is loaded by whoever asks for it.
+                if w.is_some_and(|w| w < *last_seq) {
+                    catch_up(app, *conversation, &Token::generate()).await?;
+                }
+                Ok(())
+            };
+            if let Err(error) = settled.await {
+                warn(*conversation, "not settled", &error);
+                failed.push(*conversation);
+            }
+        }
+    }
+    Ok(failed)
 }
 
 /// The message at `seq`, from Postgres.
@@ -251,7 +330,7 @@ struct Folded {
     /// Connections that entries unregistered, each with the frame that is its last.
     removed: Vec<(ConnectionId, String)>,
     /// What to push, if nobody else does.
-    cut: Option<rounds::Cut>,
+    work: rounds::Work,
 }
 
 /// Publishing finds Redis behind or cold again and again only if somebody empties it in a loop.
@@ -294,7 +373,7 @@ async fn install(app: &App, conversation: ConversationId, token: &Token) -> Resu
     let mut call = Call::script(&INSTALL, &ConversationKeys::of(conversation).fold())
         .arg(&token.0)
         .arg(millis(LEASE))
-        .arg(millis(HOLD))
+        .arg(conversation.to_string())
         .arg(snapshot.last_seq)
         .arg(snapshot.members.len());
     for (user, member) in &snapshot.members {
@@ -304,7 +383,7 @@ async fn install(app: &App, conversation: ConversationId, token: &Token) -> Resu
         call = call
             .arg(entry.seq)
             .arg(&entry.kind)
-            .arg(user_text(entry))
+            .arg(actor_text(entry))
             .arg(entry.connection.as_deref().unwrap_or_default())
             .arg(&entry.frame);
     }
@@ -333,7 +412,7 @@ fn publish_call(conversation: ConversationId, entries: &[Entry], token: &Token) 
     let mut call = Call::script(&PUBLISH, &all)
         .arg(&token.0)
         .arg(millis(LEASE))
-        .arg(millis(HOLD))
+        .arg(conversation.to_string())
         .arg(STREAM_LENGTH)
         .arg(KNOWN_FOR.as_secs());
     for entry in entries {
@@ -341,12 +420,14 @@ fn publish_call(conversation: ConversationId, entries: &[Entry], token: &Token) 
             Effect::None => ("", String::new(), String::new()),
             Effect::Join(user, member) => ("join", user.to_string(), to_json(member)?),
             Effect::Leave(user) => ("leave", user.to_string(), String::new()),
+            Effect::Change(message, now) => ("change", message.0.to_string(), now.clone()),
+            Effect::Retract(through) => ("retract", through.to_string(), String::new()),
             Effect::Delete => ("delete", String::new(), String::new()),
         };
         call = call
             .arg(entry.seq)
             .arg(&entry.kind)
-            .arg(user_text(entry))
+            .arg(actor_text(entry))
             .arg(entry.connection.as_deref().unwrap_or_default())
             .arg(&entry.key)
             .arg(&entry.frame)
@@ -361,11 +442,11 @@ fn folded(reply: &mut Reply) -> Result<Folded> {
     let removed: Vec<String> = reply.next()?;
     let removed =
         removed.chunks_exact(2).map(|pair| (ConnectionId(pair[0].clone()), pair[1].clone())).collect();
-    Ok(Folded { removed, cut: rounds::Cut::of(reply.next()?)? })
+    Ok(Folded { removed, work: rounds::Work::of(reply.next()?, reply.next()?)? })
 }
 
-fn user_text(entry: &Entry) -> String {
-    entry.user_id.map(|user| user.to_string()).unwrap_or_default()
+fn actor_text(entry: &Entry) -> String {
+    entry.actor.map(|user| user.to_string()).unwrap_or_default()
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String> {

@@ -1,38 +1,36 @@
--- Ends a round of pushes: forgets who is gone, marks who missed it, and takes the next cut or gives the lease back.
+-- Ends a round of pushes: forgets who is gone, notes who missed it, and takes the next cut or gives the lease back.
+-- A job begins with this too, for a round that pushed nothing.
 --
--- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] pushed through
--- ARGV[4] number gone  ARGV[5] number failed  then the connections: gone, failed, and those told that they lag
+-- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] bucket  ARGV[4] pushed through  ARGV[5] when the round was cut, in ms
+-- ARGV[6] number gone  ARGV[7] number failed  then the connections: gone, failed, and those told that they lag
 -- Returns the next cut or false
 
-local gone, failed = tonumber(ARGV[4]), tonumber(ARGV[5])
-for i = 6, #ARGV do
+local b, gone, failed = tonumber(ARGV[3]), tonumber(ARGV[6]), tonumber(ARGV[7])
+for i = 8, #ARGV do
   local connection = ARGV[i]
-  if i < 6 + gone then
+  if i < 8 + gone then
     forget(connection)
-  elseif i < 6 + gone + failed then
+  elseif i < 8 + gone + failed then
     if redis.call('HEXISTS', CONNECTIONS, connection) == 1 then
-      redis.call('SADD', LAGGING, connection)
+      redis.call('HSETNX', LAGGING, connection, ARGV[5])
       redis.call('PEXPIRE', LAGGING, WEEK)
     end
   else
-    redis.call('SREM', LAGGING, connection)
+    redis.call('HDEL', LAGGING, connection)
   end
 end
 
 local w = head()
 if not w then return false end
-local meta = redis.call('HMGET', META, 'p', 'lease', 'relieved')
--- A finished round is progress, also that of a holder who was relieved meanwhile; but not that of one from before
--- Redis was lost, which the connections registered since then know nothing of.
-if meta[2] ~= ARGV[1] and meta[3] ~= ARGV[1] then return false end
-local p = math.max(tonumber(meta[1] or w), math.min(tonumber(ARGV[3]), w))
-redis.call('HSET', META, 'p', p)
-if meta[2] ~= ARGV[1] then return false end
-
+local meta = redis.call('HMGET', META, 'n', 'p' .. b, 'lease' .. b)
+local n = tonumber(meta[1] or 1)
+if meta[3] ~= ARGV[1] or b >= n then return false end
+local p = math.max(tonumber(meta[2] or w), math.min(tonumber(ARGV[4]), w))
+redis.call('HSET', META, 'p' .. b, p)
 if p >= w then
-  redis.call('HDEL', META, 'lease', 'until', 'since')
+  redis.call('HDEL', META, 'lease' .. b, 'until' .. b)
   return false
 end
 local at = now()
-redis.call('HSET', META, 'until', at + tonumber(ARGV[2]))
-return cut(p, w, at)
+redis.call('HSET', META, 'until' .. b, at + tonumber(ARGV[2]))
+return cut(b, n, p, w, at)

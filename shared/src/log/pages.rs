@@ -50,7 +50,7 @@ pub async fn read_messages(
                     continue;
                 }
                 let first: i64 = reply.next()?;
-                let shown = entry::shown(reply.next()?, &reply.next::<Vec<String>>()?)?;
+                let shown = entry::shown((reply.next()?, reply.next()?, reply.next()?))?;
                 let reached = shown.len() < usize::try_from(entries_read).unwrap_or(usize::MAX);
                 let mut messages: Vec<_> = shown.into_iter().filter_map(Shown::into_message).collect();
                 let whole = match around {

@@ -25,6 +25,11 @@ impl Reply {
         decode(self.rest.next().unwrap_or_default())
     }
 
+    /// All that is left.
+    pub(super) fn rest<T: redis::FromRedisValue>(&mut self) -> Result<Vec<T>> {
+        self.rest.by_ref().map(decode).collect()
+    }
+
     pub(super) fn user(&mut self) -> Result<UserId> {
         let text: String = self.next()?;
         text.parse().map_err(|_| unexpected("a user id that is none"))

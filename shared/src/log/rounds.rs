@@ -1,17 +1,20 @@
 //! Rounds of pushes: post the cut, then ask for the next, until nothing is left or another holds the lease.
 //!
-//! A holder that dies leaves the rest to whoever next runs a script on the conversation; one that is slow, or was
-//! relieved by a later publisher so that no invocation is held hostage, causes repeats, never a loss. Who missed a push is told to catch up with the next one (`lag`).
+//! A holder that dies leaves the rest to whoever next runs a script on the conversation; one that is slow causes
+//! repeats, never a loss. What is more than one round or one invocation's share is handed to `fan-out`, under the same
+//! lease. Who missed a push is told to catch up with the next one (`lag`), and is closed when that fails for long.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use aws_sdk_apigatewaymanagement::primitives::Blob;
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use redis::Value;
+use serde::{Deserialize, Serialize};
 
 use super::entry::StreamEntry;
-use super::{Folded, LEASE, NEXT, Token, millis};
+use super::{Folded, HOLD, LEASE, NEXT, Token, millis};
 use crate::ids::{ConnectionId, ConversationId, UserId};
 use crate::push::Posted;
 use crate::redis::keys::{self, ConversationKeys, UserKeys};
@@ -19,28 +22,57 @@ use crate::redis::{Call, decode};
 use crate::{App, Result};
 
 /// How many posts are under way at once.
-const PARALLEL_POSTS: usize = 64;
+pub(super) const PARALLEL_POSTS: usize = 64;
 /// A connection younger than this may answer 410 because its handshake is not over.
 const YOUNG: Duration = Duration::from_secs(30);
+/// A connection that takes nothing for so long is closed: its client then connects anew and catches up.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// A frame up to this size costs what one message costs, and every client library sends it as one.
 const MAX_FRAME: usize = 32 * 1024;
+/// How long one run of a job pushes before the next one goes on: well below the function's timeout.
+const RUN: Duration = Duration::from_secs(10);
+
+/// A bucket of a conversation that is to be pushed to, under the lease that was taken for it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Job {
+    conversation_id: ConversationId,
+    bucket: u32,
+    token: Token,
+}
+
+/// What a script leaves to be pushed.
+#[derive(Default)]
+pub(super) struct Work {
+    /// By whoever ran it.
+    pub cut: Option<Cut>,
+    /// By jobs, each for a bucket.
+    pub buckets: Vec<u32>,
+}
+
+impl Work {
+    pub(super) fn of(cut: Value, buckets: Vec<u32>) -> Result<Self> {
+        Ok(Self { cut: Cut::of(cut)?, buckets })
+    }
+}
 
 /// What is to be pushed to whom, at one moment.
 pub(super) struct Cut {
+    bucket: u32,
     through: i64,
     at: i64,
     entries: Vec<StreamEntry>,
     connections: Vec<Registered>,
-    lagging: HashSet<String>,
+    lagging: HashMap<String, i64>,
 }
 
-/// Through which entry, the time, the entries as id and fields, the connections as id, registration, …, and who lags.
-type RawCut = (i64, i64, Vec<(String, Vec<String>)>, Vec<String>, Vec<String>);
+/// The bucket, through which entry, the time, the entries as id and fields, the connections as id, registration, …, and
+/// who lags since when.
+type RawCut = (u32, i64, i64, Vec<(String, Vec<String>)>, Vec<String>, HashMap<String, i64>);
 
 /// A connection as the registry knows it.
-struct Registered {
-    id: ConnectionId,
-    user: UserId,
+pub(super) struct Registered {
+    pub id: ConnectionId,
+    pub user: UserId,
     connected_at: i64,
     expires_at: i64,
 }
@@ -51,18 +83,22 @@ impl Cut {
         if matches!(value, Value::Nil) {
             return Ok(None);
         }
-        let (through, at, entries, registrations, lagging): RawCut = decode(value)?;
+        let (bucket, through, at, entries, registrations, lagging): RawCut = decode(value)?;
         let entries =
             entries.into_iter().map(|(id, fields)| StreamEntry::new(&id, fields)).collect::<Result<_>>()?;
-        let connections =
-            registrations.chunks_exact(2).filter_map(|pair| Registered::of(&pair[0], &pair[1])).collect();
-        Ok(Some(Self { through, at, entries, connections, lagging: lagging.into_iter().collect() }))
+        let connections = Registered::all(&registrations);
+        Ok(Some(Self { bucket, through, at, entries, connections, lagging }))
     }
 }
 
 impl Registered {
+    /// From connection, registration, connection, registration, …
+    pub(super) fn all(registrations: &[String]) -> Vec<Self> {
+        registrations.chunks_exact(2).filter_map(|pair| Self::of(&pair[0], &pair[1])).collect()
+    }
+
     fn of(id: &str, value: &str) -> Option<Self> {
-        let [user, _session, connected_at, expires_at] =
+        let [user, _session, connected_at, expires_at, _hash] =
             value.split('|').collect::<Vec<_>>().try_into().ok()?;
         Some(Self {
             id: ConnectionId(id.to_owned()),
@@ -81,27 +117,84 @@ pub(super) struct Round {
     told: Vec<ConnectionId>,
 }
 
-/// Posts last events and rounds until nothing is left.
+/// Posts last events and rounds until nothing is left, or it is for a job to go on.
 pub(super) async fn deliver(
     app: &App,
     conversation: ConversationId,
     token: &Token,
-    folded: Folded,
+    Folded { removed, work }: Folded,
 ) -> Result<()> {
-    forget_subscriptions(app, conversation, &folded.removed).await?;
+    hand_over(app, conversation, token, &work.buckets).await;
+    forget_subscriptions(app, conversation, &removed).await?;
     let last_events =
-        stream::iter(folded.removed).for_each_concurrent(PARALLEL_POSTS, |(connection, frame)| async move {
+        stream::iter(removed).for_each_concurrent(PARALLEL_POSTS, |(connection, frame)| async move {
             app.push().post(&connection, Blob::new(frame)).await;
         });
     last_events.await;
-
-    let mut cut = folded.cut;
-    while let Some(current) = cut {
-        let round = post(app, conversation, &current).await;
-        cut = next(app, conversation, token, &current, &round).await?;
-        forget_gone(app, &current, &round).await?;
+    match work.cut {
+        Some(cut) => push(app, conversation, token, cut, HOLD).await,
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Goes on with a job.
+pub async fn resume(app: &App, job: Job) -> Result<()> {
+    let Job { conversation_id, bucket, token } = job;
+    match begin(app, conversation_id, bucket, &token).await? {
+        Some(cut) => push(app, conversation_id, &token, cut, RUN).await,
+        None => Ok(()),
+    }
+}
+
+/// The first cut of a job; `None` when its lease was lost.
+pub(super) async fn begin(
+    app: &App,
+    conversation: ConversationId,
+    bucket: u32,
+    token: &Token,
+) -> Result<Option<Cut>> {
+    let lagging = HashMap::new();
+    let nothing =
+        Cut { bucket, through: 0, at: 0, entries: Vec::new(), connections: Vec::new(), lagging };
+    next(app, conversation, token, &nothing, &Round::default()).await
+}
+
+/// Posts rounds for about so long; what is left then is for a job.
+async fn push(
+    app: &App,
+    conversation: ConversationId,
+    token: &Token,
+    first: Cut,
+    share: Duration,
+) -> Result<()> {
+    let began = Instant::now();
+    let mut current = first;
+    loop {
+        let round = post(app, conversation, &current).await;
+        let cut = next(app, conversation, token, &current, &round).await?;
+        forget_gone(app, &current, &round).await?;
+        match cut {
+            None => return Ok(()),
+            Some(cut) if began.elapsed() > share => {
+                hand_over(app, conversation, token, &[cut.bucket]).await;
+                return Ok(());
+            }
+            Some(cut) => current = cut,
+        }
+    }
+}
+
+/// Lets jobs push to these buckets, under the leases that were taken with the token. One that does not come is missed
+/// when its lease has run out.
+async fn hand_over(app: &App, conversation: ConversationId, token: &Token, buckets: &[u32]) {
+    let jobs = buckets.iter().map(async |&bucket| {
+        let job = Job { conversation_id: conversation, bucket, token: token.clone() };
+        let started = async { app.push().start_job(serde_json::to_string(&job)?).await };
+        if let Err(error) = started.await {
+            tracing::warn!(conversation_id = %conversation, bucket, "no job was started: {error:#}");
+        }
+    });
+    join_all(jobs).await;
 }
 
 /// Whoever was removed is subscribed no more, also by their connections' own records.
@@ -140,7 +233,7 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
 
     let mut posts = Vec::with_capacity(live.len());
     for one in live {
-        let lagging = cut.lagging.contains(&one.id.0) || cut.entries.is_empty();
+        let lagging = cut.lagging.contains_key(&one.id.0) || cut.entries.is_empty();
         let frames = if lagging {
             vec![Blob::new(lag.clone())]
         } else if origins.contains(&one.id) {
@@ -151,16 +244,24 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
         posts.push(async move { (one, lagging, post_all(app, &one.id, frames).await) });
     }
     let mut posts = stream::iter(posts).buffer_unordered(PARALLEL_POSTS);
+    let mut given_up = Vec::new();
     while let Some((one, lagging, posted)) = posts.next().await {
         match posted {
             Posted::Taken if lagging => round.told.push(one.id.clone()),
-            Posted::Gone if cut.at - one.connected_at > i64::try_from(millis(YOUNG)).unwrap_or(0) => {
-                round.gone.push(one.id.clone());
-            }
+            Posted::Gone if cut.at - one.connected_at > in_millis(YOUNG) => round.gone.push(one.id.clone()),
             Posted::Taken | Posted::Gone => {}
-            Posted::Failed => round.failed.push(one.id.clone()),
+            Posted::Failed => {
+                let since = cut.lagging.get(&one.id.0).copied().unwrap_or(cut.at);
+                if cut.at - since > in_millis(PATIENCE) {
+                    given_up.push(&one.id);
+                    round.gone.push(one.id.clone());
+                } else {
+                    round.failed.push(one.id.clone());
+                }
+            }
         }
     }
+    join_all(given_up.into_iter().map(|connection| app.push().close(connection))).await;
     if !round.failed.is_empty() {
         // One line a round: a slow recipient would fill the log with its own.
         tracing::warn!(conversation_id = %conversation, failed = round.failed.len(), "posts failed");
@@ -220,13 +321,19 @@ pub(super) async fn next(
     let mut call = Call::script(&NEXT, &ConversationKeys::of(conversation).fold())
         .arg(&token.0)
         .arg(millis(LEASE))
+        .arg(cut.bucket)
         .arg(cut.through)
+        .arg(cut.at)
         .arg(round.gone.len())
         .arg(round.failed.len());
     for connection in round.gone.iter().chain(&round.failed).chain(&round.told) {
         call = call.arg(&connection.0);
     }
     Cut::of(app.redis.call(call).await?)
+}
+
+fn in_millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

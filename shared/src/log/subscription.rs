@@ -7,8 +7,8 @@ use redis::Value;
 use super::entry::{Role, Shown};
 use super::reply::Reply;
 use super::{
-    CONNECTION_LIFE, Folded, HEADS, HOLD, LEASE, MAX_TRIES, REGISTER, Token, admit, as_len, catch_up, entry,
-    livelock, load, millis, queries, rounds, unexpected,
+    CONNECTION_LIFE, Folded, HEADS, LEASE, MAX_TRIES, REGISTER, Token, UNREGISTER, admit, announce, as_len,
+    catch_up, entry, livelock, load, millis, queries, rounds, unexpected,
 };
 use crate::ids::{ConnectionId, ConversationId, UserId};
 use crate::redis::keys::ConversationKeys;
@@ -20,7 +20,8 @@ use crate::{App, Error, Result};
 pub struct Registration {
     /// The connection.
     pub connection: ConnectionId,
-    /// Whose it is, in whose session, since and until when: `user|session|connected_at|expires_at`.
+    /// Whose it is, in whose session, since and until when, and a hash by which connections are shared out:
+    /// `user|session|connected_at|expires_at|hash`.
     pub value: String,
     /// Whose it is.
     pub user: UserId,
@@ -46,6 +47,9 @@ pub struct From {
     /// The highest seq received.
     pub seen: i64,
 }
+
+/// Among more connections than these, nobody is told who comes and goes.
+const SEE_EACH_OTHER: usize = 100;
 
 impl From {
     /// How many entries one answer brings at most: the newest page, or a stretch of what was missed.
@@ -80,21 +84,32 @@ pub async fn register(
     Ok(all)
 }
 
-/// Ends registrations of a connection.
+/// Where nobody is left of a user whose connection has ended, and who could be told.
+pub struct Left {
+    /// Where.
+    pub conversation: ConversationId,
+    /// The connections of others.
+    pub audience: Vec<ConnectionId>,
+}
+
+/// Ends registrations of a connection. Returns where it was its user's last one.
 pub async fn unregister(
     app: &App,
     connection: &ConnectionId,
     conversations: &[ConversationId],
-) -> Result<()> {
-    let calls = conversations.iter().flat_map(|conversation| {
-        let keys = ConversationKeys::of(*conversation);
-        [
-            Call::command("HDEL").arg(keys.connections()).arg(&connection.0),
-            Call::command("SREM").arg(keys.lagging()).arg(&connection.0),
-        ]
+) -> Result<Vec<Left>> {
+    let calls = conversations.iter().map(|conversation| {
+        Call::script(&UNREGISTER, &ConversationKeys::of(*conversation).fold())
+            .arg(&connection.0)
+            .arg(SEE_EACH_OTHER)
     });
-    app.redis.wave(calls.collect()).await?;
-    Ok(())
+    let replies = app.redis.wave(calls.collect()).await?;
+    let left = conversations.iter().zip(replies).map(|(conversation, reply)| {
+        let audience: Vec<String> = decode(reply)?;
+        let audience = audience.into_iter().map(ConnectionId).collect();
+        Ok(Left { conversation: *conversation, audience })
+    });
+    left.filter(|left| !left.as_ref().is_ok_and(|left| left.audience.is_empty())).collect()
 }
 
 /// Where the logs of these conversations are; pushes what a dead handler left behind.
@@ -108,18 +123,19 @@ pub async fn heads(
         Call::script(&HEADS, &ConversationKeys::of(*conversation).fold())
             .arg(&token.0)
             .arg(millis(LEASE))
-            .arg(millis(HOLD))
             .arg(&connection.0)
     });
     let replies = app.redis.wave(calls.collect()).await?;
     let mut heads = Vec::with_capacity(replies.len());
     for (conversation, reply) in conversations.iter().zip(replies) {
-        let (w, registered, cut): (Option<i64>, bool, Value) = decode(reply)?;
-        heads.push(Head { w, registered });
-        if let Some(cut) = rounds::Cut::of(cut)? {
-            let folded = Folded { removed: Vec::new(), cut: Some(cut) };
-            rounds::deliver(app, *conversation, &token, folded).await?;
+        let (w, registered, cut, buckets): (Option<i64>, bool, Value, _) = decode(reply)?;
+        if registered && w.is_none() {
+            // Registered with what Redis has lost since: brought back, so that its head can be told.
+            load(app, *conversation, &token).await?;
         }
+        heads.push(Head { w, registered });
+        let folded = Folded { removed: Vec::new(), work: rounds::Work::of(cut, buckets)? };
+        rounds::deliver(app, *conversation, &token, folded).await?;
     }
     Ok(heads)
 }
@@ -133,14 +149,14 @@ fn register_call(
     Call::script(&REGISTER, &ConversationKeys::of(conversation).fold())
         .arg(&token.0)
         .arg(millis(LEASE))
-        .arg(millis(HOLD))
+        .arg(conversation.to_string())
         .arg(&registration.connection.0)
         .arg(&registration.value)
-        .arg(registration.user.to_string())
         .arg(from.last.map(|last| last.to_string()).unwrap_or_default())
         .arg(from.seen)
         .arg(from.limit())
         .arg(millis(CONNECTION_LIFE))
+        .arg(SEE_EACH_OTHER)
 }
 
 /// Follows one registration to its end: the first reply came with the wave.
@@ -160,6 +176,7 @@ async fn registered(
         match parts.tag.as_str() {
             "cold" => load(app, conversation, token).await?,
             "stranger" => admit(app, conversation, registration.user).await?,
+            "ended" => return Err(Error::Unauthenticated("The session has ended.")),
             // Once more after folding forward; a client ahead of Postgres itself has seen a log that was since
             // restored, and starts over.
             "behind" if attempt == 0 => {
@@ -170,10 +187,14 @@ async fn registered(
                 let w: i64 = parts.next()?;
                 let first: i64 = parts.next()?;
                 let role: String = parts.next()?;
-                let entries = entry::shown(parts.next()?, &parts.next::<Vec<String>>()?)?;
-                let folded = Folded { removed: Vec::new(), cut: rounds::Cut::of(parts.next()?)? };
+                let entries = entry::shown((parts.next()?, parts.next()?, parts.next()?))?;
+                let work = rounds::Work::of(parts.next()?, parts.next()?)?;
+                let audience: Vec<String> = parts.next()?;
+                let audience = audience.into_iter().map(ConnectionId).collect();
                 let missed = missed(app, registration, conversation, from, (w, first), entries).await;
+                let folded = Folded { removed: Vec::new(), work };
                 rounds::deliver(app, conversation, token, folded).await?;
+                announce(app, conversation, audience, registration.user, true).await?;
                 let missed = missed?;
                 let role = if role == "admin" { Role::Admin } else { Role::Member };
                 return Ok(Missed { role, ..missed });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::*;
+use crate::redis::keys::Partition;
 use crate::testing::{app, conversation, user};
 
 fn say(text: &str) -> Change {
@@ -29,7 +30,7 @@ async fn contents(app: &App, conversation: ConversationId, reader: UserId) -> Ve
 }
 
 fn registration(user: UserId, connection: &str) -> Registration {
-    let value = format!("{user}|{user}|0|{}", i64::MAX);
+    let value = format!("{user}|{user}|0|{}|{}", 1i64 << 50, crc32fast::hash(connection.as_bytes()));
     Registration { connection: ConnectionId(connection.to_owned()), value, user }
 }
 
@@ -62,7 +63,7 @@ async fn racing_sends_of_one_key_are_one_entry() {
     let sends = (0..20).map(|_| committed(&app, room, ann, "once"));
     let all = join_all(sends).await;
 
-    assert_eq!(all.iter().filter(|one| !one.duplicate).count(), 1);
+    assert_eq!(all.iter().filter(|one| one.outcome == Outcome::Appended).count(), 1);
     assert!(all.iter().all(|one| one.entries[0].seq == 1));
 }
 
@@ -76,7 +77,7 @@ async fn a_request_without_a_client_id_is_one_entry_when_delivered_twice() {
     let first = commit(&app, room, ann, &say("hello"), &key, None).await.expect("a commit");
     let second = commit(&app, room, ann, &say("hello"), &key, None).await.expect("a commit");
 
-    assert!(!first.duplicate && second.duplicate);
+    assert!(first.outcome == Outcome::Appended && second.outcome == Outcome::Duplicate);
     assert_eq!(first.entries[0].seq, second.entries[0].seq);
 }
 
@@ -105,7 +106,7 @@ async fn an_entry_that_a_dead_handler_left_behind_is_folded_before_the_next_one(
     let next = committed(&app, room, ann, "next").await;
     let folded = publish_only(&app, room, &next.entries).await;
 
-    assert_eq!(folded.cut.map(|cut| cut.seqs()), Some(vec![1, 2]));
+    assert_eq!(folded.work.cut.map(|cut| cut.seqs()), Some(vec![1, 2]));
     assert_eq!(contents(&app, room, ann).await, ["left behind", "next"]);
 }
 
@@ -120,8 +121,8 @@ async fn a_repeated_send_brings_in_what_its_first_delivery_committed() {
     let repeated = committed(&app, room, ann, "k").await;
     let folded = publish_only(&app, room, &repeated.entries).await;
 
-    assert!(repeated.duplicate);
-    assert_eq!(folded.cut.map(|cut| cut.seqs()), Some(vec![1]));
+    assert!(repeated.outcome == Outcome::Duplicate);
+    assert_eq!(folded.work.cut.map(|cut| cut.seqs()), Some(vec![1]));
 }
 
 #[tokio::test]
@@ -185,7 +186,7 @@ async fn a_removal_unregisters_in_the_step_that_folds_it() {
 
     assert_eq!(folded.removed.iter().map(|(id, _)| id.0.as_str()).collect::<Vec<_>>(), ["bobs"]);
     assert!(folded.removed[0].1.contains(r#""type":"participant.removed""#));
-    assert_eq!(folded.cut.map(|cut| cut.recipients()), Some(vec!["anns".to_owned()]));
+    assert_eq!(folded.work.cut.map(|cut| cut.recipients()), Some(vec!["anns".to_owned()]));
     let again = missed(&app, room, bob, "bobs", From { last: None, seen: 0 }).await;
     assert!(matches!(again, Err(Error::NotFound(_))));
 }
@@ -203,9 +204,9 @@ async fn only_one_pushes_at_a_time_and_what_came_meanwhile_is_its_next_cut() {
     let second = committed(&app, room, ann, "two").await;
     let other = publish_only(&app, room, &second.entries).await;
 
-    let cut = held.cut.expect("the lease was free");
+    let cut = held.work.cut.expect("the lease was free");
     assert_eq!(cut.seqs(), [1]);
-    assert!(other.cut.is_none());
+    assert!(other.work.cut.is_none());
     let next =
         rounds::next(&app, room, &holder, &cut, &rounds::Round::default()).await.expect("the next cut");
     let next = next.expect("what came meanwhile");
@@ -215,32 +216,193 @@ async fn only_one_pushes_at_a_time_and_what_came_meanwhile_is_its_next_cut() {
 }
 
 #[tokio::test]
-async fn a_holder_is_relieved_after_a_while_and_the_round_it_finished_counts() {
+async fn a_holder_that_died_is_followed_when_its_lease_has_run_out() {
     let app = app().await;
     let ann = user(&app, "ann").await;
     let room = conversation(&app, &[ann]).await;
     registered(&app, room, ann, "phone").await;
-    let slow = Token::generate();
+    let dead = Token::generate();
     let first = committed(&app, room, ann, "one").await;
-    let held =
-        fold(&app, room, &first.entries, &slow).await.expect("a fold").cut.expect("the lease was free");
+    let held = fold(&app, room, &first.entries, &dead).await.expect("a fold").work.cut;
 
-    // As if the holder had been at it for longer than one may be.
-    let since = Call::command("HSET").arg(ConversationKeys::of(room).meta()).arg(&["since", "0"]);
-    app.redis.call::<()>(since).await.expect("Redis");
     let second = committed(&app, room, ann, "two").await;
-    let relief = publish_only(&app, room, &second.entries).await.cut.expect("the lease, taken over");
-    let stopped = rounds::next(&app, room, &slow, &held, &rounds::Round::default()).await.expect("an answer");
+    let before = publish_only(&app, room, &second.entries).await.work.cut;
+    // As if two seconds had passed.
+    let end = Call::command("HSET").arg(ConversationKeys::of(room).meta()).arg(&["until0", "0"]);
+    app.redis.call::<()>(end).await.expect("Redis");
     let third = committed(&app, room, ann, "three").await;
-    app.redis
-        .call::<()>(Call::command("HSET").arg(ConversationKeys::of(room).meta()).arg(&["since", "0"]))
-        .await
-        .expect("Redis");
-    let after = publish_only(&app, room, &third.entries).await.cut.expect("the lease, taken over again");
+    let after = publish_only(&app, room, &third.entries).await.work.cut;
 
-    assert_eq!(relief.seqs(), [1, 2]);
-    assert!(stopped.is_none());
-    assert_eq!(after.seqs(), [2, 3], "the first holder's round was finished, so its entry is pushed no more");
+    assert_eq!(held.map(|cut| cut.seqs()), Some(vec![1]));
+    assert!(before.is_none());
+    assert_eq!(after.map(|cut| cut.seqs()), Some(vec![1, 2, 3]));
+}
+
+#[tokio::test]
+async fn a_big_room_is_left_to_a_job_for_each_bucket_under_one_lease() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    for i in 0..300 {
+        registered(&app, room, ann, &format!("connection {i}")).await;
+    }
+
+    let first = committed(&app, room, ann, "one").await;
+    let token = Token::generate();
+    let folded = fold(&app, room, &first.entries, &token).await.expect("a fold");
+    let again = publish_only(&app, room, &committed(&app, room, ann, "two").await.entries).await;
+    let mut reached = Vec::new();
+    for &bucket in &folded.work.buckets {
+        let cut = rounds::begin(&app, room, bucket, &token).await.expect("Redis").expect("a cut");
+        assert_eq!(cut.seqs(), [1, 2]);
+        reached.extend(cut.recipients());
+        let end = rounds::next(&app, room, &token, &cut, &rounds::Round::default()).await.expect("Redis");
+        assert!(end.is_none());
+    }
+
+    assert!(folded.work.cut.is_none());
+    assert_eq!(folded.work.buckets, [0, 1]);
+    assert!(again.work.buckets.is_empty(), "the jobs were started already");
+    reached.sort();
+    reached.dedup();
+    assert_eq!(reached.len(), 300);
+}
+
+#[tokio::test]
+async fn a_room_that_grows_goes_on_from_its_slowest_bucket() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+    let slow = fold(&app, room, &committed(&app, room, ann, "one").await.entries, &Token::generate()).await;
+    assert!(slow.expect("a fold").work.cut.is_some(), "it is being pushed when the room grows");
+
+    for i in 0..300 {
+        registered(&app, room, ann, &format!("connection {i}")).await;
+    }
+    let token = Token::generate();
+    let second = committed(&app, room, ann, "two").await;
+    let grown = fold(&app, room, &second.entries, &token).await.expect("a fold");
+
+    assert_eq!(grown.work.buckets, [0, 1]);
+    for bucket in grown.work.buckets {
+        let cut = rounds::begin(&app, room, bucket, &token).await.expect("Redis").expect("a cut");
+        assert_eq!(cut.seqs(), [1, 2]);
+    }
+}
+
+#[tokio::test]
+async fn an_ended_session_is_neither_registered_nor_in_a_cut() {
+    let app = app().await;
+    let (ann, bob) = (user(&app, "ann").await, user(&app, "bob").await);
+    let room = conversation(&app, &[ann, bob]).await;
+    registered(&app, room, ann, "anns").await;
+    registered(&app, room, bob, "bobs").await;
+
+    let revoked = Partition::of(&room.0).revoked();
+    let revoke = Call::command("ZADD").arg(revoked).arg(0).arg(bob.to_string());
+    app.redis.call::<()>(revoke).await.expect("Redis");
+    let sent = committed(&app, room, ann, "one").await;
+    let folded = publish_only(&app, room, &sent.entries).await;
+    let again = missed(&app, room, bob, "another", From { last: None, seen: 0 }).await;
+
+    assert_eq!(folded.work.cut.map(|cut| cut.recipients()), Some(vec!["anns".to_owned()]));
+    assert!(matches!(again, Err(Error::Unauthenticated(_))));
+}
+
+#[tokio::test]
+async fn an_edit_and_a_reaction_are_read_alike_from_the_stream_and_from_postgres() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    for text in ["one", "two", "three"] {
+        publish_only(&app, room, &committed(&app, room, ann, text).await.entries).await;
+    }
+    let changes = [
+        Change::Edit { message: MessageId(2), content: "second".to_owned() },
+        Change::React { message: MessageId(2), emoji: "👍".to_owned(), on: true },
+        Change::React { message: MessageId(3), emoji: "👍".to_owned(), on: true },
+        Change::React { message: MessageId(3), emoji: "👍".to_owned(), on: false },
+    ];
+    for (i, change) in changes.iter().enumerate() {
+        let made = commit(&app, room, ann, change, &Key::of_request(&i.to_string()), None).await;
+        publish_only(&app, room, &made.expect("a change").entries).await;
+    }
+    let read = async || {
+        let page = read_messages(&app, room, ann, Around::Before(1 << 50), 3).await.expect("a page");
+        let missed = missed(&app, room, ann, "phone", From { last: Some(0), seen: 0 }).await;
+        let all = (page, missed.expect("a registration").entries);
+        serde_json::to_value(&all.0).expect("JSON").to_string() + &serde_json::to_string(&all.1).expect("JSON")
+    };
+
+    let from_the_stream = read().await;
+    forget(&app, &[ConversationKeys::of(room).stream()]).await;
+    let from_postgres = read().await;
+    forget(&app, &ConversationKeys::of(room).fold()).await;
+    let loaded = read().await;
+
+    assert!(from_the_stream.contains(r#""content":"second""#), "{from_the_stream}");
+    assert!(!from_the_stream.contains(r#""content":"two""#), "{from_the_stream}");
+    assert_eq!(from_the_stream.matches("👍").count(), 5, "{from_the_stream}");
+    assert_eq!(from_the_stream, from_postgres);
+    assert_eq!(from_the_stream, loaded);
+}
+
+#[tokio::test]
+async fn a_text_that_was_taken_back_is_nowhere_in_redis() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    for (key, text) in [("1", "one"), ("2", "a secret"), ("3", "three")] {
+        let sent = commit(&app, room, ann, &say(text), &Key::of_client(key), None).await.expect("a commit");
+        publish_only(&app, room, &sent.entries).await;
+    }
+    let edit = Change::Edit { message: MessageId(2), content: "still a secret".to_owned() };
+    for (key, change) in [("e", &edit), ("d", &Change::Retract(MessageId(2)))] {
+        let made = commit(&app, room, ann, change, &Key::of_request(key), None).await.expect("a change");
+        publish_only(&app, room, &made.entries).await;
+    }
+
+    let keys = ConversationKeys::of(room);
+    let stream = Call::command("XRANGE").arg(keys.stream()).arg("-").arg("+");
+    let held = app.redis.wave(vec![stream, Call::command("HGETALL").arg(keys.changed())]).await;
+    let held = format!("{:?}", held.expect("Redis"));
+    let page = read_messages(&app, room, ann, Around::Before(1 << 50), 10).await.expect("a page");
+    let again = commit(&app, room, ann, &edit, &Key::of_request("again"), None).await;
+
+    assert!(held.contains("message.deleted") && !held.contains("secret"), "{held}");
+    assert_eq!(page.iter().map(|one| one.content.as_deref()).collect::<Vec<_>>(), [Some("one"), None, Some("three")]);
+    assert!(page[1].deleted_at.is_some() && page[1].metadata.is_none());
+    assert!(matches!(again, Err(Error::NotFound("message"))));
+}
+
+#[tokio::test]
+async fn twenty_emojis_fit_on_a_message_and_one_more_of_these_does() {
+    let app = app().await;
+    let (ann, bob) = (user(&app, "ann").await, user(&app, "bob").await);
+    let room = conversation(&app, &[ann, bob]).await;
+    committed(&app, room, ann, "one").await;
+    let react = async |user, emoji: char, on| {
+        let change = Change::React { message: MessageId(1), emoji: emoji.to_string(), on };
+        commit(&app, room, user, &change, &Key::of_request(&Token::generate().0), None).await
+    };
+    for emoji in 'a'..='t' {
+        react(ann, emoji, true).await.expect("a reaction");
+    }
+
+    let more = react(bob, 'u', true).await;
+    let same = react(bob, 'a', true).await.expect("a reaction");
+    let unchanged = react(bob, 'a', true).await.expect("an answer");
+    react(ann, 't', false).await.expect("a reaction");
+    let other = react(bob, 'u', true).await.expect("a reaction");
+
+    assert!(matches!(more, Err(Error::Conflict(_))));
+    assert_eq!(same.outcome, Outcome::Appended);
+    assert_eq!(unchanged.outcome, Outcome::Unchanged);
+    let message = other.entries.into_iter().next().and_then(Entry::into_message).expect("the message");
+    assert_eq!(message.reactions.len(), 20);
+    assert_eq!(message.reactions[0].user_ids, [ann, bob]);
+    assert_eq!(message.reactions[19].emoji, "u");
 }
 
 #[tokio::test]
@@ -367,5 +529,5 @@ async fn when_the_last_admin_leaves_the_longest_standing_participant_becomes_one
         left.entries.iter().map(|entry| entry.kind.as_str()).collect::<Vec<_>>(),
         ["participant.removed", "participant.updated"]
     );
-    assert!(again.duplicate && again.entries.len() == 2);
+    assert!(again.outcome == Outcome::Duplicate && again.entries.len() == 2);
 }

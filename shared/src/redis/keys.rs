@@ -3,6 +3,10 @@
 //! Keys are tagged by partition, `{p<crc32(id) mod 256>}`, so that each script's keys are in one slot of a
 //! cluster and all that a partition holds can be enumerated.
 
+use std::fmt;
+
+use uuid::Uuid;
+
 use crate::ids::{ConnectionId, ConversationId, SessionId, UserId};
 
 const PARTITIONS: u32 = 256;
@@ -10,31 +14,87 @@ const PARTITIONS: u32 = 256;
 pub const USER: &str = "user";
 const SUBSCRIPTION: &str = "subscribed:";
 
+/// A part of the key space whose keys are in one slot: what it holds can be enumerated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Partition(u32);
+
+impl Partition {
+    /// The partition of an id.
+    pub fn of(id: &Uuid) -> Self {
+        Self(crc32fast::hash(id.as_bytes()) % PARTITIONS)
+    }
+
+    /// All there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..PARTITIONS).map(Self)
+    }
+
+    /// Sorted set: sessions that were ended, by when, in ms.
+    pub fn revoked(self) -> String {
+        format!("{self}:revoked")
+    }
+
+    /// Sorted set: conversations that are here, by when they last changed, in ms.
+    pub fn warm(self) -> String {
+        format!("{self}:warm")
+    }
+
+    /// String: when the last maintenance began that left nothing to do here, in ms.
+    pub fn mark(self) -> String {
+        format!("{self}:mark")
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{p{}}}", self.0)
+    }
+}
+
 /// The keys of one conversation.
 pub struct ConversationKeys {
-    prefix: String,
+    partition: Partition,
+    conversation: ConversationId,
 }
 
 impl ConversationKeys {
     /// The keys of `conversation`.
     pub fn of(conversation: ConversationId) -> Self {
-        let partition = crc32fast::hash(conversation.0.as_bytes()) % PARTITIONS;
-        Self { prefix: format!("{{p{partition}}}:conversation:{conversation}") }
+        Self { partition: Partition::of(&conversation.0), conversation }
     }
 
     /// The keys every script of the log is given, in the order `log/fold.lua` names them.
-    pub fn fold(&self) -> [String; 5] {
-        [self.meta(), self.stream(), self.members(), self.connections(), self.lagging()]
+    pub fn fold(&self) -> [String; 8] {
+        [
+            self.meta(),
+            self.stream(),
+            self.members(),
+            self.changed(),
+            self.connections(),
+            self.lagging(),
+            self.partition.revoked(),
+            self.partition.warm(),
+        ]
     }
 
-    /// Set: connections that missed a push.
+    /// Hash: connection that misses pushes → since when, in ms.
     pub fn lagging(&self) -> String {
-        self.key("lagging")
+        self.key("lagging-since")
     }
 
-    /// Hash: w (folded through), p (pushed through), lease, until, since, relieved.
+    /// Hash: w (folded through), n (number of buckets), and of each bucket p (pushed through), lease and until.
     pub fn meta(&self) -> String {
         self.key("meta")
+    }
+
+    /// Hash: seq of a message in the stream → the message as it is now.
+    pub fn changed(&self) -> String {
+        self.key("changed")
+    }
+
+    /// Prefix of the strings that keep somebody from telling too often that they type, `<prefix><user>`.
+    pub fn typing_prefix(&self) -> String {
+        self.key("typing:")
     }
 
     /// Stream: the newest entries, each with the id `<seq>-0`.
@@ -63,7 +123,7 @@ impl ConversationKeys {
     }
 
     fn key(&self, name: &str) -> String {
-        format!("{}:{name}", self.prefix)
+        format!("{}:conversation:{}:{name}", self.partition, self.conversation)
     }
 }
 
@@ -75,13 +135,17 @@ pub struct UserKeys {
 impl UserKeys {
     /// The keys of `user`.
     pub fn of(user: UserId) -> Self {
-        let partition = crc32fast::hash(user.0.as_bytes()) % PARTITIONS;
-        Self { prefix: format!("{{p{partition}}}:user:{user}") }
+        Self { prefix: format!("{}:user:{user}", Partition::of(&user.0)) }
     }
 
     /// String: `live` or `dead`.
     pub fn session(&self, session: SessionId) -> String {
         format!("{}:session:{session}", self.prefix)
+    }
+
+    /// String: when the user's last connection ended, in ms.
+    pub fn last_seen(&self) -> String {
+        format!("{}:last-seen", self.prefix)
     }
 
     /// Hash: connection id → when it ends at the latest, and its session: `expires_at|session`.

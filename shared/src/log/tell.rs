@@ -1,0 +1,140 @@
+//! What the subscribers of a conversation are told that is no entry of its log: who types, has read, comes or goes.
+//! Each is posted once and kept nowhere.
+
+use aws_sdk_apigatewaymanagement::primitives::Blob;
+use futures_util::{StreamExt, stream};
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use super::entry::Member;
+use super::reply::Reply;
+use super::rounds::{PARALLEL_POSTS, Registered};
+use super::{AUDIENCE, Actor, MAX_TRIES, Token, admit, livelock, load, unexpected};
+use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
+use crate::redis::Call;
+use crate::redis::keys::ConversationKeys;
+use crate::{App, Error, Result};
+
+/// Nobody is told more often than this, in ms, that one person types.
+const TYPING_INTERVAL: u32 = 3000;
+
+/// What is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// Somebody types, or stopped.
+    Typing {
+        /// Which of the two.
+        active: bool,
+    },
+    /// Somebody has read up to a message.
+    Read(MessageId),
+}
+
+/// Events without a seq, as frames.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Frame<'a> {
+    Typing {
+        conversation_id: ConversationId,
+        user_id: UserId,
+        user_name: &'a str,
+        active: bool,
+    },
+    Read {
+        conversation_id: ConversationId,
+        user_id: UserId,
+        message_id: MessageId,
+    },
+    Presence {
+        conversation_id: ConversationId,
+        user_id: UserId,
+        online: bool,
+        #[serde(with = "time::serde::rfc3339")]
+        last_seen: OffsetDateTime,
+    },
+}
+
+/// Tells the subscribers something about whoever acts. `None`: by a connection that is not subscribed, so that it is not
+/// known here who that is.
+pub async fn tell(
+    app: &App,
+    conversation: ConversationId,
+    actor: &Actor,
+    event: Event,
+) -> Result<Option<()>> {
+    let keys = ConversationKeys::of(conversation);
+    let mut all = keys.fold().to_vec();
+    all.push(keys.typing_prefix());
+    let (by, origin) = match actor {
+        Actor::User(user) => (user.to_string(), None),
+        Actor::Connection(connection) => (String::new(), Some(connection)),
+    };
+    let interval = if matches!(event, Event::Typing { .. }) { TYPING_INTERVAL } else { 0 };
+    for _ in 0..MAX_TRIES {
+        let call = Call::script(&AUDIENCE, &all)
+            .arg(&by)
+            .arg(origin.map(|connection| connection.0.as_str()).unwrap_or_default())
+            .arg(interval);
+        let mut reply = Reply::of(app.redis.call(call).await?)?;
+        match reply.tag.as_str() {
+            "audience" => {
+                let user = reply.user()?;
+                let member: Member = serde_json::from_str(&reply.next::<String>()?)
+                    .map_err(|error| Error::Internal(error.into()))?;
+                let frame = match event {
+                    Event::Typing { active } => Frame::Typing {
+                        conversation_id: conversation,
+                        user_id: user,
+                        user_name: &member.name,
+                        active,
+                    },
+                    Event::Read(message_id) => {
+                        Frame::Read { conversation_id: conversation, user_id: user, message_id }
+                    }
+                };
+                // Another device of theirs has read it too, but nobody has to see themselves type.
+                let told = Registered::all(&reply.rest()?).into_iter().filter(|one| match event {
+                    Event::Typing { .. } => one.user != user,
+                    Event::Read(_) => Some(&one.id) != origin,
+                });
+                post(app, told.map(|one| one.id).collect(), &frame).await?;
+                return Ok(Some(()));
+            }
+            "unregistered" => return Ok(None),
+            "cold" => load(app, conversation, &Token::generate()).await?,
+            "stranger" => match actor {
+                Actor::User(user) => admit(app, conversation, *user).await?,
+                // Registered, yet no member: the removal is about to be folded.
+                Actor::Connection(_) => return Err(Error::NotFound("conversation")),
+            },
+            other => return Err(unexpected(other)),
+        }
+    }
+    Err(livelock())
+}
+
+/// Tells these connections that somebody came or went.
+pub async fn announce(
+    app: &App,
+    conversation: ConversationId,
+    audience: Vec<ConnectionId>,
+    user: UserId,
+    online: bool,
+) -> Result<()> {
+    let last_seen = OffsetDateTime::now_utc();
+    let frame = Frame::Presence { conversation_id: conversation, user_id: user, online, last_seen };
+    post(app, audience, &frame).await
+}
+
+/// Whom a post misses learns it the next time; who is gone is found so by the next push.
+async fn post(app: &App, audience: Vec<ConnectionId>, frame: &Frame<'_>) -> Result<()> {
+    let frame = Blob::new(super::to_json(frame)?);
+    let posts = stream::iter(audience).for_each_concurrent(PARALLEL_POSTS, |connection| {
+        let frame = frame.clone();
+        async move {
+            app.push().post(&connection, frame).await;
+        }
+    });
+    posts.await;
+    Ok(())
+}
