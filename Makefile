@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build test lint fmt validate check bench coverage clean
+.PHONY: help run watch build test lint fmt validate check bench soak faults coverage clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,12 @@ check: test lint validate ## All that CI runs
 
 bench: ## Measure throughput and latency; BENCH_ARGS are the load generator's
 	@$(STACK) bench -- $(BENCH_ARGS)
+
+soak: ## Send 200,000 messages while connections drop and people come and go, and check every promise; SOAK_ARGS
+	@$(STACK) soak -- $(SOAK_ARGS)
+
+faults: ## The same while functions and stores are killed, stopped, paused and rewound; FAULTS_ARGS
+	@$(STACK) faults -- $(FAULTS_ARGS)
 
 coverage: ## Report which lines the tests run, those run by the functions' processes included
 	@$(STACK) coverage -- $(TEST_ARGS)

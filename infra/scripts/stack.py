@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
 
+import breakage
 import packages
 import stores
 from processes import (
@@ -56,6 +57,8 @@ LOCAL_CREDENTIALS = {
     "AWS_SECRET_ACCESS_KEY": "local",
     "AWS_SESSION_TOKEN": "local",
 }
+# The folders of stores that are made anew for each run.
+THROWAWAY = ("test", "bench", "soak", "faults", "coverage")
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
 TEST_RESULT = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed;")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -290,7 +293,7 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
     say("\n".join(lines))
 
 
-# --- make test, make bench, make coverage ---
+# --- make test, make bench, make soak, make faults, make coverage ---
 
 
 def test(settings: Settings, arguments: List[str]) -> None:
@@ -305,6 +308,22 @@ def bench(settings: Settings, arguments: List[str]) -> None:
     with throwaway(settings, "bench") as env:
         env["CONCURRENCY"] = str(settings.concurrency)
         run([program("bench"), *arguments], problem="the benchmark failed", env=env, cwd=ROOT)
+
+
+def soak(settings: Settings, arguments: List[str]) -> None:
+    check_tools()
+    with throwaway(settings, "soak") as env:
+        env["CONCURRENCY"] = str(settings.concurrency)
+        run([program("soak"), "soak", *arguments], problem="the soak run failed", env=env, cwd=ROOT)
+
+
+def faults(settings: Settings, arguments: List[str]) -> None:
+    check_tools()
+    parts = stores.Stores()
+    with throwaway(settings, "faults", parts=parts, breakable=True) as env:
+        env["CONCURRENCY"] = str(settings.concurrency)
+        command = [program("soak"), "faults", *arguments]
+        breakage.run_breaking(parts, command, problem="the fault runs failed", env=env, cwd=ROOT)
 
 
 def coverage(settings: Settings, arguments: List[str]) -> None:
@@ -397,15 +416,23 @@ def find_llvm_tools(settings: Settings) -> List[Path]:
 
 @contextlib.contextmanager
 def throwaway(
-    settings: Settings, name: str, prepare: Callable[[Path], Path] = lambda binaries: binaries
+    settings: Settings,
+    name: str,
+    prepare: Callable[[Path], Path] = lambda binaries: binaries,
+    *,
+    parts: Optional[stores.Stores] = None,
+    breakable: bool = False,
 ) -> Iterator[Dict[str, str]]:
     """Stores made anew, everything built, a migrated template database; all of it gone at the end."""
     folder = settings.data_dir / name
+    parts = parts or stores.Stores()
     with stores.locked(folder):
         stores.forget(folder)
-        parts = stores.Stores()
         try:
-            stores.start(folder, settings.tools_dir, parts, database="chat_template", connections=300)
+            database = "chat_template"
+            stores.start(
+                folder, settings.tools_dir, parts, database=database, connections=300, breakable=breakable
+            )
             build()
             binaries = prepare(target_dir() / "release")
             env = without_settings()
@@ -481,7 +508,7 @@ def validate(settings: Settings) -> None:
 
 def clean(settings: Settings) -> None:
     """Removes what was built and the stack's data; of the data folder only what is ours."""
-    folders = [settings.data_dir, *(settings.data_dir / name for name in ("test", "bench", "coverage"))]
+    folders = [settings.data_dir, *(settings.data_dir / name for name in THROWAWAY)]
     for folder in folders:
         if folder.exists():
             with stores.locked(folder):
@@ -547,6 +574,8 @@ def main(arguments: List[str]) -> int:
         "watch": lambda settings, _: run_stack(settings, watch=True),
         "test": test,
         "bench": bench,
+        "soak": soak,
+        "faults": faults,
         "coverage": coverage,
         "validate": lambda settings, _: validate(settings),
         "clean": lambda settings, _: clean(settings),

@@ -22,7 +22,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import packages
 from processes import (
@@ -61,6 +61,18 @@ class Stores:
     """Whether the database is this stack's own, as opposed to a given one."""
     new_database: bool = False
     servers: List[Any] = field(default_factory=list)
+    private: Dict[str, Private] = field(default_factory=dict)
+    """The servers of this machine among them, by name."""
+
+
+@dataclass
+class Private:
+    """A private server that can be started again as it was."""
+
+    launch: Callable[[], Server]
+    server: Server
+    directory: Path
+    port: int
 
 
 @contextlib.contextmanager
@@ -134,8 +146,12 @@ def start(
     database_url: Optional[str] = None,
     redis_url: Optional[str] = None,
     connections: int = 100,
+    breakable: bool = False,
 ) -> None:
-    """Starts what was not given by URL; what it started is in `stores.servers` even when it fails half-way."""
+    """Starts what was not given by URL; what it started is in `stores.servers` even when it fails half-way.
+
+    A breakable stack is of private servers, and its Redis writes to disk only when it is told to.
+    """
     if database_url:
         say("==> Postgres: as given by DATABASE_URL")
         stores.database_url = database_url
@@ -149,7 +165,8 @@ def start(
     notes = Notes(folder)
     stop_earlier(folder, notes)
     if "stores" not in notes:
-        notes["stores"] = "containers" if containers_possible(folder, tools_dir) else "private"
+        containers = not breakable and containers_possible(folder, tools_dir)
+        notes["stores"] = "containers" if containers else "private"
     notes.save()
 
     if notes["stores"] == "containers":
@@ -158,7 +175,7 @@ def start(
         if "postgres" in wanted:
             start_postgres(folder, tools_dir, notes, stores, database, connections)
         if "redis" in wanted:
-            start_redis(folder, tools_dir, notes, stores)
+            start_redis(folder, tools_dir, notes, stores, breakable)
     if "postgres" in wanted:
         stores.made_database = True
         stores.postgres_url = f"postgres://chat:{notes['password']}@127.0.0.1:{notes['postgres_port']}"
@@ -232,21 +249,26 @@ def start_postgres(
             "logging_collector": "off",
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        with signals_held():
-            server = serve(
-                "Postgres",
-                [programs / "postgres", "-D", directory, *arguments],
-                number=signal.SIGINT,  # Postgres' fast shutdown
-                grace=3,
-                log=log,
-                env=env,
-                cwd=Path("/"),
-                account=account,
-            )
-            stores.servers.append(server)
-            notes["postgres_pid"] = server.pid
-            notes.save()
-        until_ready(server, lambda: postmaster(directory) == (server.pid, "ready"))
+
+        def launch() -> Server:
+            with signals_held():
+                server = serve(
+                    "Postgres",
+                    [programs / "postgres", "-D", directory, *arguments],
+                    number=signal.SIGINT,  # Postgres' fast shutdown
+                    grace=3,
+                    log=log,
+                    env=env,
+                    cwd=Path("/"),
+                    account=account,
+                )
+                stores.servers.append(server)
+                notes["postgres_pid"] = server.pid
+                notes.save()
+            until_ready(server, lambda: postmaster(directory) == (server.pid, "ready"))
+            return server
+
+        stores.private["postgres"] = Private(launch, launch(), directory, port)
 
 
 def create_cluster(
@@ -434,7 +456,7 @@ def version_of(program: Path) -> str:
 # --- Private Redis ---
 
 
-def start_redis(folder: Path, tools_dir: Path, notes: Notes, stores: Stores) -> None:
+def start_redis(folder: Path, tools_dir: Path, notes: Notes, stores: Stores, breakable: bool) -> None:
     program = find_redis(tools_dir)
     directory = folder / "redis"
     directory.mkdir(exist_ok=True)
@@ -448,17 +470,23 @@ def start_redis(folder: Path, tools_dir: Path, notes: Notes, stores: Stores) -> 
             "bind": "127.0.0.1",
             "dir": directory,
             "daemonize": "no",
-            "appendonly": "yes",
+            "appendonly": "no" if breakable else "yes",
             "save": "",  # the append-only file suffices
             "maxmemory-policy": "noeviction",
         }
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
-        with signals_held():
-            server = serve("Redis", [program, *arguments], log=folder / "logs" / "redis.log", env=env, cwd=directory)
-            stores.servers.append(server)
-            notes["redis_pid"] = server.pid
-            notes.save()
-        until_ready(server, lambda: redis_answers(port))
+
+        def launch() -> Server:
+            log = folder / "logs" / "redis.log"
+            with signals_held():
+                server = serve("Redis", [program, *arguments], log=log, env=env, cwd=directory)
+                stores.servers.append(server)
+                notes["redis_pid"] = server.pid
+                notes.save()
+            until_ready(server, lambda: redis_answers(port))
+            return server
+
+        stores.private["redis"] = Private(launch, launch(), directory, port)
 
 
 def find_redis(tools_dir: Path) -> Path:
@@ -484,11 +512,11 @@ def installed_redis(tools_dir: Path) -> Optional[Path]:
     return next((path for path in candidates if os.access(path, os.X_OK)), None)
 
 
-def redis_answers(port: int) -> bool:
+def redis_answers(port: int, command: str = "PING", answer: str = "+PONG", timeout: float = 1) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
-            connection.sendall(b"PING\r\n")
-            return connection.recv(64).startswith(b"+PONG")
+        with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+            connection.sendall(f"{command}\r\n".encode())
+            return connection.recv(64).startswith(answer.encode())
     except OSError:
         return False
 

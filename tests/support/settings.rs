@@ -1,10 +1,10 @@
-//! What `make test` and `make bench` tell the stories about the machine they run on.
+//! What `make` tells the stories, the benchmark and the checker about the machine they run on.
 
 use std::{env, path::PathBuf, sync::OnceLock};
 
 use reqwest::Url;
 
-/// The only reader of the environment in the stories and the benchmark.
+/// The only reader of the environment in all of them.
 #[derive(Debug)]
 pub struct Settings {
     /// A Postgres where databases may be made, without a database in its path.
@@ -19,6 +19,8 @@ pub struct Settings {
     pub template_file: PathBuf,
     /// The key ring of the access tokens, a JWK set.
     pub jwt_keys: String,
+    /// Where whoever started the stores takes orders to break them, if they may be broken.
+    pub store_orders: Option<PathBuf>,
 }
 
 impl Settings {
@@ -32,6 +34,7 @@ impl Settings {
             bin_dir: variable("TEST_BIN_DIR").into(),
             template_file: variable("TEST_TEMPLATE_FILE").into(),
             jwt_keys: variable("TEST_JWT_KEYS"),
+            store_orders: optional("TEST_STORE_ORDERS").map(PathBuf::from),
         })
     }
 }
@@ -40,9 +43,13 @@ impl Settings {
     clippy::disallowed_methods,
     reason = "the stories read what `make test` tells them here, and nowhere else"
 )]
+fn optional(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
 fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run the stories with `make test` and the benchmark with `make bench`, which start the stores and build the functions")
+    optional(name).unwrap_or_else(|| {
+        panic!("{name} is not set: run this with `make` (`make test`, `make bench`, `make soak`), which starts the stores and builds the functions")
     })
 }
 

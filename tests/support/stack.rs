@@ -40,6 +40,8 @@ pub struct StackOptions {
     pub postgres_through: Option<SocketAddr>,
     /// Where the functions reach Redis, when not directly.
     pub redis_through: Option<SocketAddr>,
+    /// What else the gateway is told.
+    pub gateway_args: Vec<String>,
 }
 
 impl Default for StackOptions {
@@ -49,6 +51,7 @@ impl Default for StackOptions {
             concurrency: 4,
             postgres_through: None,
             redis_through: None,
+            gateway_args: Vec::new(),
         }
     }
 }
@@ -126,6 +129,7 @@ impl Stack {
             .arg(&logs)
             .args(["--quiet", "--exit-with-parent"])
             .args(["--parameter-overrides", &format!("AllowedOrigins={ALLOWED_ORIGIN}")])
+            .args(&options.gateway_args)
             .env("DATABASE_URL", &database_url)
             .env("REDIS_URL", &redis_url)
             .env("JWT_KEYS", &settings.jwt_keys)
