@@ -7,6 +7,7 @@ mod cargo_lambda;
 mod events;
 mod functions;
 mod gateway;
+mod hosted;
 mod http;
 mod ids;
 mod journal;

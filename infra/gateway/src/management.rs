@@ -16,8 +16,9 @@ use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::events::Identity;
-use crate::functions::{PAYLOAD_LIMIT, ProcessState};
+use crate::functions::PAYLOAD_LIMIT;
 use crate::gateway::Gateway;
+use crate::hosted::ProcessState;
 use crate::ids;
 use crate::journal::Record;
 use crate::responses::message;

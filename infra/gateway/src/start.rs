@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::cargo_lambda::CargoLambda;
-use crate::functions::{Function, Functions, Launch};
+use crate::functions::Functions;
 use crate::gateway::Gateway;
+use crate::hosted::{Function, Launch};
 use crate::journal::Journal;
 use crate::options::{InvokeOptions, ServeOptions, TemplateOptions};
 use crate::routing::Router;
@@ -296,10 +297,7 @@ impl Host<'_> {
             .collect::<Result<Vec<_>>>()?;
         let served = Arc::new(functions.clone());
         tokio::spawn(server::accept(listener, self.end.clone(), move |stream, _| {
-            let functions = Arc::clone(&served);
-            async move {
-                server::serve(stream, |request| runtime_api::serve(Arc::clone(&functions), request)).await;
-            }
+            runtime_api::serve(Arc::clone(&served), stream)
         }));
         Ok(functions)
     }
