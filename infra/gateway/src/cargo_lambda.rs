@@ -1,10 +1,12 @@
 //! Running functions by `cargo lambda watch`, through its Invoke route.
 //!
 //! Its queue holds 100 invocations per function and blocks every function when it is full, so no more than
-//! [`IN_FLIGHT`] are ever sent. It answers a function's error with status 500, where Lambda answers 200 and
+//! [`IN_FLIGHT`] are ever sent, and none is waited for longer than Lambda lets a function run: it never
+//! answers for a process that died. It answers a function's error with status 500, where Lambda answers 200 and
 //! a header (cargo-lambda, `crates/cargo-lambda-watch`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -13,14 +15,16 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::sync::{Semaphore, oneshot};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
-use crate::functions::{Answer, Execution, error_object};
-use crate::ids;
+use crate::functions::{Answer, Execution, Invocation, error_object};
 
 /// The most invocations of one function that are in flight.
 pub(crate) const IN_FLIGHT: usize = 64;
+
+/// The longest timeout of a function (Lambda Developer Guide, "Configure Lambda function timeout").
+const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// The Invoke routes of the functions.
 #[derive(Debug)]
@@ -53,21 +57,27 @@ impl CargoLambda {
     }
 
     /// Sends an event and hands on the answer.
-    pub(crate) fn submit(&self, function: usize, event: Bytes, reply: oneshot::Sender<Answer>) {
+    pub(crate) fn submit(&self, function: usize, invocation: Invocation) {
         let (client, route) = (self.client.clone(), self.functions[function].clone());
-        let queued_at = Instant::now();
         tokio::spawn(async move {
             // The semaphore is never closed, so there is always a permit in the end.
             let _permit = route.permits.acquire().await;
             let sent_at = Instant::now();
-            let result = invoke(&client, route.uri, event).await;
+            if invocation.waits_until <= sent_at {
+                return;
+            }
+            let result = timeout(LONGEST_INVOCATION, invoke(&client, route.uri, invocation.event))
+                .await
+                .unwrap_or_else(|_| {
+                    Err(error_object("CargoLambda.NoAnswer", "cargo lambda gave no answer within 15 minutes"))
+                });
             let execution = Execution {
-                request_id: ids::lambda_request_id(),
+                request_id: invocation.request_id,
                 duration: sent_at.elapsed(),
-                queued: sent_at - queued_at,
+                queued: sent_at - invocation.queued_at,
                 init: None,
             };
-            let _ = reply.send(Answer { result, execution });
+            let _ = invocation.reply.send(Answer { result, execution });
         });
     }
 }

@@ -1,51 +1,46 @@
-//! Functions and the processes that run them: a queue per function, at most N processes behind it.
-//!
-//! A process has one invocation at a time and is started when an invocation finds none that is free. It
-//! lives until it ends by itself, overruns the function's timeout or the gateway ends (Lambda Developer
-//! Guide, "Understanding the Lambda execution environment lifecycle"). All states of a function are behind
-//! one lock that is never held across an await.
+//! Functions as the APIs see them: an event goes in, an answer comes out, whatever runs them.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::path::PathBuf;
-use std::process::Stdio;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde::Serialize;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
+use futures_util::future::select_ok;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::time::{Instant, timeout_at};
 
 use crate::cargo_lambda::CargoLambda;
+use crate::hosted::{Function, ProcessState};
 use crate::ids;
-use crate::journal::Journal;
 
 /// The largest event and the largest response of a synchronous invocation (Lambda Developer Guide, "Lambda quotas").
 pub(crate) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
-
-/// The init phase may take 10 s.
-const INIT_LIMIT: Duration = Duration::from_secs(10);
-
-/// What processes get between SIGTERM and SIGKILL when the gateway ends.
-const GRACE: Duration = Duration::from_secs(1);
-
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
 
 /// How functions are run.
 #[derive(Debug)]
 pub(crate) enum Functions {
     /// By the gateway's own processes and Runtime API.
     Hosted(Vec<Arc<Function>>),
+    /// The same, but each event goes to two processes at the same time: every function has two sets of them.
+    HostedTwice(Vec<[Arc<Function>; 2]>),
     /// By `cargo lambda watch`, through its Invoke route.
     CargoLambda(Box<CargoLambda>),
+}
+
+/// One event on its way to a function.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    /// Lambda's request id.
+    pub(crate) request_id: String,
+    /// The event.
+    pub(crate) event: Bytes,
+    /// The trace header.
+    pub(crate) trace: String,
+    /// When it was submitted.
+    pub(crate) queued_at: Instant,
+    /// When it is given up if nothing has taken it; its reply is then dropped.
+    pub(crate) waits_until: Instant,
+    /// Where its answer goes.
+    pub(crate) reply: oneshot::Sender<Answer>,
 }
 
 /// What a function answered and how it ran.
@@ -82,6 +77,11 @@ impl Pending {
     pub(crate) async fn answer(self) -> Option<Answer> {
         timeout_at(self.until, self.answer).await.ok()?.ok()
     }
+
+    /// Waits however long the function takes once it has begun; `None` when nothing took the event in time.
+    pub(crate) async fn outcome(self) -> Option<Answer> {
+        self.answer.await.ok()
+    }
 }
 
 impl Functions {
@@ -93,21 +93,33 @@ impl Functions {
         trace_root: &str,
         patience: Duration,
     ) -> Pending {
+        self.submit_as(&ids::lambda_request_id(), function, event, trace_root, patience)
+    }
+
+    /// The same under a given request id, which the attempts of one asynchronous event share.
+    pub(crate) fn submit_as(
+        &self,
+        request_id: &str,
+        function: usize,
+        event: Bytes,
+        trace_root: &str,
+        patience: Duration,
+    ) -> Pending {
+        let now = Instant::now();
+        let until = now + patience;
         let (reply, answer) = oneshot::channel();
-        let until = Instant::now() + patience;
+        let invocation = Invocation {
+            request_id: request_id.to_owned(),
+            event,
+            trace: ids::invocation_trace(trace_root),
+            queued_at: now,
+            waits_until: until,
+            reply,
+        };
         match self {
-            Self::Hosted(functions) => {
-                let invocation = Invocation {
-                    request_id: ids::lambda_request_id(),
-                    event,
-                    trace: ids::invocation_trace(trace_root),
-                    queued_at: Instant::now(),
-                    waits_until: until,
-                    reply,
-                };
-                functions[function].submit(invocation);
-            }
-            Self::CargoLambda(watch) => watch.submit(function, event, reply),
+            Self::Hosted(functions) => functions[function].submit(invocation),
+            Self::HostedTwice(functions) => submit_twice(&functions[function], invocation),
+            Self::CargoLambda(watch) => watch.submit(function, invocation),
         }
         Pending { answer, until }
     }
@@ -116,562 +128,36 @@ impl Functions {
     pub(crate) fn processes(&self, function: usize) -> Vec<ProcessState> {
         match self {
             Self::Hosted(functions) => functions[function].processes(),
+            Self::HostedTwice(functions) => {
+                functions[function].iter().flat_map(|copy| copy.processes()).collect()
+            }
             Self::CargoLambda(_) => Vec::new(),
         }
     }
 }
 
+/// Hands an event to both sets of a function's processes; the first answer counts, the other is dropped.
+fn submit_twice(copies: &[Arc<Function>; 2], invocation: Invocation) {
+    let answers = copies.each_ref().map(|copy| {
+        let (reply, answer) = oneshot::channel();
+        copy.submit(Invocation {
+            request_id: invocation.request_id.clone(),
+            event: invocation.event.clone(),
+            trace: invocation.trace.clone(),
+            reply,
+            ..invocation
+        });
+        answer
+    });
+    tokio::spawn(async move {
+        // Fails when nothing took either copy in time; the reply is then dropped, too.
+        if let Ok((first, _)) = select_ok(answers).await {
+            let _ = invocation.reply.send(first);
+        }
+    });
+}
+
 /// An error object as Lambda reports it.
 pub(crate) fn error_object(kind: &str, message: &str) -> Bytes {
     serde_json::json!({"errorType": kind, "errorMessage": message}).to_string().into()
-}
-
-/// What the console tells of a process.
-#[derive(Debug, Serialize)]
-pub(crate) struct ProcessState {
-    pid: Option<u32>,
-    state: &'static str,
-    busy: bool,
-    invocations: u64,
-}
-
-/// How a function's processes are started.
-#[derive(Debug)]
-pub(crate) struct Launch {
-    /// The function's name.
-    pub(crate) name: Arc<str>,
-    /// The executable.
-    pub(crate) executable: PathBuf,
-    /// Its ARN, told with each invocation.
-    pub(crate) arn: String,
-    /// The longest an invocation may take.
-    pub(crate) timeout: Duration,
-    /// The whole environment except what differs by process.
-    pub(crate) environment: BTreeMap<String, String>,
-    /// The Runtime API's address under which each process has a path of its own.
-    pub(crate) runtime_api: String,
-    /// The most processes at one time.
-    pub(crate) concurrency: usize,
-}
-
-/// One function with its queue and processes.
-#[derive(Debug)]
-pub(crate) struct Function {
-    launch: Launch,
-    state: Mutex<State>,
-    journal: Journal,
-    shutdown: CancellationToken,
-    tasks: TaskTracker,
-    started: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    waiting: VecDeque<Invocation>,
-    processes: Vec<Process>,
-    failed_starts: u32,
-    not_before: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Invocation {
-    request_id: String,
-    event: Bytes,
-    trace: String,
-    queued_at: Instant,
-    waits_until: Instant,
-    reply: oneshot::Sender<Answer>,
-}
-
-#[derive(Debug)]
-struct Process {
-    slot: u64,
-    pid: Option<u32>,
-    phase: Phase,
-    invocations: u64,
-    started_at: Instant,
-    /// The duration of the cold start until an invocation has told it.
-    init: Option<Duration>,
-    init_error: Option<Bytes>,
-}
-
-#[derive(Debug)]
-enum Phase {
-    /// Has not asked for an event yet.
-    Starting,
-    /// Its request for the next event is held open.
-    Idle(oneshot::Sender<Delivery>),
-    Busy(Running),
-    /// Has answered and will ask for the next event.
-    Returning,
-    /// Was killed.
-    Condemned,
-}
-
-#[derive(Debug)]
-struct Running {
-    deadline: Instant,
-    delivered_at: Instant,
-    execution: Execution,
-    reply: oneshot::Sender<Answer>,
-}
-
-impl Running {
-    fn finish(mut self, result: Result<Bytes, Bytes>) {
-        self.execution.duration = self.delivered_at.elapsed();
-        // Nobody waits any more once the integration has timed out.
-        let _ = self.reply.send(Answer { result, execution: self.execution });
-    }
-}
-
-/// What the Runtime API answers to a request for the next event.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    /// Lambda's request id.
-    pub(crate) request_id: String,
-    /// The event.
-    pub(crate) event: Bytes,
-    /// The trace header.
-    pub(crate) trace: String,
-    /// When the function will be ended, in Unix milliseconds.
-    pub(crate) deadline: u128,
-}
-
-/// The next event of a process.
-#[derive(Debug)]
-pub(crate) enum Next {
-    /// It was waiting already.
-    Now(Delivery),
-    /// It will come.
-    Later(oneshot::Receiver<Delivery>),
-    /// The process is not, or no longer, one of this function.
-    Unknown,
-}
-
-impl Function {
-    /// A function without processes; they come with demand.
-    pub(crate) fn new(
-        launch: Launch,
-        journal: Journal,
-        shutdown: CancellationToken,
-        tasks: TaskTracker,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            launch,
-            state: Mutex::default(),
-            journal,
-            shutdown,
-            tasks,
-            started: AtomicU64::new(0),
-        })
-    }
-
-    /// The function's ARN.
-    pub(crate) fn arn(&self) -> &str {
-        &self.launch.arn
-    }
-
-    /// Answers a process's request for its next event.
-    pub(crate) fn next(&self, slot: u64) -> Next {
-        let mut state = self.lock();
-        let state = &mut *state;
-        let Some(process) = state.processes.iter_mut().find(|process| process.slot == slot) else {
-            return Next::Unknown;
-        };
-        match std::mem::replace(&mut process.phase, Phase::Returning) {
-            Phase::Starting => {
-                process.init = Some(process.started_at.elapsed());
-                state.failed_starts = 0;
-                state.not_before = None;
-            }
-            Phase::Busy(running) => {
-                running.finish(Err(error_object(
-                    "Runtime.InvalidState",
-                    "The process asked for another event without an answer",
-                )));
-            }
-            Phase::Condemned => {
-                process.phase = Phase::Condemned;
-                return Next::Unknown;
-            }
-            Phase::Idle(_) | Phase::Returning => {}
-        }
-        if let Some(invocation) = pop_waiting(&mut state.waiting) {
-            let (delivery, running) = self.begin(process, invocation);
-            process.phase = Phase::Busy(running);
-            return Next::Now(delivery);
-        }
-        let (sender, receiver) = oneshot::channel();
-        process.phase = Phase::Idle(sender);
-        Next::Later(receiver)
-    }
-
-    /// Takes a process's answer; false if it does not have that invocation.
-    pub(crate) fn respond(&self, slot: u64, request_id: &str, result: Result<Bytes, Bytes>) -> bool {
-        let running = {
-            let mut state = self.lock();
-            let Some(process) = state.processes.iter_mut().find(|process| process.slot == slot) else {
-                return false;
-            };
-            match std::mem::replace(&mut process.phase, Phase::Returning) {
-                Phase::Busy(running) if running.execution.request_id == request_id => running,
-                other => {
-                    process.phase = other;
-                    return false;
-                }
-            }
-        };
-        running.finish(result);
-        true
-    }
-
-    /// Keeps why a process could not start, for the invocation that waits for it.
-    pub(crate) fn init_failed(&self, slot: u64, error: Bytes) {
-        if let Some(process) = self.lock().processes.iter_mut().find(|process| process.slot == slot) {
-            process.init_error = Some(error);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn processes(&self) -> Vec<ProcessState> {
-        let describe = |process: &Process| ProcessState {
-            pid: process.pid,
-            state: match process.phase {
-                Phase::Starting => "starting",
-                Phase::Idle(_) | Phase::Returning => "idle",
-                Phase::Busy(_) => "busy",
-                Phase::Condemned => "ending",
-            },
-            busy: matches!(process.phase, Phase::Busy(_)),
-            invocations: process.invocations,
-        };
-        self.lock().processes.iter().map(describe).collect()
-    }
-
-    fn submit(self: &Arc<Self>, mut invocation: Invocation) {
-        let waits_until = invocation.waits_until;
-        let mut state = self.lock();
-        for process in &mut state.processes {
-            if !matches!(process.phase, Phase::Idle(_)) {
-                continue;
-            }
-            let Phase::Idle(next) = std::mem::replace(&mut process.phase, Phase::Returning) else { continue };
-            if next.is_closed() {
-                continue;
-            }
-            let (delivery, running) = self.begin(process, invocation);
-            match next.send(delivery) {
-                Ok(()) => {
-                    process.phase = Phase::Busy(running);
-                    return;
-                }
-                // The process broke its request in this very moment; the event goes to another.
-                Err(delivery) => {
-                    process.invocations -= 1;
-                    invocation = Invocation {
-                        request_id: delivery.request_id,
-                        event: delivery.event,
-                        trace: delivery.trace,
-                        queued_at: running.delivered_at - running.execution.queued,
-                        waits_until,
-                        reply: running.reply,
-                    };
-                }
-            }
-        }
-        state.waiting.push_back(invocation);
-        self.scale(&mut state);
-    }
-
-    /// Marks an invocation as running in a process.
-    fn begin(&self, process: &mut Process, invocation: Invocation) -> (Delivery, Running) {
-        let now = Instant::now();
-        process.invocations += 1;
-        let execution = Execution {
-            request_id: invocation.request_id.clone(),
-            duration: Duration::ZERO,
-            queued: now - invocation.queued_at,
-            init: process.init.take(),
-        };
-        let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.launch.timeout;
-        let delivery = Delivery {
-            request_id: invocation.request_id,
-            event: invocation.event,
-            trace: invocation.trace,
-            deadline: deadline.as_millis(),
-        };
-        let running = Running {
-            deadline: now + self.launch.timeout,
-            delivered_at: now,
-            execution,
-            reply: invocation.reply,
-        };
-        (delivery, running)
-    }
-
-    /// Starts as many processes as invocations wait for none that is about to be free.
-    fn scale(self: &Arc<Self>, state: &mut State) {
-        if self.shutdown.is_cancelled() {
-            return;
-        }
-        let coming = |process: &&Process| matches!(process.phase, Phase::Starting | Phase::Returning);
-        let mut coming = state.processes.iter().filter(coming).count();
-        while coming < state.waiting.len() && state.processes.len() < self.launch.concurrency {
-            let slot = self.started.fetch_add(1, Ordering::Relaxed);
-            let starts_at = state.not_before.unwrap_or_else(Instant::now).max(Instant::now());
-            state.processes.push(Process {
-                slot,
-                pid: None,
-                phase: Phase::Starting,
-                invocations: 0,
-                started_at: starts_at,
-                init: None,
-                init_error: None,
-            });
-            self.tasks.spawn(Arc::clone(self).run(slot, starts_at));
-            coming += 1;
-        }
-    }
-
-    /// Starts one process and watches over it until it has ended.
-    async fn run(self: Arc<Self>, slot: u64, starts_at: Instant) {
-        tokio::select! {
-            () = sleep_until(starts_at) => {}
-            () = self.shutdown.cancelled() => return,
-        }
-        let started_at = Instant::now();
-        let mut child = match self.command(slot).spawn() {
-            Ok(child) => child,
-            Err(error) => {
-                let reason = format!("cannot start {}: {error}", self.launch.executable.display());
-                self.ended(slot, &reason);
-                return;
-            }
-        };
-        if let Some(process) = self.lock().processes.iter_mut().find(|process| process.slot == slot) {
-            process.pid = child.id();
-            process.started_at = started_at;
-        }
-        if let Some(stdout) = child.stdout.take() {
-            self.tasks.spawn(forward(stdout, Arc::clone(&self.launch.name), self.journal.clone()));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            self.tasks.spawn(forward(stderr, Arc::clone(&self.launch.name), self.journal.clone()));
-        }
-        let mut check = started_at + INIT_LIMIT.min(self.launch.timeout);
-        let status = loop {
-            tokio::select! {
-                status = child.wait() => break status,
-                () = sleep_until(check) => if let Some(next) = self.overdue(slot) {
-                    check = next;
-                } else {
-                    // Only fails when the process has ended, which is what the loop waits for.
-                    let _ = child.start_kill();
-                    check += Duration::from_hours(1);
-                },
-                () = self.shutdown.cancelled() => {
-                    end(&mut child).await;
-                    return;
-                }
-            }
-        };
-        self.ended(slot, &status.map_or_else(|error| error.to_string(), |status| status.to_string()));
-    }
-
-    fn command(&self, slot: u64) -> Command {
-        let mut command = Command::new(&self.launch.executable);
-        command
-            .env_clear()
-            .envs(&self.launch.environment)
-            .env("AWS_LAMBDA_RUNTIME_API", format!("{}.{slot}", self.launch.runtime_api))
-            .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{slot:032x}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A Ctrl-C is for the gateway, which then ends its functions in order.
-            .process_group(0)
-            .kill_on_drop(true);
-        command
-    }
-
-    /// When to look again, or none if the process is to be killed now.
-    ///
-    /// A process without an invocation is looked at once per timeout, so one that begins right after a look
-    /// is met no later than at its deadline, without a timer for each invocation.
-    fn overdue(&self, slot: u64) -> Option<Instant> {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let process = state.processes.iter_mut().find(|process| process.slot == slot)?;
-        match std::mem::replace(&mut process.phase, Phase::Condemned) {
-            Phase::Busy(running) if running.deadline <= now => {
-                let seconds = self.launch.timeout.as_secs_f64();
-                let message = format!(
-                    "RequestId: {} Error: Task timed out after {seconds:.2} seconds",
-                    running.execution.request_id
-                );
-                running.finish(Err(error_object("Sandbox.Timedout", &message)));
-                None
-            }
-            Phase::Starting if process.started_at + INIT_LIMIT <= now => {
-                process.phase = Phase::Starting;
-                process.init_error = Some(error_object(
-                    "Sandbox.Timedout",
-                    "The process asked for no event within 10 seconds of its start",
-                ));
-                None
-            }
-            phase => {
-                let next = match &phase {
-                    Phase::Busy(running) => running.deadline,
-                    Phase::Starting => (process.started_at + INIT_LIMIT).min(now + self.launch.timeout),
-                    Phase::Idle(_) | Phase::Returning | Phase::Condemned => now + self.launch.timeout,
-                };
-                process.phase = phase;
-                Some(next)
-            }
-        }
-    }
-
-    /// Fails what the process had, and makes the next start wait if it never got to work.
-    fn ended(self: &Arc<Self>, slot: u64, how: &str) {
-        let mut state = self.lock();
-        let Some(index) = state.processes.iter().position(|process| process.slot == slot) else { return };
-        let process = state.processes.remove(index);
-        match process.phase {
-            Phase::Starting => {
-                let backoff =
-                    FIRST_BACKOFF.saturating_mul(1 << state.failed_starts.min(10)).min(LONGEST_BACKOFF);
-                state.failed_starts += 1;
-                state.not_before = Some(Instant::now() + backoff);
-                let error = process.init_error.unwrap_or_else(|| {
-                    error_object(
-                        "Runtime.ExitError",
-                        &format!("Error: Runtime exited during its init phase: {how}"),
-                    )
-                });
-                if let Some(invocation) = pop_waiting(&mut state.waiting) {
-                    let execution = Execution {
-                        request_id: invocation.request_id,
-                        queued: invocation.queued_at.elapsed(),
-                        ..Execution::default()
-                    };
-                    let _ = invocation.reply.send(Answer { result: Err(error), execution });
-                }
-                self.journal.note(format!("{}: ended before it asked for an event: {how}", self.launch.name));
-            }
-            Phase::Busy(running) => {
-                let request_id = &running.execution.request_id;
-                let message = format!("RequestId: {request_id} Error: Runtime exited with error: {how}");
-                running.finish(Err(error_object("Runtime.ExitError", &message)));
-                self.journal.note(format!("{}: ended during an invocation: {how}", self.launch.name));
-            }
-            Phase::Idle(_) | Phase::Returning => {
-                self.journal.note(format!("{}: ended: {how}", self.launch.name));
-            }
-            Phase::Condemned => {
-                self.journal.note(format!("{}: was ended after its timeout", self.launch.name));
-            }
-        }
-        self.scale(&mut state);
-    }
-}
-
-/// The first invocation whose integration has not timed out meanwhile.
-fn pop_waiting(waiting: &mut VecDeque<Invocation>) -> Option<Invocation> {
-    let now = Instant::now();
-    while let Some(invocation) = waiting.pop_front() {
-        if invocation.waits_until > now {
-            return Some(invocation);
-        }
-    }
-    None
-}
-
-async fn forward(output: impl AsyncRead + Unpin, function: Arc<str>, journal: Journal) {
-    let mut output = BufReader::new(output);
-    loop {
-        let mut line = Vec::new();
-        match output.read_until(b'\n', &mut line).await {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {
-                while line.last().is_some_and(u8::is_ascii_whitespace) {
-                    line.pop();
-                }
-                journal.line(&function, line);
-            }
-        }
-    }
-}
-
-async fn end(child: &mut Child) {
-    if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-        // Fails only for a process that has ended, which the wait below notices.
-        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-    }
-    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
-        let _ = child.kill().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn function(executable: &str) -> Arc<Function> {
-        let launch = Launch {
-            name: "Test".into(),
-            executable: executable.into(),
-            arn: "arn".to_owned(),
-            timeout: Duration::from_secs(1),
-            environment: BTreeMap::new(),
-            runtime_api: "http://127.0.0.1:1/0".to_owned(),
-            concurrency: 2,
-        };
-        let (journal, _) = Journal::open(None, true).unwrap();
-        Function::new(launch, journal, CancellationToken::new(), TaskTracker::new())
-    }
-
-    async fn error(functions: &Functions) -> String {
-        let pending = functions.submit(0, Bytes::from_static(b"{}"), "Root=1-0-0", Duration::from_secs(5));
-        let error = pending.answer().await.unwrap().result.unwrap_err();
-        String::from_utf8(error.to_vec()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_process_that_ends_in_its_init_phase_fails_the_invocation_that_waits() {
-        let functions = Functions::Hosted(vec![function("/bin/false")]);
-
-        assert!(error(&functions).await.contains("exit status: 1"));
-    }
-
-    #[tokio::test]
-    async fn a_missing_binary_is_named() {
-        let functions = Functions::Hosted(vec![function("/nonexistent/binary")]);
-
-        assert!(error(&functions).await.contains("/nonexistent/binary"));
-    }
-
-    #[tokio::test]
-    async fn each_failed_start_waits_longer_than_the_one_before() {
-        let functions = Functions::Hosted(vec![function("/nonexistent/binary")]);
-        let begun = Instant::now();
-
-        for _ in 0..3 {
-            error(&functions).await;
-        }
-
-        assert!(begun.elapsed() >= FIRST_BACKOFF * 3);
-    }
-
-    #[tokio::test]
-    async fn an_invocation_nobody_takes_times_out_with_its_integration() {
-        let functions = Functions::Hosted(vec![function("/bin/false")]);
-
-        let pending = functions.submit(0, Bytes::from_static(b"{}"), "Root=1-0-0", Duration::ZERO);
-
-        assert!(pending.answer().await.is_none());
-    }
 }

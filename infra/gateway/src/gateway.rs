@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::asynchronous::Queue;
 use crate::functions::Functions;
 use crate::journal::Journal;
 use crate::routing::Router;
@@ -17,6 +18,8 @@ pub(crate) struct Gateway {
     pub(crate) names: Vec<(String, String)>,
     /// What runs them.
     pub(crate) functions: Functions,
+    /// The asynchronous invocations.
+    pub(crate) queue: Queue,
     /// The HTTP API and its routes.
     pub(crate) http_api: Option<(HttpApi, Router)>,
     /// The WebSocket API.

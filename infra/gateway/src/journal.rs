@@ -80,6 +80,21 @@ pub(crate) struct Record {
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// That an asynchronous event is given up for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) discarded: Option<Discarded>,
+}
+
+/// The end of an asynchronous event without success, as the record for its on-failure destination tells it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Discarded {
+    /// `RetriesExhausted` or `EventAgeExceeded`.
+    pub(crate) condition: &'static str,
+    /// How often the function was given it.
+    pub(crate) attempts: usize,
+    /// The on-failure destination that AWS would deliver it to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) destination: Option<String>,
 }
 
 /// A record that is sent when dropped, so an invocation whose client left is told too.
@@ -201,7 +216,8 @@ impl Output {
                     serde_json::to_writer(&mut *file, &record)?;
                     file.write_all(b"\n")?;
                 }
-                if self.quiet {
+                // A lost event is for an operator to read, even quietly.
+                if self.quiet && record.discarded.is_none() {
                     Ok(())
                 } else {
                     writeln!(terminal, "{} {}", clock(record.time), readable(&record))
@@ -255,6 +271,13 @@ fn readable(record: &Record) -> String {
     }
     if let Some(error) = &record.error {
         let _ = write!(line, ", {error}");
+    }
+    if let Some(Discarded { condition, attempts, destination }) = &record.discarded {
+        let request_id = record.request_id.as_deref().unwrap_or_default();
+        let _ = write!(line, ", event {request_id} discarded after {attempts} attempts: {condition}");
+        if let Some(destination) = destination {
+            let _ = write!(line, ", on failure {destination} (not delivered)");
+        }
     }
     line
 }

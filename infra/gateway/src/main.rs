@@ -3,18 +3,22 @@
 //! `gateway` serves until it is told to stop, `gateway invoke` runs one function once, and `gateway
 //! environment` prints what the functions would be given. The README lists what is emulated.
 
+mod asynchronous;
 mod cargo_lambda;
 mod events;
 mod functions;
 mod gateway;
+mod hosted;
 mod http;
 mod ids;
+mod invoke;
 mod journal;
 mod management;
 mod options;
 mod responses;
 mod routing;
 mod runtime_api;
+mod schedules;
 mod server;
 mod start;
 mod template;

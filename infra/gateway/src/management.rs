@@ -4,6 +4,8 @@
 //! to `@connections` must be signed for `execute-api`, but the signature itself is not verified (API Gateway
 //! Developer Guide, "Use @connections commands in your backend service").
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -16,15 +18,14 @@ use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::events::Identity;
-use crate::functions::{PAYLOAD_LIMIT, ProcessState};
 use crate::gateway::Gateway;
-use crate::ids;
-use crate::journal::Record;
-use crate::responses::message;
+use crate::hosted::ProcessState;
+use crate::responses::{failure, message};
 use crate::websocket::{Connection, MESSAGE_LIMIT, PostError};
+use crate::{ids, invoke};
 
 /// Answers one request on the console port.
-pub(crate) async fn serve(gateway: &Gateway, request: Request<Incoming>) -> Response<Full<Bytes>> {
+pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<Full<Bytes>> {
     if !is_local(request.headers(), gateway.console_port) {
         return message(StatusCode::FORBIDDEN, "Forbidden");
     }
@@ -34,7 +35,7 @@ pub(crate) async fn serve(gateway: &Gateway, request: Request<Incoming>) -> Resp
         (&Method::GET, [""]) => console(gateway),
         (&Method::GET, ["functions"]) => functions(gateway),
         (&Method::POST, ["2015-03-31", "functions", name, "invocations"]) => {
-            invoke(gateway, name, request).await
+            invoke::serve(gateway, name, request).await
         }
         (_, [stage, "@connections" | "%40connections", id]) => connections(gateway, stage, id, request).await,
         _ => message(StatusCode::NOT_FOUND, "Not Found"),
@@ -139,56 +140,6 @@ fn timestamp(epoch: i64) -> String {
     moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-async fn invoke(gateway: &Gateway, name: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let kind = request.headers().get("x-amz-invocation-type").cloned();
-    if kind.is_some_and(|kind| kind != "RequestResponse") {
-        let problem = "The gateway invokes with InvocationType RequestResponse only";
-        return failure(StatusCode::BAD_REQUEST, "InvalidParameterValueException", problem);
-    }
-    let name = percent_decode_str(name).decode_utf8_lossy();
-    let simple = name.rsplit(':').next().unwrap_or_default();
-    let known = |(logical, binary): &(String, String)| logical == simple || binary == simple;
-    let Some(function) = gateway.names.iter().position(known) else {
-        return failure(
-            StatusCode::NOT_FOUND,
-            "ResourceNotFoundException",
-            &format!("Function not found: {name}"),
-        );
-    };
-    let Ok(event) = Limited::new(request.into_body(), PAYLOAD_LIMIT).collect().await else {
-        return failure(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "RequestTooLargeException",
-            "The event is larger than 6 MB",
-        );
-    };
-    let event = event.to_bytes();
-    let event = if event.is_empty() { Bytes::from_static(b"{}") } else { event };
-    let mut report = gateway.journal.report(Record {
-        function: gateway.name(function).to_owned(),
-        route: "Invoke".to_owned(),
-        ..Record::default()
-    });
-    let trace_root = ids::trace_root(OffsetDateTime::now_utc().unix_timestamp());
-    // The function's own timeout, at most 900 s, is the only limit here.
-    let pending =
-        gateway.functions.submit(function, event, &trace_root, std::time::Duration::from_secs(1000));
-    let Some(answer) = pending.answer().await else {
-        return failure(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", "The function gave no answer");
-    };
-    report.record().status = Some(200);
-    report.executed(answer.execution);
-    match answer.result {
-        Ok(result) => Response::new(Full::new(result)),
-        Err(error) => {
-            report.record().error = Some(String::from_utf8_lossy(&error).into_owned());
-            let mut response = Response::new(Full::new(error));
-            response.headers_mut().insert("x-amz-function-error", HeaderValue::from_static("Unhandled"));
-            response
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct FunctionState<'a> {
     name: &'a str,
@@ -217,6 +168,7 @@ fn console(gateway: &Gateway) -> Response<Full<Bytes>> {
     json(&serde_json::json!({
         "url": format!("http://127.0.0.1:{}", gateway.port),
         "connections": gateway.connections.count(),
+        "asynchronousEvents": gateway.queue.len(),
         "functions": states(gateway),
     }))
 }
@@ -231,13 +183,6 @@ fn json(body: &impl Serialize) -> Response<Full<Bytes>> {
 fn status(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
-    response
-}
-
-/// The type of an error is in a header; SDKs look there first.
-fn failure(status: StatusCode, kind: &'static str, text: &str) -> Response<Full<Bytes>> {
-    let mut response = message(status, text);
-    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
     response
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 /// A local API Gateway and Lambda for a SAM template.
@@ -77,12 +77,31 @@ pub(crate) struct ServeOptions {
     /// End when stdin does
     #[arg(long)]
     pub(crate) exit_with_parent: bool,
+    #[command(flatten)]
+    pub(crate) invocations: InvocationOptions,
     /// Seconds after which a silent connection is closed
     #[arg(long, default_value = "600", value_parser = seconds)]
     pub(crate) idle_timeout: Duration,
     /// Seconds after which every connection is closed
     #[arg(long, default_value = "7200", value_parser = seconds)]
     pub(crate) connection_lifetime: Duration,
+}
+
+/// How events that no client sent or waits for are run, and how often all are delivered.
+#[derive(Debug, Args)]
+pub(crate) struct InvocationOptions {
+    /// Seconds before the first and the second retry of an asynchronous invocation
+    #[arg(long, value_name = "FIRST,SECOND", default_value = "60,120", value_parser = two_waits)]
+    pub(crate) async_retry_wait: [Duration; 2],
+    /// Run every schedule at this interval in seconds, whatever its rate
+    #[arg(long, value_name = "SECONDS", value_parser = interval)]
+    pub(crate) schedule_every: Option<Duration>,
+    /// Run no schedules at all
+    #[arg(long)]
+    pub(crate) no_schedules: bool,
+    /// Deliver every invocation to two processes at the same time and use the first answer: a test of idempotence
+    #[arg(long, conflicts_with = "cargo_lambda")]
+    pub(crate) deliver_twice: bool,
 }
 
 /// What to invoke.
@@ -104,6 +123,18 @@ pub(crate) struct InvokeOptions {
 fn key_and_value(text: &str) -> Result<(String, String)> {
     let (key, value) = text.split_once('=').context("must be KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// Two waits, or one that counts for both.
+fn two_waits(text: &str) -> Result<[Duration; 2]> {
+    let (first, second) = text.split_once(',').unwrap_or((text, text));
+    Ok([seconds(first)?, seconds(second)?])
+}
+
+fn interval(text: &str) -> Result<Duration> {
+    let interval = seconds(text)?;
+    ensure!(interval >= Duration::from_millis(10), "must be at least 0.01");
+    Ok(interval)
 }
 
 fn seconds(text: &str) -> Result<Duration> {

@@ -170,6 +170,13 @@ pub(crate) fn message(status: StatusCode, message: &str) -> Response<Full<Bytes>
     response
 }
 
+/// The same with the type of the error in a header, where SDKs look first.
+pub(crate) fn failure(status: StatusCode, kind: &'static str, text: &str) -> Response<Full<Bytes>> {
+    let mut response = message(status, text);
+    response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(kind));
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;

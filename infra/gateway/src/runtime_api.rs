@@ -3,26 +3,114 @@
 //!
 //! Each process has a path of its own, so the gateway knows which one speaks. A request for the next event
 //! is held open until there is one and never answered otherwise: the Rust runtime panics on an empty answer.
+//!
+//! How a connection ends tells whether a killed process had read its event: the kernel resets a connection
+//! that is closed with unread data, or written to after its end, and ends any other in order.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
-use crate::functions::{Delivery, Function, Next, PAYLOAD_LIMIT, error_object};
+use crate::functions::{PAYLOAD_LIMIT, error_object};
+use crate::hosted::{Function, Next};
+use crate::server;
 
-/// Serves one request of one process.
-pub(crate) async fn serve(
-    functions: Arc<Vec<Arc<Function>>>,
-    request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    Ok(answer(&functions, request).await)
+/// Serves one connection of one process.
+pub(crate) async fn serve(functions: Arc<Vec<Arc<Function>>>, stream: TcpStream) {
+    let reset = Arc::new(AtomicBool::new(false));
+    let watched = Watched { stream, reset: Arc::clone(&reset) };
+    let receipt = Mutex::new(None);
+    server::serve(watched, |request| {
+        let (functions, receipt) = (&functions, &receipt);
+        async move { Ok::<_, Infallible>(answer(functions, receipt, request).await) }
+    })
+    .await;
+    if let Some(receipt) = receipt.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        // Nobody asks unless the process ended with the event.
+        let _ = receipt.send(!reset.load(Ordering::Relaxed));
+    }
 }
 
-async fn answer(functions: &[Arc<Function>], request: Request<Incoming>) -> Response<Full<Bytes>> {
+/// The receipt of the last event that went through a connection.
+type Receipt = Mutex<Option<oneshot::Sender<bool>>>;
+
+/// A socket that notes whether the connection was reset.
+#[derive(Debug)]
+struct Watched {
+    stream: TcpStream,
+    reset: Arc<AtomicBool>,
+}
+
+impl Watched {
+    fn note<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if matches!(result, Poll::Ready(Err(_))) {
+            self.reset.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        // After its regular end a connection is reset by writing; reading still shows the end only.
+        let ended = matches!(result, Poll::Ready(Ok(()))) && buf.filled().len() == before;
+        if ended && !matches!(self.stream.take_error(), Ok(None)) {
+            self.reset.store(true, Ordering::Relaxed);
+        }
+        self.note(result)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.note(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.note(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+async fn answer(
+    functions: &[Arc<Function>],
+    receipt: &Receipt,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     let Some((process, call)) = path.trim_start_matches('/').split_once("/2018-06-01/runtime/") else {
         return status(StatusCode::NOT_FOUND);
@@ -31,7 +119,7 @@ async fn answer(functions: &[Arc<Function>], request: Request<Incoming>) -> Resp
         return status(StatusCode::FORBIDDEN);
     };
     if call == "invocation/next" && request.method() == Method::GET {
-        return next(function, slot).await;
+        return next(function, slot, receipt).await;
     }
     if request.method() != Method::POST {
         return status(StatusCode::METHOD_NOT_ALLOWED);
@@ -72,7 +160,7 @@ fn find_process<'a>(functions: &'a [Arc<Function>], segment: &str) -> Option<(&'
     Some((functions.get(function.parse::<usize>().ok()?)?, slot.parse().ok()?))
 }
 
-async fn next(function: &Function, slot: u64) -> Response<Full<Bytes>> {
+async fn next(function: &Function, slot: u64, receipt: &Receipt) -> Response<Full<Bytes>> {
     let delivery = match function.next(slot) {
         Next::Now(delivery) => delivery,
         Next::Later(delivery) => match delivery.await {
@@ -81,10 +169,7 @@ async fn next(function: &Function, slot: u64) -> Response<Full<Bytes>> {
         },
         Next::Unknown => return status(StatusCode::FORBIDDEN),
     };
-    deliver(function, delivery)
-}
-
-fn deliver(function: &Function, delivery: Delivery) -> Response<Full<Bytes>> {
+    *receipt.lock().unwrap_or_else(PoisonError::into_inner) = Some(delivery.receipt);
     let mut response = Response::new(Full::new(delivery.event));
     let headers = response.headers_mut();
     let mut set = |name: &'static str, value: String| {

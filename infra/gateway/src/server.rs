@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -63,8 +64,9 @@ pub(crate) async fn accept<F>(
 }
 
 /// Serves the requests of one connection.
-pub(crate) async fn serve<F>(stream: TcpStream, answer: impl Fn(Request<Incoming>) -> F)
+pub(crate) async fn serve<S, F>(stream: S, answer: impl Fn(Request<Incoming>) -> F)
 where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send,
 {
     let service = service_fn(answer);

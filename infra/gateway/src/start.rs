@@ -18,15 +18,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::asynchronous::Queue;
 use crate::cargo_lambda::CargoLambda;
-use crate::functions::{Function, Functions, Launch};
+use crate::functions::Functions;
 use crate::gateway::Gateway;
+use crate::hosted::{Function, Launch};
 use crate::journal::Journal;
 use crate::options::{InvokeOptions, ServeOptions, TemplateOptions};
 use crate::routing::Router;
 use crate::template::{LocalAddresses, Template, function_arn};
 use crate::websocket::Connections;
-use crate::{http, ids, management, runtime_api, server};
+use crate::{http, ids, management, runtime_api, schedules, server};
 
 /// What a client's first bytes may take to come.
 const FIRST_BYTES: Duration = Duration::from_mins(1);
@@ -65,8 +67,18 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
             end: &end_functions,
             processes: &processes,
         };
-        Functions::Hosted(host.functions(&template, local, None)?)
+        let functions = host.functions(&template, local, None)?;
+        if options.invocations.deliver_twice {
+            let others = host.functions(&template, local, None)?;
+            Functions::HostedTwice(functions.into_iter().zip(others).map(Into::into).collect())
+        } else {
+            Functions::Hosted(functions)
+        }
     };
+    let queue = Queue::new(
+        template.functions.iter().map(|function| function.asynchronous.clone()).collect(),
+        options.invocations.async_retry_wait,
+    );
     let http_api = template.http_api.take().map(|api| {
         let router = Router::new(&api.routes);
         (api, router)
@@ -78,6 +90,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
             .map(|function| (function.name.clone(), function.binary.clone()))
             .collect(),
         functions,
+        queue,
         http_api,
         websocket_api: template.websocket_api.take(),
         connections: Connections::default(),
@@ -90,6 +103,14 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     });
     tokio::spawn(accept_public(Arc::clone(&gateway), listener));
     tokio::spawn(accept_console(Arc::clone(&gateway), console));
+    if !options.invocations.no_schedules {
+        for (index, function) in template.functions.iter_mut().enumerate() {
+            for schedule in function.schedules.drain(..) {
+                let every = options.invocations.schedule_every.unwrap_or(schedule.every);
+                schedules::start(&gateway, index, schedule, region(), every);
+            }
+        }
+    }
     if options.exit_with_parent {
         watch_stdin(stop.clone());
     }
@@ -103,6 +124,10 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     end_functions.cancel();
     processes.close();
     let _ = tokio::time::timeout(END_LIMIT, processes.wait()).await;
+    match gateway.queue.len() {
+        0 => {}
+        lost => gateway.journal.note(format!("asynchronous events lost with the gateway's end: {lost}")),
+    }
     Ok(())
 }
 
@@ -296,10 +321,7 @@ impl Host<'_> {
             .collect::<Result<Vec<_>>>()?;
         let served = Arc::new(functions.clone());
         tokio::spawn(server::accept(listener, self.end.clone(), move |stream, _| {
-            let functions = Arc::clone(&served);
-            async move {
-                server::serve(stream, |request| runtime_api::serve(Arc::clone(&functions), request)).await;
-            }
+            runtime_api::serve(Arc::clone(&served), stream)
         }));
         Ok(functions)
     }

@@ -182,6 +182,9 @@ impl Resolver {
             path.split_once('.').with_context(|| format!("GetAtt {path} names no attribute"))?;
         match (self.resources.get(resource).map(String::as_str), attribute) {
             (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(&self.region, resource)),
+            (Some("AWS::SQS::Queue"), "Arn") => {
+                Ok(format!("arn:aws:sqs:{}:{ACCOUNT_ID}:{resource}", self.region))
+            }
             (Some("AWS::Serverless::HttpApi" | "AWS::Serverless::WebSocketApi"), "ApiEndpoint") => {
                 let scheme = if self.resources[resource].ends_with("WebSocketApi") { "wss" } else { "https" };
                 let id = resource.to_ascii_lowercase();

@@ -85,7 +85,7 @@ impl<'a> Loader<'a> {
         check_keys(
             &properties,
             "Properties",
-            &["Timeout", "MemorySize", "Environment", "Events"],
+            &["Timeout", "MemorySize", "Environment", "Events", "EventInvokeConfig"],
             &[
                 "Runtime",
                 "Handler",
@@ -131,12 +131,19 @@ impl<'a> Loader<'a> {
             binary,
             timeout: Duration::from_secs(self.number(&properties, "Timeout")?.unwrap_or(3)),
             memory_size: self.number(&properties, "MemorySize")?.map_or(Ok(128), u32::try_from)?,
+            asynchronous: self.asynchronous_config(&properties)?,
+            schedules: Vec::new(),
             variables,
         });
         if let Some(events) = properties.get("Events") {
             for (name, event) in mapping(Some(events), "Events")? {
-                let route =
-                    self.http_route(event, index).with_context(|| format!("event {}", label(name)))?;
+                let context = || format!("event {}", label(name));
+                if let Some("Schedule" | "ScheduleV2") = event.get("Type").and_then(Value::as_str) {
+                    let schedule = self.schedule(id, &scalar(name)?, event).with_context(context)?;
+                    self.functions[index].schedules.extend(schedule);
+                    continue;
+                }
+                let route = self.http_route(event, index).with_context(context)?;
                 let api = self.http_api.get_or_insert_with(|| HttpApi {
                     id: IMPLICIT_HTTP_API.to_ascii_lowercase(),
                     stage: "$default".to_owned(),
@@ -157,7 +164,10 @@ impl<'a> Loader<'a> {
 
     fn http_route(&self, event: &Value, function: usize) -> Result<HttpRoute> {
         let kind = event.get("Type").and_then(Value::as_str).unwrap_or_default();
-        ensure!(kind == "HttpApi", "the gateway serves events of type HttpApi, not {kind}");
+        ensure!(
+            kind == "HttpApi",
+            "the gateway serves events of type HttpApi, Schedule and ScheduleV2, not {kind}"
+        );
         let properties = event.get("Properties").cloned().unwrap_or_default();
         check_keys(
             &properties,
@@ -345,11 +355,11 @@ impl<'a> Loader<'a> {
         Ok(routes)
     }
 
-    fn property(&self, of: &Value, key: &str) -> Result<Option<String>> {
+    pub(super) fn property(&self, of: &Value, key: &str) -> Result<Option<String>> {
         of.get(key).map_or(Ok(None), |value| self.resolver.text(value).with_context(|| key.to_owned()))
     }
 
-    fn number(&self, of: &Value, key: &str) -> Result<Option<u64>> {
+    pub(super) fn number(&self, of: &Value, key: &str) -> Result<Option<u64>> {
         self.property(of, key)?
             .map(|text| text.parse().with_context(|| format!("{key}: {text} is not a whole number")))
             .transpose()
@@ -398,7 +408,12 @@ fn is_refused(kind: &str) -> bool {
         || (kind.starts_with("AWS::Serverless::") && !serverless.contains(&kind))
 }
 
-fn check_keys(of: &Value, what: &str, used: &[&str], without_local_meaning: &[&str]) -> Result<()> {
+pub(super) fn check_keys(
+    of: &Value,
+    what: &str,
+    used: &[&str],
+    without_local_meaning: &[&str],
+) -> Result<()> {
     if of.is_null() {
         return Ok(());
     }

@@ -4,6 +4,7 @@
 //! loads behaves here as it does on AWS. Environment variables stay unresolved until they are asked for,
 //! because a parameter without a value only matters when nothing overrides the variable that uses it.
 
+mod background;
 mod intrinsics;
 mod loader;
 
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use serde_yaml_ng::Value;
 
 use intrinsics::Resolver;
@@ -19,6 +21,9 @@ use loader::Loader;
 
 /// The account of every ARN and request context.
 pub(crate) const ACCOUNT_ID: &str = "123456789012";
+
+/// Where the AWS SDKs look for another address of Lambda than the region's own.
+const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
 
 const URL_SUFFIX: &str = "amazonaws.com";
 const IMPLICIT_HTTP_API: &str = "ServerlessHttpApi";
@@ -46,7 +51,46 @@ pub(crate) struct Function {
     pub(crate) timeout: Duration,
     /// The configured memory in megabytes.
     pub(crate) memory_size: u32,
+    /// How its asynchronous invocations are tried.
+    pub(crate) asynchronous: AsynchronousConfig,
+    /// What runs it by the clock; disabled schedules are left out.
+    pub(crate) schedules: Vec<Schedule>,
     variables: BTreeMap<String, Value>,
+}
+
+/// `EventInvokeConfig` of a function.
+#[derive(Debug, Clone)]
+pub(crate) struct AsynchronousConfig {
+    /// How often a failed event is tried again.
+    pub(crate) retries: usize,
+    /// The age at which an event is discarded.
+    pub(crate) longest_age: Duration,
+    /// Where AWS would deliver what is known of a discarded event.
+    pub(crate) on_failure: Option<String>,
+}
+
+/// One event of type `Schedule` or `ScheduleV2`.
+#[derive(Debug)]
+pub(crate) struct Schedule {
+    /// The event's name in the template.
+    pub(crate) event: String,
+    /// The name of the rule or the schedule.
+    pub(crate) name: String,
+    /// The interval.
+    pub(crate) every: Duration,
+    /// What the function is sent.
+    pub(crate) input: ScheduledInput,
+}
+
+/// What a schedule sends.
+#[derive(Debug)]
+pub(crate) enum ScheduledInput {
+    /// The input that the template gives.
+    Given(Bytes),
+    /// The event of an `EventBridge` rule.
+    Rule,
+    /// The event of the `EventBridge` Scheduler.
+    Scheduler,
 }
 
 /// One `AWS::Serverless::HttpApi` and the routes that the functions' events add to it.
@@ -125,6 +169,12 @@ pub(crate) struct LocalAddresses {
     pub(crate) console_port: u16,
 }
 
+impl LocalAddresses {
+    fn console_url(self) -> String {
+        format!("http://127.0.0.1:{}", self.console_port)
+    }
+}
+
 impl Template {
     /// Parses a template; `overrides` replace the defaults of its parameters.
     pub(crate) fn parse(text: &str, region: &str, overrides: &HashMap<String, String>) -> Result<Self> {
@@ -137,7 +187,7 @@ impl Template {
     }
 
     /// The declared environment of one function, with the project's own addresses made local; `given` wins
-    /// over what the template says.
+    /// over what the template says. The address of Lambda is in it even if it is not declared.
     pub(crate) fn environment(
         &self,
         function: &Function,
@@ -159,6 +209,7 @@ impl Template {
                 environment.insert(name.clone(), self.localise(&value, local));
             }
         }
+        environment.entry(LAMBDA_ENDPOINT.to_owned()).or_insert_with(|| local.console_url());
         Ok(environment)
     }
 
@@ -168,13 +219,14 @@ impl Template {
     }
 
     fn localise(&self, value: &str, local: LocalAddresses) -> String {
-        let mut value = value.to_owned();
-        let host = |id: &str| format!("{id}.execute-api.{}.{URL_SUFFIX}", self.resolver.region);
+        let region = &self.resolver.region;
+        let mut value = value.replace(&format!("https://lambda.{region}.{URL_SUFFIX}"), &local.console_url());
+        let host = |id: &str| format!("{id}.execute-api.{region}.{URL_SUFFIX}");
         if let Some(api) = &self.websocket_api {
             let host = host(&api.id);
             value = value
                 .replace(&format!("wss://{host}"), &format!("ws://127.0.0.1:{}", local.port))
-                .replace(&format!("https://{host}"), &format!("http://127.0.0.1:{}", local.console_port));
+                .replace(&format!("https://{host}"), &local.console_url());
         }
         if let Some(api) = &self.http_api {
             value = value
@@ -325,9 +377,120 @@ Resources:
 
     #[test]
     fn another_event_type_is_refused_by_name() {
-        let text = CHAT.replace("Item: {Type: HttpApi,", "Item: {Type: Schedule,");
+        let text = CHAT.replace("Item: {Type: HttpApi,", "Item: {Type: SQS,");
 
-        assert!(refusal(&text).contains("Schedule"));
+        assert!(refusal(&text).contains("SQS"));
+    }
+
+    /// The template with other events and properties of its function.
+    fn with(events: &str, property: &str) -> String {
+        CHAT.replace("      Events:\n", &format!("      Events:\n        {events}\n"))
+            .replace("MemorySize: 512", &format!("MemorySize: 512\n      {property}"))
+    }
+
+    fn loaded(text: &str) -> Template {
+        Template::parse(text, "us-east-1", &HashMap::new()).unwrap()
+    }
+
+    #[test]
+    fn lambdas_address_is_the_gateways_declared_or_not() {
+        let declared = CHAT.replace(
+            "LEVEL: debug",
+            "AWS_ENDPOINT_URL_LAMBDA: !Sub https://lambda.${AWS::Region}.${AWS::URLSuffix}\n          SELF: !Sub ${AWS::Region}",
+        );
+        for text in [CHAT, &declared] {
+            let template = loaded(text);
+            let environment = template
+                .environment(&template.functions[0], LOCAL, |name| {
+                    (name == "SECRET").then(|| "given".to_owned())
+                })
+                .unwrap();
+            assert_eq!(environment["AWS_ENDPOINT_URL_LAMBDA"], "http://127.0.0.1:8081");
+        }
+    }
+
+    #[test]
+    fn schedules_are_read_from_both_types_of_event() {
+        let text = with(
+            concat!(
+                "Sweep: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}\n        ",
+                "Count: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(2 hours), Name: count, ",
+                "Input: '{\"limit\":5}'}}\n        ",
+                "Off: {Type: Schedule, Properties: {Schedule: rate(1 day), Enabled: false}}\n        ",
+                "OffToo: {Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day), State: DISABLED}}",
+            ),
+            "Timeout: 15",
+        );
+
+        let template = loaded(&text);
+
+        let [sweep, count] = template.functions[0].schedules.as_slice() else {
+            panic!("{:?}", template.functions[0].schedules)
+        };
+        assert_eq!((sweep.event.as_str(), sweep.name.as_str()), ("Sweep", "ChatSweep"));
+        assert_eq!(sweep.every, Duration::from_mins(1));
+        assert!(matches!(sweep.input, ScheduledInput::Rule));
+        assert_eq!((count.event.as_str(), count.name.as_str()), ("Count", "count"));
+        assert_eq!(count.every, Duration::from_hours(2));
+        assert!(matches!(&count.input, ScheduledInput::Given(input) if input == r#"{"limit":5}"#));
+    }
+
+    #[test]
+    fn a_schedule_that_cannot_be_kept_is_refused_by_name() {
+        for (properties, named) in [
+            ("Type: Schedule, Properties: {Schedule: cron(0 8 * * ? *)}", "cron"),
+            ("Type: Schedule, Properties: {}", "Schedule is required"),
+            ("Type: Schedule, Properties: {Schedule: rate(1 minute), Input: nothing}", "Input"),
+            ("Type: Schedule, Properties: {Schedule: rate(1 minute), State: PAUSED}", "State"),
+            ("Type: Schedule, Properties: {Schedule: rate(1 minute), Enabled: maybe}", "Enabled"),
+            ("Type: ScheduleV2, Properties: {ScheduleExpression: at(2030-01-01T00:00:00)}", "at("),
+            ("Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day), StartDate: x}", "StartDate"),
+            (
+                "Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day), FlexibleTimeWindow: {Mode: FLEXIBLE}}",
+                "FlexibleTimeWindow",
+            ),
+            (
+                "Type: ScheduleV2, Properties: {ScheduleExpression: rate(1 day), Input: '\"<aws.scheduler.attempt-number>\"'}",
+                "<aws.scheduler",
+            ),
+        ] {
+            let error = refusal(&with(&format!("Sweep: {{{properties}}}"), "Timeout: 15"));
+            assert!(error.contains("Sweep") && error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn how_asynchronous_invocations_are_tried_is_read_with_lambdas_defaults() {
+        let template = chat();
+        let default = &template.functions[0].asynchronous;
+        assert_eq!((default.retries, default.longest_age), (2, Duration::from_hours(6)));
+        assert_eq!(default.on_failure, None);
+
+        let text = with(
+            "Home: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi, Method: get, Path: /}}",
+            "EventInvokeConfig: {MaximumRetryAttempts: 1, MaximumEventAgeInSeconds: 60, \
+             DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt Failed.Arn}}}",
+        )
+        .replace("Resources:", "Resources:\n  Failed: {Type: AWS::SQS::Queue}");
+        let template = loaded(&text);
+        let config = &template.functions[0].asynchronous;
+        assert_eq!((config.retries, config.longest_age), (1, Duration::from_mins(1)));
+        assert_eq!(config.on_failure.as_deref(), Some("arn:aws:sqs:us-east-1:123456789012:Failed"));
+    }
+
+    #[test]
+    fn a_setting_of_asynchronous_invocations_that_cannot_be_kept_is_refused_by_name() {
+        for (config, named) in [
+            ("MaximumRetryAttempts: 3", "MaximumRetryAttempts"),
+            ("MaximumEventAgeInSeconds: 59", "MaximumEventAgeInSeconds"),
+            ("DestinationConfig: {OnSuccess: {Type: SQS}}", "OnSuccess"),
+        ] {
+            let text = with(
+                "Home: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi, Method: get, Path: /}}",
+                &format!("EventInvokeConfig: {{{config}}}"),
+            );
+            assert!(refusal(&text).contains(named), "{}", refusal(&text));
+        }
     }
 
     #[test]

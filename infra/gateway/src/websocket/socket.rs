@@ -28,6 +28,10 @@ use crate::gateway::Gateway;
 
 const FRAME_LIMIT: usize = 32 * 1024;
 
+/// What is written between two flushes.
+const BATCH_FRAMES: usize = 64;
+const BATCH_BYTES: usize = 64 * 1024;
+
 /// How long queued frames and a close frame may take to be written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -154,11 +158,12 @@ async fn write(
             frames += 1;
             bytes += text.len();
             sink.feed(Message::Text(text)).await.ok()?;
-            next = outgoing.try_recv().ok();
+            // Only what was written makes room in the queue, so a batch must end while more comes.
+            next = if frames < BATCH_FRAMES && bytes < BATCH_BYTES { outgoing.try_recv().ok() } else { None };
         }
         sink.flush().await.ok()?;
         connection.written(frames, bytes);
-        // What ended the batch is the end of the queue or a request to close.
+        // What ended the batch is its size, the end of the queue or a request to close.
         if next.is_some() {
             let (code, reason) = connection.closed_with.get().copied()?;
             sink.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await.ok()?;

@@ -1,0 +1,9 @@
+//! The gateway's own binary, over a function that does what it is told.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod asynchronous;
+mod connections;
+mod processes;
+mod schedules;
+mod support;
+mod twice;

@@ -1,0 +1,231 @@
+//! A gateway of one's own, what its functions were given, and its clients.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+/// How long something may take that must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+
+const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/functions");
+const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/template.yaml");
+
+/// One event as the function wrote it down.
+#[derive(Debug)]
+pub(crate) struct Given {
+    pub(crate) function: String,
+    pub(crate) pid: i64,
+    pub(crate) request_id: String,
+    /// Seconds of the Unix epoch.
+    pub(crate) at: f64,
+    pub(crate) event: Value,
+}
+
+/// A running gateway; it ends with the test.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) url: String,
+    pub(crate) websocket_url: String,
+    pub(crate) console_url: String,
+    pub(crate) http: reqwest::Client,
+    folder: PathBuf,
+    child: Child,
+}
+
+impl Gateway {
+    /// Without schedules.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_with(&[&["--no-schedules"], options].concat())
+    }
+
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gateway-{}-{number}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let mut child = command(&folder, "serve")
+            .args(["--functions-dir", FUNCTIONS, "--quiet", "--exit-with-parent", "--logs-dir"])
+            .arg(folder.join("logs"))
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(fs::File::create(folder.join("stderr")).unwrap())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let stderr = || fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}{}", stderr()));
+        let text = |key: &str| ready[key].as_str().unwrap().to_owned();
+        Self {
+            url: text("url"),
+            websocket_url: text("websocket_url"),
+            console_url: text("console_url"),
+            http: reqwest::Client::builder().no_proxy().timeout(PATIENCE * 2).build().unwrap(),
+            folder,
+            child,
+        }
+    }
+
+    /// Asks the HTTP API's function to do something.
+    pub(crate) async fn post(&self, path: &str, command: &Value) -> (u16, Value) {
+        let sent = self.http.post(format!("{}{path}", self.url)).json(command).send().await.unwrap();
+        let status = sent.status().as_u16();
+        (status, sent.json().await.unwrap())
+    }
+
+    /// Calls the Invoke API.
+    pub(crate) async fn invoke(&self, function: &str, kind: &str, payload: String) -> reqwest::Response {
+        let url = format!("{}/2015-03-31/functions/{function}/invocations", self.console_url);
+        self.http.post(url).header("x-amz-invocation-type", kind).body(payload).send().await.unwrap()
+    }
+
+    /// Invokes asynchronously and gives the request id.
+    pub(crate) async fn send_event(&self, function: &str, event: &Value) -> String {
+        let accepted = self.invoke(function, "Event", event.to_string()).await;
+        assert_eq!(accepted.status(), 202);
+        let request_id = accepted.headers()["x-amzn-requestid"].to_str().unwrap().to_owned();
+        assert_eq!(accepted.text().await.unwrap(), "");
+        request_id
+    }
+
+    /// What the functions were given so far.
+    pub(crate) fn given(&self) -> Vec<Given> {
+        let text = fs::read_to_string(self.folder.join("invocations.jsonl")).unwrap_or_default();
+        let read = |line: &str| {
+            let entry: Value = serde_json::from_str(line).ok()?;
+            Some(Given {
+                function: entry["function"].as_str()?.to_owned(),
+                pid: entry["pid"].as_i64()?,
+                request_id: entry["requestId"].as_str()?.to_owned(),
+                at: entry["at"].as_f64()?,
+                event: entry["event"].clone(),
+            })
+        };
+        text.lines().filter_map(read).collect()
+    }
+
+    /// Waits until what the functions were given meets a condition.
+    pub(crate) async fn given_when(&self, condition: impl Fn(&[Given]) -> bool) -> Vec<Given> {
+        let mut given = Vec::new();
+        until("the functions are given what they should be", async || {
+            given = self.given();
+            condition(&given)
+        })
+        .await;
+        given
+    }
+
+    /// Waits until every asynchronous event has succeeded or was discarded.
+    pub(crate) async fn settled(&self) {
+        until("the queue is empty", async || self.console("").await["asynchronousEvents"] == 0).await;
+    }
+
+    /// The records of discarded events, one at least.
+    pub(crate) async fn discarded(&self) -> Vec<Value> {
+        let mut records = Vec::new();
+        until("an event is discarded", async || {
+            let text = fs::read_to_string(self.folder.join("logs/gateway.jsonl")).unwrap_or_default();
+            let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            records = lines.filter(|record| record["discarded"].is_object()).collect();
+            !records.is_empty()
+        })
+        .await;
+        records
+    }
+
+    /// What the gateway wrote to stderr.
+    pub(crate) fn stderr(&self) -> String {
+        fs::read_to_string(self.folder.join("stderr")).unwrap()
+    }
+
+    pub(crate) async fn console(&self, path: &str) -> Value {
+        let url = format!("{}/{path}", self.console_url);
+        self.http.get(url).send().await.unwrap().json().await.unwrap()
+    }
+
+    /// The one process of a function that is in a state.
+    pub(crate) async fn process(&self, function: &str, state: &str) -> Pid {
+        let mut found = None;
+        until("a process is in its state", async || {
+            let console = self.console("functions").await;
+            let functions = console["functions"].as_array().unwrap();
+            let of_it = functions.iter().find(|other| other["name"] == function).unwrap();
+            let processes = of_it["processes"].as_array().unwrap();
+            let pid = processes.iter().find(|process| process["state"] == state).map(|it| &it["pid"]);
+            found = pid.and_then(Value::as_i64);
+            found.is_some()
+        })
+        .await;
+        Pid::from_raw(found.unwrap().try_into().unwrap())
+    }
+
+    /// Makes a file that a function waits for, or that holds it.
+    pub(crate) fn touch(&self, name: &str) {
+        fs::write(self.folder.join(name), "").unwrap();
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.folder.join(name)).unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _status = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.stderr());
+        } else {
+            let _may_stay = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// What `gateway environment` prints.
+pub(crate) fn environment(console_port: &str) -> Value {
+    let printed = command(Path::new("/nowhere"), "environment")
+        .args(["--console-port", console_port])
+        .output()
+        .unwrap();
+    serde_json::from_slice(&printed.stdout).unwrap_or_else(|_| panic!("{printed:?}"))
+}
+
+fn command(folder: &Path, subcommand: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command
+        .arg(subcommand)
+        .args(["--template", TEMPLATE, "--port", "0"])
+        .arg("--parameter-overrides")
+        .arg(format!("Dir={}", folder.display()));
+    if subcommand == "serve" {
+        command.args(["--console-port", "0"]);
+    }
+    command
+}
+
+/// Waits for a condition.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) fn signal(process: Pid, signal: Signal) {
+    kill(process, signal).unwrap();
+}
+
+/// A command without any wish.
+pub(crate) fn nothing() -> Value {
+    json!({})
+}
