@@ -57,7 +57,7 @@ impl Default for StackOptions {
 }
 
 /// One process of a function, as the gateway's console shows it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone)]
 pub struct Process {
     /// Its process id.
     pub pid: u32,
@@ -75,7 +75,15 @@ struct Functions {
 #[derive(Deserialize)]
 struct Function {
     binary: String,
-    processes: Vec<Process>,
+    processes: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    /// None while it is about to start.
+    pid: Option<u32>,
+    busy: bool,
+    invocations: u64,
 }
 
 #[derive(Deserialize)]
@@ -175,7 +183,11 @@ impl Stack {
     pub async fn processes(&self, binary: &str) -> Vec<Process> {
         let functions = self.console().await;
         let function = functions.into_iter().find(|function| function.binary == binary);
-        function.unwrap_or_else(|| panic!("the console knows no function {binary}")).processes
+        let function = function.unwrap_or_else(|| panic!("the console knows no function {binary}"));
+        let started = function.processes.into_iter().filter_map(|Listed { pid, busy, invocations }| {
+            pid.map(|pid| Process { pid, busy, invocations })
+        });
+        started.collect()
     }
 
     /// How many invocations a function has been given, once none of any function is under way.
