@@ -34,7 +34,8 @@ pub struct Tokens {
 pub struct Push {
     /// `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`: the stage's address, never taken from an event.
     pub endpoint: String,
-    /// `FAN_OUT_FUNCTION`: the name of the function that goes on where an invocation has pushed for long enough.
+    /// `FAN_OUT_FUNCTION`: the name of the function that goes on where an invocation has pushed for long enough; `self`
+    /// for that function itself.
     pub fan_out_function: String,
     /// `AWS_ENDPOINT_URL_LAMBDA`: where functions are invoked, when not at Lambda's own address.
     pub lambda_endpoint: Option<String>,
@@ -79,7 +80,10 @@ impl Push {
     pub fn from_env() -> anyhow::Result<Self> {
         Ok(Self {
             endpoint: required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?,
-            fan_out_function: required("FAN_OUT_FUNCTION")?,
+            fan_out_function: match required("FAN_OUT_FUNCTION")?.as_str() {
+                "self" => required("AWS_LAMBDA_FUNCTION_NAME")?,
+                name => name.to_owned(),
+            },
             lambda_endpoint: optional("AWS_ENDPOINT_URL_LAMBDA"),
             region: required("AWS_REGION")?,
             access_key_id: required("AWS_ACCESS_KEY_ID")?,

@@ -148,7 +148,7 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
 }
 
 /// Answers a frame.
-async fn message(app: &App, request: Request) -> Response {
+pub async fn message(app: &App, request: Request) -> Response {
     let began = std::time::Instant::now();
     let frame = serde_json::from_str::<Value>(&request.body).map_err(|_| Error::Malformed);
     let reference =
