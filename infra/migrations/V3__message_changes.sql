@@ -289,3 +289,20 @@ begin
         order by l.seq;
 end
 $$;
+
+-- Appends messages together, in one transaction: [{"user", "key", "connection", "data"}]. Each is checked by itself.
+create function append_messages(p_conversation uuid, p_messages jsonb)
+returns table (place bigint, outcome text, entry log)
+language plpgsql volatile as $$
+declare
+    v_message jsonb;
+    v_place bigint;
+begin
+    for v_message, v_place in select m.value, m.ordinality from jsonb_array_elements(p_messages) with ordinality m loop
+        return query
+            select v_place, a.outcome, a.entry
+            from append(p_conversation, (v_message ->> 'user')::uuid, 'message', v_message ->> 'key',
+                        v_message ->> 'connection', v_message -> 'data') a;
+    end loop;
+end
+$$;

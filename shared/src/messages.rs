@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
-use crate::log::{self, Actor, Around, Change, Gate, Key, Message, Outcome};
+use crate::log::{self, Actor, Around, Change, Gate, Intent, Job, Key, Message, Outcome};
 use crate::page::{Limit, Page};
 use crate::{App, Error, Result};
 
@@ -110,26 +110,63 @@ const MAX_DEPTH: usize = 32;
 /// Sends a message. Returns what is committed under the idempotency key, be it this call's or an earlier one's.
 pub async fn send(
     app: &App,
-    actor: Actor,
+    user: UserId,
     conversation: ConversationId,
     new: NewMessage,
     request_id: &str,
 ) -> Result<Sent> {
+    let sent = try_send(app, &Actor::User(user), conversation, new, request_id, None).await?;
+    sent.ok_or_else(|| Error::Internal(anyhow::anyhow!("what has no connection was queued")))
+}
+
+/// The same over a connection. `None`: there is a burst, and the frame called `reference` is answered by a push.
+pub async fn send_over(
+    app: &App,
+    connection: &ConnectionId,
+    conversation: ConversationId,
+    new: NewMessage,
+    request_id: &str,
+    reference: Option<&Value>,
+) -> Result<Option<Sent>> {
+    let actor = Actor::Connection(connection.clone());
+    try_send(app, &actor, conversation, new, request_id, reference).await
+}
+
+async fn try_send(
+    app: &App,
+    actor: &Actor,
+    conversation: ConversationId,
+    new: NewMessage,
+    request_id: &str,
+    reference: Option<&Value>,
+) -> Result<Option<Sent>> {
     let (change, client_id) = new.check()?;
     let key = client_id.map_or_else(|| Key::of_request(request_id), |ClientId(id)| Key::of_client(&id));
     let windows = &app.throttle_messages;
 
-    let mut gate = log::gate(app, conversation, &actor, &key, windows).await?;
+    let origin = match actor {
+        Actor::Connection(connection) => Some(connection),
+        Actor::User(_) => None,
+    };
+    let intent = origin.map(|connection| Intent::new(connection, reference, &change, &key));
+    let mut gate = log::gate(app, conversation, actor, &key, windows, intent.as_ref()).await?;
     if let Gate::Unregistered(Some(user)) = gate {
         // Sending takes membership, not a subscription.
-        gate = log::gate(app, conversation, &Actor::User(user), &key, windows).await?;
+        gate = log::gate(app, conversation, &Actor::User(user), &key, windows, intent.as_ref()).await?;
     }
     let user = match gate {
         Gate::Pass(user) => user,
-        Gate::Known(Ok(message)) => return Ok(Sent { message: *message, duplicate: true }),
+        Gate::Queued(token) => {
+            if let Some(token) = token {
+                log::start(app, &Job::Combine { conversation_id: conversation, token }).await;
+            }
+            return Ok(None);
+        }
+        Gate::Known(Ok(message)) => return Ok(Some(Sent { message: *message, duplicate: true })),
         Gate::Known(Err(seq)) => {
             let message = log::find_message(app, conversation, seq).await?;
-            return Ok(Sent { message: message.ok_or(Error::NotFound("conversation"))?, duplicate: true });
+            let message = message.ok_or(Error::NotFound("conversation"))?;
+            return Ok(Some(Sent { message, duplicate: true }));
         }
         Gate::Throttled(retry_after) => {
             return Err(Error::Throttled { policy: "messages", windows: windows.clone(), retry_after });
@@ -139,17 +176,20 @@ pub async fn send(
         }
     };
 
-    let origin = match &actor {
-        Actor::Connection(connection) => Some(connection),
-        Actor::User(_) => None,
-    };
     let committed = log::commit(app, conversation, user, &change, &key, origin).await?;
     // Duplicates too: they bring in what a handler that died between its commit and here left behind.
     log::publish(app, conversation, &committed.entries).await;
 
     let message = committed.entries.into_iter().next().and_then(log::Entry::into_message);
     let message = message.ok_or_else(|| Error::Internal(anyhow::anyhow!("a send made no message")))?;
-    Ok(Sent { message, duplicate: committed.outcome == Outcome::Duplicate })
+    Ok(Some(Sent { message, duplicate: committed.outcome == Outcome::Duplicate }))
+}
+
+/// What a send in a burst has made.
+pub fn sent(entry: &log::Entry, duplicate: bool) -> Result<Sent> {
+    let message = entry.message().cloned();
+    let message = message.ok_or_else(|| Error::Internal(anyhow::anyhow!("a send made no message")))?;
+    Ok(Sent { message, duplicate })
 }
 
 /// Changes what a message says; only who sent it may.
@@ -361,7 +401,8 @@ mod tests {
         for good in ["👍", "👩‍🚀", "🇳🇱", "❤️", "a"] {
             assert!(good.parse::<Emoji>().is_ok(), "{good}");
         }
-        for bad in ["", "👍👍", " ", "\n", "ab", "👨‍👩‍👧‍👦👨‍👩‍👧‍👦", &format!("e{}", "\u{301}".repeat(16))] {
+        for bad in ["", "👍👍", " ", "\n", "ab", "👨‍👩‍👧‍👦👨‍👩‍👧‍👦", &format!("e{}", "\u{301}".repeat(16))]
+        {
             assert!(bad.parse::<Emoji>().is_err(), "{bad:?}");
         }
     }

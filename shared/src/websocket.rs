@@ -8,7 +8,7 @@ use aws_lambda_events::event::apigw::{
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::FutureExt;
-use futures_util::future::LocalBoxFuture;
+use futures_util::future::{LocalBoxFuture, try_join, try_join_all};
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::connections::{self, Credential, Opening};
 use crate::ids::{ConnectionId, ConversationId};
-use crate::log::{Actor, Event, Message};
+use crate::log::{self, Event, Job, Message, Token};
 use crate::messages::{self, Editor, NewMessage, PageOf, Sent};
 use crate::protocol::{Answer, Command, DeleteMessage, EditMessage, MAX_ANSWER, React, Read, Typing};
 use crate::{App, Error, FieldError, Result, conversations, http, telemetry};
@@ -156,7 +156,7 @@ pub async fn message(app: &App, request: Request) -> Response {
     let name = frame.as_ref().ok().and_then(|frame| frame.get("type")).and_then(Value::as_str);
     let name = name.unwrap_or_default().to_owned();
 
-    let answer = async { answer(app, &request, &name, frame?).await }.await;
+    let answer = async { answer(app, &request, &name, frame?, reference.as_ref()).await }.await;
 
     let code = answer.as_ref().err().map(|error| error_code(error, http::status_and_code(error).0));
     // What is no command is not repeated into the log: it may be anything.
@@ -188,6 +188,35 @@ pub async fn message(app: &App, request: Request) -> Response {
     }
 }
 
+/// Commits what waits in a conversation's inbox and answers each sender, until nothing waits or it is for the next run
+/// to go on.
+pub async fn answer_burst(app: &App, conversation: ConversationId, token: Token) -> Result<()> {
+    let (began, mut done) = (std::time::Instant::now(), Vec::new());
+    loop {
+        let answered = log::combine(app, conversation, &token, &mut done).await?;
+        if answered.is_empty() {
+            return Ok(());
+        }
+        let acks = answered.iter().map(async |(intent, outcome)| {
+            let reference = intent.reference.as_ref();
+            let text = match outcome {
+                Ok((entry, duplicate)) => {
+                    to_text(&Framed { answer: &ack(messages::sent(entry, *duplicate)?), reference })
+                }
+                Err(error) => to_text(&error_frame(error, reference)),
+            };
+            app.push().post(&intent.connection, Blob::new(text)).await;
+            Ok::<_, Error>(())
+        });
+        let published = log::publish_burst(app, conversation, &answered, &token).map(Ok::<_, Error>);
+        try_join(try_join_all(acks), published).await?;
+        if began.elapsed() > log::RUN {
+            log::start(app, &Job::Combine { conversation_id: conversation, token }).await;
+            return Ok(());
+        }
+    }
+}
+
 /// Forgets a connection.
 async fn disconnect(app: &App, request: &Request) -> Response {
     if let Err(error) = connections::close(app, &request.connection).await {
@@ -199,7 +228,13 @@ async fn disconnect(app: &App, request: &Request) -> Response {
 }
 
 /// Runs a command. `None`: there is nothing to answer.
-async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Result<Option<Answer>> {
+async fn answer(
+    app: &App,
+    request: &Request,
+    name: &str,
+    frame: Value,
+    reference: Option<&Value>,
+) -> Result<Option<Answer>> {
     if !frame.is_object() {
         return Err(Error::invalid(".", "must be a JSON object"));
     }
@@ -223,15 +258,15 @@ async fn answer(app: &App, request: &Request, name: &str, frame: Value) -> Resul
                 Some(conversation) => conversation,
                 None => connections::only_subscription(app, connection).await?,
             };
-            let actor = Actor::Connection(connection.clone());
             let new = NewMessage {
                 content: command.content,
                 metadata: command.metadata,
                 client_id: command.client_id,
                 reply_to: command.reply_to,
             };
-            let sent = messages::send(app, actor, conversation, new, &request.request_id).await?;
-            Ok(ack(sent))
+            let id = &request.request_id;
+            let sent = messages::send_over(app, connection, conversation, new, id, reference).await?;
+            return Ok(sent.map(ack));
         }
         Command::Edit(EditMessage { conversation_id, message_id, content, client_id }) => {
             let by = editor(app, request).await?;

@@ -125,7 +125,13 @@ impl Connection {
             Ok((socket, response)) => {
                 let subprotocol = response.headers().get("sec-websocket-protocol");
                 let subprotocol = subprotocol.and_then(|value| value.to_str().ok()).map(str::to_owned);
-                Ok(Self { socket, unread: VecDeque::new(), presences: VecDeque::new(), asked: 0, subprotocol })
+                Ok(Self {
+                    socket,
+                    unread: VecDeque::new(),
+                    presences: VecDeque::new(),
+                    asked: 0,
+                    subprotocol,
+                })
             }
             Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
             Err(err) => panic!("{authority}: the handshake broke off: {err}"),

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, patch, put};
 use shared::http::{Caller, CurrentRequest, InConversation, Json, OfEmoji, OfMessage, Query};
-use shared::log::{Actor, Message};
+use shared::log::Message;
 use shared::messages::{self, Edit, Editor, NewMessage, PageOf};
 use shared::page::Page;
 use shared::{App, Result};
@@ -37,8 +37,7 @@ async fn send(
     CurrentRequest(request_id): CurrentRequest,
     Json(new): Json<NewMessage>,
 ) -> Result<(StatusCode, Json<Message>)> {
-    let actor = Actor::User(caller.user());
-    let sent = messages::send(&app, actor, conversation, new, &request_id).await?;
+    let sent = messages::send(&app, caller.user(), conversation, new, &request_id).await?;
     let status = if sent.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(sent.message)))
 }

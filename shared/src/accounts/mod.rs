@@ -313,5 +313,3 @@ async fn remember_live(app: &App, identity: Identity) {
         tracing::warn!(session_id = %identity.session, cause, "Redis was not told that a session is live");
     }
 }
-
-

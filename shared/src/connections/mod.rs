@@ -107,9 +107,9 @@ pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
     );
     let (left, others) = (left?, others?);
     if others == 0 {
-        let told = left.into_iter().map(|Left { conversation, audience }| {
-            log::announce(app, conversation, audience, user, false)
-        });
+        let told = left
+            .into_iter()
+            .map(|Left { conversation, audience }| log::announce(app, conversation, audience, user, false));
         try_join_all(told).await?;
     }
     Ok(())
@@ -123,9 +123,9 @@ pub async fn end(app: &App, sessions: &[Identity]) -> Result<()> {
         let call = Call::command("HGETALL").arg(UserKeys::of(*user).connections());
         let connections: HashMap<String, String> = app.redis.call(call).await?;
         let session = session.to_string();
-        let ended = connections.into_iter().filter(|(_, value)| {
-            value.split_once('|').is_some_and(|(_, of)| of == session)
-        });
+        let ended = connections
+            .into_iter()
+            .filter(|(_, value)| value.split_once('|').is_some_and(|(_, of)| of == session));
         let ended = ended.map(async |(connection, _)| {
             let connection = ConnectionId(connection);
             app.push().close(&connection).await;

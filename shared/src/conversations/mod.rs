@@ -195,12 +195,7 @@ pub async fn start_direct(app: &App, user: UserId, other: UserId) -> Result<(Con
 }
 
 /// Moves a reader's pointer forward to a message. Returns whether it moved.
-pub async fn mark_read(
-    app: &App,
-    user: UserId,
-    id: ConversationId,
-    message: MessageId,
-) -> Result<bool> {
+pub async fn mark_read(app: &App, user: UserId, id: ConversationId, message: MessageId) -> Result<bool> {
     queries::mark_read(&app.postgres, user, id, message).await
 }
 

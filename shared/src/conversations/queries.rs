@@ -12,7 +12,8 @@ use crate::{Error, Result};
 
 /// One conversation as one of its participants sees it: `$1` is theirs; what follows narrows `p` and `c`.
 fn select_conversation(narrowed: &str) -> String {
-    format!("
+    format!(
+        "
     select c.id, c.kind, c.name, p.role, c.last_seq, p.muted, p.archived, c.created_at, c.updated_at,
            (select count(*) from participants o where o.conversation_id = c.id) as participant_count,
            (select coalesce(jsonb_agg(participant_json(o) order by o.joined_at, o.user_id), '[]')
@@ -29,7 +30,9 @@ fn select_conversation(narrowed: &str) -> String {
     left join lateral (
         select * from log l where l.conversation_id = c.id and l.kind = 'message' order by l.seq desc limit 1
     ) m on true
-    where p.user_id = $1 {narrowed}", MESSAGE = Message::COLUMNS)
+    where p.user_id = $1 {narrowed}",
+        MESSAGE = Message::COLUMNS
+    )
 }
 
 /// Where a page of conversations starts: after the one with this activity and id.

@@ -50,7 +50,8 @@ pub struct Message {
 
 impl Message {
     /// The columns of the view `log`, called `m`, that a message is made of.
-    pub(crate) const COLUMNS: &str = "m.conversation_id, m.target, m.user_id, m.user_name, m.user_email, m.message_key,
+    pub(crate) const COLUMNS: &str =
+        "m.conversation_id, m.target, m.user_id, m.user_name, m.user_email, m.message_key,
         m.content, m.metadata, m.reply_to, m.reactions, m.message_created_at, m.edited_at, m.deleted_at";
 
     /// From a row with these columns; `None` where it has no message.
@@ -365,6 +366,14 @@ impl Entry {
     }
 
     /// The message it is or changed, if so.
+    pub fn message(&self) -> Option<&Message> {
+        match &self.body {
+            Body::Message(message) | Body::Change(message) => Some(message),
+            Body::Participant(_) | Body::Other => None,
+        }
+    }
+
+    /// The same, out of it.
     pub fn into_message(self) -> Option<Message> {
         match self.body {
             Body::Message(message) | Body::Change(message) => Some(*message),

@@ -5,6 +5,7 @@
 //! any moment and is folded forward again. Every step on Redis is one script (`*.lua`, each with its contract).
 
 mod entry;
+mod inbox;
 mod pages;
 mod queries;
 mod reply;
@@ -19,11 +20,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::entry::{Change, Entry, Message, Participant, Reaction, Role, Shown};
 use self::entry::Effect;
+pub use self::entry::{Change, Entry, Message, Participant, Reaction, Role, Shown};
+pub use self::inbox::{Answered, Intent, combine, publish_burst};
 pub use self::pages::{Around, read_messages};
 use self::reply::Reply;
-pub use self::rounds::{Job, resume};
+pub use self::rounds::{Job, RUN, resume, start};
 pub use self::subscription::{From, Head, Left, Missed, Registration, heads, register, unregister};
 pub use self::tell::{Event, announce, tell};
 use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
@@ -75,7 +77,7 @@ impl Token {
 }
 
 /// The idempotency key of a request: the client's within its own name space, or the request's id.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Key(String);
 
 impl Key {
@@ -112,6 +114,9 @@ pub enum Gate {
     Throttled(Duration),
     /// Go on, as this user.
     Pass(UserId),
+    /// There is a burst: the intent waits to be committed with others, and its sender is answered then. If nobody does
+    /// so yet, under this token somebody has to be started.
+    Queued(Option<Token>),
     /// The connection is not registered here; this is who its own record says it is.
     Unregistered(Option<UserId>),
 }
@@ -142,25 +147,36 @@ pub async fn gate(
     actor: &Actor,
     key: &Key,
     windows: &[Window],
+    intent: Option<&Intent>,
 ) -> Result<Gate> {
     let of_conversation = ConversationKeys::of(conversation);
     let (user, connection) = match actor {
         Actor::User(user) => (user.to_string(), String::new()),
         Actor::Connection(connection) => (String::new(), connection.0.clone()),
     };
+    let token = Token::generate();
     let mut call = Call::script(
         &GATE,
         &[
             of_conversation.stream(),
             of_conversation.connections(),
             of_conversation.changed(),
+            of_conversation.inbox(),
+            of_conversation.inbox_lease(),
+            of_conversation.sends(),
             of_conversation.known_prefix(),
             of_conversation.throttle_prefix(),
         ],
     )
     .arg(user)
     .arg(connection)
-    .arg(&key.0);
+    .arg(&key.0)
+    .arg(&token.0)
+    .arg(millis(LEASE))
+    .arg(intent.map(to_json).transpose()?.unwrap_or_default())
+    .arg(inbox::BURST)
+    .arg(millis(inbox::BURST_WINDOW))
+    .arg(millis(inbox::INTENT_LIFE));
     for window in windows {
         call = call.arg(window.count).arg(millis(window.length));
     }
@@ -173,6 +189,7 @@ pub async fn gate(
     let mut reply = Reply::of(replies.next().unwrap_or_default())?;
     match reply.tag.as_str() {
         "pass" => Ok(Gate::Pass(reply.user()?)),
+        "queued" => Ok(Gate::Queued(reply.next::<bool>()?.then_some(token))),
         "throttled" => Ok(Gate::Throttled(Duration::from_millis(reply.next()?))),
         "known" => {
             let seq: i64 = reply.next()?;
@@ -202,13 +219,16 @@ pub async fn commit(
 ) -> Result<Committed> {
     let (outcome, entries) =
         queries::append(&app.postgres, conversation, actor, change, &key.0, origin).await?;
-    let outcome = match outcome.as_str() {
-        "appended" => Outcome::Appended,
-        "duplicate" => Outcome::Duplicate,
-        "unchanged" => Outcome::Unchanged,
-        refused => return Err(refusal(refused)),
-    };
-    Ok(Committed { outcome, entries })
+    Ok(Committed { outcome: self::outcome(&outcome)?, entries })
+}
+
+fn outcome(said: &str) -> Result<Outcome> {
+    match said {
+        "appended" => Ok(Outcome::Appended),
+        "duplicate" => Ok(Outcome::Duplicate),
+        "unchanged" => Ok(Outcome::Unchanged),
+        refused => Err(refusal(refused)),
+    }
 }
 
 /// Why the database's `append` changed nothing.
@@ -237,10 +257,14 @@ fn refusal(outcome: &str) -> Error {
 /// The commit stands whatever happens here, so this only logs: a later script on the conversation brings in and
 /// pushes what was left.
 pub async fn publish(app: &App, conversation: ConversationId, entries: &[Entry]) {
-    let token = Token::generate();
+    let entries: Vec<_> = entries.iter().collect();
+    publish_under(app, conversation, &entries, &Token::generate()).await;
+}
+
+async fn publish_under(app: &App, conversation: ConversationId, entries: &[&Entry], token: &Token) {
     let folded = async {
-        let folded = fold(app, conversation, entries, &token).await?;
-        rounds::deliver(app, conversation, &token, folded).await
+        let folded = fold(app, conversation, entries, token).await?;
+        rounds::deliver(app, conversation, token, folded).await
     };
     if let Err(error) = folded.await {
         warn(conversation, "committed, but not yet published", &error);
@@ -336,7 +360,7 @@ struct Folded {
 /// Publishing finds Redis behind or cold again and again only if somebody empties it in a loop.
 const MAX_TRIES: usize = 8;
 
-async fn fold(app: &App, conversation: ConversationId, entries: &[Entry], token: &Token) -> Result<Folded> {
+async fn fold(app: &App, conversation: ConversationId, entries: &[&Entry], token: &Token) -> Result<Folded> {
     let call = publish_call(conversation, entries, token)?;
     let mut reply = Reply::of(app.redis.call(call).await?)?;
     for _ in 0..MAX_TRIES {
@@ -353,6 +377,7 @@ async fn fold(app: &App, conversation: ConversationId, entries: &[Entry], token:
                 if !begins || missing.len() >= as_len(LOADED_TAIL) {
                     return install(app, conversation, token).await;
                 }
+                let missing: Vec<_> = missing.iter().collect();
                 reply = Reply::of(app.redis.call(publish_call(conversation, &missing, token)?).await?)?;
             }
             other => return Err(unexpected(other)),
@@ -393,6 +418,7 @@ async fn install(app: &App, conversation: ConversationId, token: &Token) -> Resu
 /// Brings Redis up to what Postgres says.
 async fn catch_up(app: &App, conversation: ConversationId, token: &Token) -> Result<()> {
     let newest = queries::list_newest_entry(&app.postgres, conversation).await?;
+    let newest: Vec<_> = newest.iter().collect();
     let folded = fold(app, conversation, &newest, token).await?;
     rounds::deliver(app, conversation, token, folded).await
 }
@@ -405,7 +431,7 @@ async fn admit(app: &App, conversation: ConversationId, user: UserId) -> Result<
     catch_up(app, conversation, &Token::generate()).await
 }
 
-fn publish_call(conversation: ConversationId, entries: &[Entry], token: &Token) -> Result<Call> {
+fn publish_call(conversation: ConversationId, entries: &[&Entry], token: &Token) -> Result<Call> {
     let keys = ConversationKeys::of(conversation);
     let mut all = keys.fold().to_vec();
     all.push(keys.known_prefix());

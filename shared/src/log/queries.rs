@@ -1,8 +1,10 @@
 //! The statements of the log.
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::entry::{Change, Entry, Member};
+use super::inbox::Waiting;
 use super::pages::Around;
 use crate::Result;
 use crate::ids::{ConnectionId, ConversationId, UserId};
@@ -34,6 +36,31 @@ pub(super) async fn append(
     let outcome = rows.first().map(|row| row.get("outcome")).unwrap_or_default();
     let with_entry = rows.iter().filter(|row| row.get::<_, Option<i64>>("seq").is_some());
     Ok((outcome, with_entry.map(Entry::from_row).collect::<Result<_>>()?))
+}
+
+/// Appends messages together; what the database said of each, in their order.
+pub(super) async fn append_messages(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    messages: &[Waiting],
+) -> Result<Vec<(String, Option<Entry>)>> {
+    let messages: Vec<_> = messages
+        .iter()
+        .map(|Waiting { user, intent, .. }| {
+            json!({ "user": user, "key": intent.key, "connection": intent.connection, "data": intent.data })
+        })
+        .collect();
+    let rows = postgres
+        .query(
+            "select a.outcome, (a.entry).* from append_messages($1, $2) a order by a.place",
+            &[(&conversation.0, Type::UUID), (&Value::from(messages), Type::JSONB)],
+        )
+        .await?;
+    let said = rows.iter().map(|row| {
+        let entry = row.get::<_, Option<i64>>("seq").map(|_| Entry::from_row(row)).transpose()?;
+        Ok((row.get("outcome"), entry))
+    });
+    said.collect()
 }
 
 /// Where the log stood at one moment, who took part, and its newest entries.

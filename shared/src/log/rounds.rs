@@ -30,14 +30,36 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A frame up to this size costs what one message costs, and every client library sends it as one.
 const MAX_FRAME: usize = 32 * 1024;
 /// How long one run of a job pushes before the next one goes on: well below the function's timeout.
-const RUN: Duration = Duration::from_secs(10);
+pub const RUN: Duration = Duration::from_secs(10);
 
-/// A bucket of a conversation that is to be pushed to, under the lease that was taken for it.
+/// What `fan-out` is started for, under a lease that was taken for it.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Job {
-    conversation_id: ConversationId,
-    bucket: u32,
-    token: Token,
+#[serde(tag = "job", rename_all = "lowercase")]
+pub enum Job {
+    /// To push to a bucket of a conversation.
+    Push {
+        /// Which conversation.
+        conversation_id: ConversationId,
+        /// Which bucket.
+        bucket: u32,
+        /// Under which lease.
+        token: Token,
+    },
+    /// To commit what waits in a conversation's inbox.
+    Combine {
+        /// Which conversation.
+        conversation_id: ConversationId,
+        /// Under which lease.
+        token: Token,
+    },
+}
+
+/// Starts a job. One that does not come is missed when its lease has run out.
+pub async fn start(app: &App, job: &Job) {
+    let started = async { app.push().start_job(serde_json::to_string(job)?).await };
+    if let Err(error) = started.await {
+        tracing::warn!("no job was started: {error:#}");
+    }
 }
 
 /// What a script leaves to be pushed.
@@ -137,11 +159,10 @@ pub(super) async fn deliver(
     }
 }
 
-/// Goes on with a job.
-pub async fn resume(app: &App, job: Job) -> Result<()> {
-    let Job { conversation_id, bucket, token } = job;
-    match begin(app, conversation_id, bucket, &token).await? {
-        Some(cut) => push(app, conversation_id, &token, cut, RUN).await,
+/// Goes on pushing to a bucket.
+pub async fn resume(app: &App, conversation: ConversationId, bucket: u32, token: &Token) -> Result<()> {
+    match begin(app, conversation, bucket, token).await? {
+        Some(cut) => push(app, conversation, token, cut, RUN).await,
         None => Ok(()),
     }
 }
@@ -154,8 +175,7 @@ pub(super) async fn begin(
     token: &Token,
 ) -> Result<Option<Cut>> {
     let lagging = HashMap::new();
-    let nothing =
-        Cut { bucket, through: 0, at: 0, entries: Vec::new(), connections: Vec::new(), lagging };
+    let nothing = Cut { bucket, through: 0, at: 0, entries: Vec::new(), connections: Vec::new(), lagging };
     next(app, conversation, token, &nothing, &Round::default()).await
 }
 
@@ -184,15 +204,10 @@ async fn push(
     }
 }
 
-/// Lets jobs push to these buckets, under the leases that were taken with the token. One that does not come is missed
-/// when its lease has run out.
+/// Lets jobs push to these buckets, under the leases that were taken with the token.
 async fn hand_over(app: &App, conversation: ConversationId, token: &Token, buckets: &[u32]) {
     let jobs = buckets.iter().map(async |&bucket| {
-        let job = Job { conversation_id: conversation, bucket, token: token.clone() };
-        let started = async { app.push().start_job(serde_json::to_string(&job)?).await };
-        if let Err(error) = started.await {
-            tracing::warn!(conversation_id = %conversation, bucket, "no job was started: {error:#}");
-        }
+        start(app, &Job::Push { conversation_id: conversation, bucket, token: token.clone() }).await;
     });
     join_all(jobs).await;
 }

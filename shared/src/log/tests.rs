@@ -19,7 +19,17 @@ async fn committed(app: &App, conversation: ConversationId, user: UserId, client
 }
 
 async fn publish_only(app: &App, conversation: ConversationId, entries: &[Entry]) -> Folded {
-    fold(app, conversation, entries, &Token::generate()).await.expect("a fold")
+    let entries: Vec<_> = entries.iter().collect();
+    fold(app, conversation, &entries, &Token::generate()).await.expect("a fold")
+}
+
+async fn fold_under(
+    app: &App,
+    conversation: ConversationId,
+    entries: &[Entry],
+    token: &Token,
+) -> Result<Folded> {
+    fold(app, conversation, &entries.iter().collect::<Vec<_>>(), token).await
 }
 
 /// What a reader is shown, as content.
@@ -200,7 +210,7 @@ async fn only_one_pushes_at_a_time_and_what_came_meanwhile_is_its_next_cut() {
     let holder = Token::generate();
 
     let first = committed(&app, room, ann, "one").await;
-    let held = fold(&app, room, &first.entries, &holder).await.expect("a fold");
+    let held = fold_under(&app, room, &first.entries, &holder).await.expect("a fold");
     let second = committed(&app, room, ann, "two").await;
     let other = publish_only(&app, room, &second.entries).await;
 
@@ -223,7 +233,7 @@ async fn a_holder_that_died_is_followed_when_its_lease_has_run_out() {
     registered(&app, room, ann, "phone").await;
     let dead = Token::generate();
     let first = committed(&app, room, ann, "one").await;
-    let held = fold(&app, room, &first.entries, &dead).await.expect("a fold").work.cut;
+    let held = fold_under(&app, room, &first.entries, &dead).await.expect("a fold").work.cut;
 
     let second = committed(&app, room, ann, "two").await;
     let before = publish_only(&app, room, &second.entries).await.work.cut;
@@ -249,7 +259,7 @@ async fn a_big_room_is_left_to_a_job_for_each_bucket_under_one_lease() {
 
     let first = committed(&app, room, ann, "one").await;
     let token = Token::generate();
-    let folded = fold(&app, room, &first.entries, &token).await.expect("a fold");
+    let folded = fold_under(&app, room, &first.entries, &token).await.expect("a fold");
     let again = publish_only(&app, room, &committed(&app, room, ann, "two").await.entries).await;
     let mut reached = Vec::new();
     for &bucket in &folded.work.buckets {
@@ -274,7 +284,8 @@ async fn a_room_that_grows_goes_on_from_its_slowest_bucket() {
     let ann = user(&app, "ann").await;
     let room = conversation(&app, &[ann]).await;
     registered(&app, room, ann, "phone").await;
-    let slow = fold(&app, room, &committed(&app, room, ann, "one").await.entries, &Token::generate()).await;
+    let slow =
+        fold_under(&app, room, &committed(&app, room, ann, "one").await.entries, &Token::generate()).await;
     assert!(slow.expect("a fold").work.cut.is_some(), "it is being pushed when the room grows");
 
     for i in 0..300 {
@@ -282,7 +293,7 @@ async fn a_room_that_grows_goes_on_from_its_slowest_bucket() {
     }
     let token = Token::generate();
     let second = committed(&app, room, ann, "two").await;
-    let grown = fold(&app, room, &second.entries, &token).await.expect("a fold");
+    let grown = fold_under(&app, room, &second.entries, &token).await.expect("a fold");
 
     assert_eq!(grown.work.buckets, [0, 1]);
     for bucket in grown.work.buckets {
@@ -332,7 +343,8 @@ async fn an_edit_and_a_reaction_are_read_alike_from_the_stream_and_from_postgres
         let page = read_messages(&app, room, ann, Around::Before(1 << 50), 3).await.expect("a page");
         let missed = missed(&app, room, ann, "phone", From { last: Some(0), seen: 0 }).await;
         let all = (page, missed.expect("a registration").entries);
-        serde_json::to_value(&all.0).expect("JSON").to_string() + &serde_json::to_string(&all.1).expect("JSON")
+        serde_json::to_value(&all.0).expect("JSON").to_string()
+            + &serde_json::to_string(&all.1).expect("JSON")
     };
 
     let from_the_stream = read().await;
@@ -371,7 +383,10 @@ async fn a_text_that_was_taken_back_is_nowhere_in_redis() {
     let again = commit(&app, room, ann, &edit, &Key::of_request("again"), None).await;
 
     assert!(held.contains("message.deleted") && !held.contains("secret"), "{held}");
-    assert_eq!(page.iter().map(|one| one.content.as_deref()).collect::<Vec<_>>(), [Some("one"), None, Some("three")]);
+    assert_eq!(
+        page.iter().map(|one| one.content.as_deref()).collect::<Vec<_>>(),
+        [Some("one"), None, Some("three")]
+    );
     assert!(page[1].deleted_at.is_some() && page[1].metadata.is_none());
     assert!(matches!(again, Err(Error::NotFound("message"))));
 }
@@ -446,7 +461,8 @@ async fn keys_paid_for_early_buy_no_second_window() {
     let ann = user(&app, "ann").await;
     let room = conversation(&app, &[ann]).await;
     let windows = [Window { count: 3, length: Duration::from_secs(2) }];
-    let ask = async |key: &str| gate(&app, room, &Actor::User(ann), &Key::of_client(key), &windows).await;
+    let ask =
+        async |key: &str| gate(&app, room, &Actor::User(ann), &Key::of_client(key), &windows, None).await;
     let began = std::time::Instant::now();
     for key in ["a", "b", "c"] {
         assert!(matches!(ask(key).await, Ok(Gate::Pass(_))));
@@ -475,11 +491,11 @@ async fn the_throttle_is_exact_under_concurrency_and_a_repeat_is_free() {
     let actor = Actor::User(ann);
     let keys: Vec<_> = (0..100).map(|i| Key::of_client(&i.to_string())).collect();
 
-    let asked = join_all(keys.iter().map(|key| gate(&app, room, &actor, key, &windows))).await;
+    let asked = join_all(keys.iter().map(|key| gate(&app, room, &actor, key, &windows, None))).await;
     let passed: Vec<_> = (0..100).filter(|&i| matches!(asked[i], Ok(Gate::Pass(_)))).collect();
     let refused = (0..100).find(|&i| matches!(asked[i], Ok(Gate::Throttled(_)))).expect("a refusal");
-    let again = gate(&app, room, &actor, &keys[passed[0]], &windows).await;
-    let still = gate(&app, room, &actor, &keys[refused], &windows).await;
+    let again = gate(&app, room, &actor, &keys[passed[0]], &windows, None).await;
+    let still = gate(&app, room, &actor, &keys[refused], &windows, None).await;
 
     assert_eq!(passed.len(), 10);
     assert!(matches!(again, Ok(Gate::Pass(_))));

@@ -49,14 +49,20 @@ pub async fn run(app: &App) -> Result<()> {
     }
 
     let compared = find_compared(app, &marks).await?;
-    let unsettled: HashSet<_> =
-        log::settle(app, &compared).await?.iter().map(|conversation| Partition::of(&conversation.0)).collect();
+    let unsettled: HashSet<_> = log::settle(app, &compared)
+        .await?
+        .iter()
+        .map(|conversation| Partition::of(&conversation.0))
+        .collect();
 
     let settled = marks.iter().filter(|(partition, _)| !unsettled.contains(partition));
     let marking = settled.flat_map(|(partition, mark)| {
         let found = mark.map(|mark| millis(mark).to_string()).unwrap_or_default();
         [
-            Call::script(&MARK, &[partition.mark()]).arg(found).arg(millis(began)).arg(WARM_FOR.as_millis() as u64),
+            Call::script(&MARK, &[partition.mark()])
+                .arg(found)
+                .arg(millis(began))
+                .arg(WARM_FOR.as_millis() as u64),
             forget_before(partition.revoked(), began - CONNECTION_LIFE),
             forget_before(partition.warm(), began - WARM_FOR),
         ]
@@ -88,12 +94,14 @@ async fn find_compared(
         compared = queries::list_active(&app.postgres, *oldest - SLACK).await?;
     }
     let unmarked = marks.iter().filter(|(_, mark)| mark.is_none());
-    let calls = unmarked.map(|(partition, _)| Call::command("ZRANGE").arg(partition.warm()).arg(&["0", "-1"]));
+    let calls =
+        unmarked.map(|(partition, _)| Call::command("ZRANGE").arg(partition.warm()).arg(&["0", "-1"]));
     let mut warm = Vec::new();
     for reply in app.redis.wave(calls.collect()).await? {
         let ids: Vec<String> = decode(reply)?;
         for id in ids {
-            let id: ConversationId = id.parse().map_err(|_| Error::Internal(anyhow::anyhow!("not an id: {id}")))?;
+            let id: ConversationId =
+                id.parse().map_err(|_| Error::Internal(anyhow::anyhow!("not an id: {id}")))?;
             warm.push(id.0);
         }
     }

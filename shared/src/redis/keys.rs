@@ -112,6 +112,21 @@ impl ConversationKeys {
         self.key("connections")
     }
 
+    /// Hash: the sends of a burst that wait to be committed together, `<user>:<key>` → `at|user|intent`.
+    pub fn inbox(&self) -> String {
+        self.key("inbox")
+    }
+
+    /// String: the token of who empties the inbox.
+    pub fn inbox_lease(&self) -> String {
+        self.key("inbox-lease")
+    }
+
+    /// String: how many sends passed the gate lately.
+    pub fn sends(&self) -> String {
+        self.key("sends")
+    }
+
     /// Prefix of the idempotency keys, `<prefix><user>:<key>` → seq.
     pub fn known_prefix(&self) -> String {
         self.key("known:")

@@ -1,0 +1,124 @@
+//! The inbox: in a burst the sends into a conversation wait here and are committed together, each acked by a push.
+//!
+//! What is in it is durable nowhere and acked to nobody. A holder that dies leaves it to the next sender of the burst;
+//! whoever is not answered sends again, as after any lost answer, and the idempotency key makes it one entry.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Change, Entry, Key, LEASE, Token, millis, outcome, publish_under, queries};
+use crate::ids::{ConnectionId, ConversationId, UserId};
+use crate::redis::keys::ConversationKeys;
+use crate::redis::{Call, Script, Source};
+use crate::{App, Error, Result};
+
+static LEAD: Script = LazyLock::new(|| Source::new(include_str!("lead.lua")));
+
+/// Up to so many sends within [`BURST_WINDOW`] are committed one by one: that is quicker for each.
+pub(super) const BURST: u32 = 20;
+pub(super) const BURST_WINDOW: Duration = Duration::from_millis(100);
+/// How long an intent waits for its commit at most.
+pub(super) const INTENT_LIFE: Duration = Duration::from_secs(30);
+/// How many are committed in one transaction.
+const BATCH: usize = 64;
+
+/// A send that waits: what to commit, and whom to answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Intent {
+    /// Over which connection it came.
+    pub connection: ConnectionId,
+    /// What the client called the frame.
+    pub reference: Option<Value>,
+    pub(super) key: Key,
+    pub(super) data: Value,
+}
+
+impl Intent {
+    /// To send a message.
+    pub fn new(connection: &ConnectionId, reference: Option<&Value>, change: &Change, key: &Key) -> Self {
+        let (_, data) = change.kind_and_data();
+        Self { connection: connection.clone(), reference: reference.cloned(), key: key.clone(), data }
+    }
+}
+
+/// What became of an intent: its entry and whether that was there before.
+pub type Answered = (Intent, Result<(Entry, bool)>);
+
+/// Commits what waits in the inbox, as far as one transaction takes it. Returns what became of each; nothing when the
+/// inbox is empty or somebody else's. `done` are the fields of those committed before.
+pub async fn combine(
+    app: &App,
+    conversation: ConversationId,
+    token: &Token,
+    done: &mut Vec<String>,
+) -> Result<Vec<Answered>> {
+    let keys = ConversationKeys::of(conversation);
+    let lead = Call::script(&LEAD, &[keys.inbox(), keys.inbox_lease()])
+        .arg(&token.0)
+        .arg(millis(LEASE))
+        .arg(millis(INTENT_LIFE))
+        .arg(&*done);
+    let waiting: Vec<String> = app.redis.call(lead).await?;
+    let mut waiting =
+        waiting.chunks_exact(2).map(|pair| Waiting::of(&pair[0], &pair[1])).collect::<Result<Vec<_>>>()?;
+    waiting.sort_by_key(|one| one.at);
+    waiting.truncate(BATCH);
+    *done = waiting.iter().map(|one| one.field.clone()).collect();
+    if waiting.is_empty() {
+        return Ok(Vec::new());
+    }
+
+    let committed = queries::append_messages(&app.postgres, conversation, &waiting).await;
+    let answers: Vec<Result<(Entry, bool)>> = match committed {
+        Ok(rows) => rows
+            .into_iter()
+            .map(|(said, entry)| {
+                let duplicate = outcome(&said)? == super::Outcome::Duplicate;
+                let entry = entry.ok_or_else(|| Error::Internal(anyhow::anyhow!("a send made no entry")))?;
+                Ok((entry, duplicate))
+            })
+            .collect(),
+        Err(error) => {
+            // The outcome is open for all of them; the cause is said once.
+            super::warn(conversation, "not committed", &error);
+            waiting
+                .iter()
+                .map(|_| Err(Error::Unavailable(anyhow::anyhow!("a burst was not committed"))))
+                .collect()
+        }
+    };
+    Ok(waiting.into_iter().map(|one| one.intent).zip(answers).collect())
+}
+
+/// Publishes what was committed together.
+pub async fn publish_burst(app: &App, conversation: ConversationId, answered: &[Answered], token: &Token) {
+    let entries: Vec<_> =
+        answered.iter().filter_map(|(_, answer)| answer.as_ref().ok().map(|(entry, _)| entry)).collect();
+    if !entries.is_empty() {
+        publish_under(app, conversation, &entries, token).await;
+    }
+}
+
+/// An intent as it stands in the inbox.
+pub(super) struct Waiting {
+    field: String,
+    at: u64,
+    pub user: UserId,
+    pub intent: Intent,
+}
+
+impl Waiting {
+    fn of(field: &str, value: &str) -> Result<Self> {
+        let parsed = || {
+            let mut parts = value.splitn(3, '|');
+            let at = parts.next()?.parse().ok()?;
+            let user = parts.next()?.parse().ok()?;
+            let intent = serde_json::from_str(parts.next()?).ok()?;
+            Some(Self { field: field.to_owned(), at, user, intent })
+        };
+        parsed().ok_or_else(|| Error::Internal(anyhow::anyhow!("an intent of the inbox is broken")))
+    }
+}
