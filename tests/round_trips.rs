@@ -41,6 +41,7 @@ impl Scene {
             concurrency: 1,
             redis_through: Some(redis.address),
             postgres_through: Some(postgres.address),
+            redis_cluster: None,
         };
         Self { chat: TestChat::alone(options).await, redis, postgres, archived: OnceCell::new() }
     }
