@@ -3,6 +3,7 @@
 
 mod accounts;
 mod checked;
+mod cluster;
 mod connections;
 mod conversations;
 mod crash;

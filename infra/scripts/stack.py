@@ -445,6 +445,7 @@ def throwaway(
                 "TEST_POSTGRES_URL": parts.postgres_url,
                 "TEST_TEMPLATE_DATABASE": "chat_template",
                 "TEST_REDIS_URL": parts.redis_url,
+                **stores.redis_of_clusters(settings.tools_dir),
                 "TEST_BIN_DIR": str(binaries),
                 "TEST_TEMPLATE_FILE": str(TEMPLATE),
                 "TEST_JWT_KEYS": keys,

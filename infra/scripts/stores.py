@@ -502,6 +502,18 @@ def find_redis(tools_dir: Path) -> Path:
     return program
 
 
+def redis_of_clusters(tools_dir: Path) -> Dict[str, str]:
+    """The server that the stories make clusters of, also where Redis itself runs in a container."""
+    try:
+        program = find_redis(tools_dir)
+    except Failure as failure:
+        say(f"    the stories about clusters will fail: {failure}")
+        return {}
+    libraries = packages.debian_environment(program).get("LD_LIBRARY_PATH")
+    found = {"TEST_REDIS_SERVER": str(program)}
+    return {**found, "TEST_REDIS_LIBRARY_PATH": libraries} if libraries else found
+
+
 def installed_redis(tools_dir: Path) -> Optional[Path]:
     names = ("redis-server", "valkey-server")
     on_path = [shutil.which(name) for name in names]

@@ -18,7 +18,8 @@ pub struct Logging {
 pub struct Stores {
     /// `DATABASE_URL`: `postgres://user:password@host:port/database?sslmode=…`.
     pub database_url: String,
-    /// `REDIS_URL`: `redis://host:port` or, with TLS, `rediss://host:port`.
+    /// `REDIS_URL`: `redis://host:port` or, with TLS, `rediss://host:port`; for a cluster `redis+cluster://` or
+    /// `rediss+cluster://` and one of its nodes, or several separated by commas.
     pub redis_url: String,
 }
 

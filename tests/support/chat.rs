@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{Answer, Connection, Handshake, PATIENCE, Stack, StackOptions, User};
+use crate::{Answer, Connection, Handshake, PATIENCE, RedisCluster, Stack, StackOptions, User};
 
 /// A handle on a running chat: the one that all stories share, or one's own.
 #[derive(Debug, Clone)]
@@ -28,6 +28,16 @@ impl TestChat {
     /// A chat of one's own, for stories with other settings or with faults.
     pub async fn alone(options: StackOptions) -> Self {
         Self::over(Arc::new(Stack::start(options).await))
+    }
+
+    /// The chat over a Redis cluster that its stories share.
+    pub async fn on_cluster() -> Self {
+        static SHARED: OnceCell<Arc<Stack>> = OnceCell::const_new();
+        let start = async || {
+            let redis_cluster = Some(RedisCluster::shared().await.url());
+            Arc::new(Stack::start(StackOptions { redis_cluster, ..StackOptions::default() }).await)
+        };
+        Self::over(Arc::clone(SHARED.get_or_init(start).await))
     }
 
     fn over(stack: Arc<Stack>) -> Self {

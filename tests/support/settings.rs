@@ -13,6 +13,10 @@ pub struct Settings {
     pub template_database: String,
     /// A Redis whose numbered databases may be written and emptied.
     pub redis_url: Url,
+    /// The `redis-server` that clusters are made of; missing where Docker runs the stores and it is not installed.
+    pub redis_server: Option<PathBuf>,
+    /// Where that finds its libraries, when it is not installed but unpacked.
+    pub redis_library_path: Option<String>,
     /// Where the function binaries and the gateway are.
     pub bin_dir: PathBuf,
     /// The template the gateway takes its routes from.
@@ -31,6 +35,8 @@ impl Settings {
             postgres_url: url("TEST_POSTGRES_URL"),
             template_database: variable("TEST_TEMPLATE_DATABASE"),
             redis_url: url("TEST_REDIS_URL"),
+            redis_server: optional("TEST_REDIS_SERVER").map(PathBuf::from),
+            redis_library_path: optional("TEST_REDIS_LIBRARY_PATH"),
             bin_dir: variable("TEST_BIN_DIR").into(),
             template_file: variable("TEST_TEMPLATE_FILE").into(),
             jwt_keys: variable("TEST_JWT_KEYS"),

@@ -1,4 +1,4 @@
-//! A running system: a private database, a numbered Redis database and a gateway with its functions.
+//! A running system: a private database, a numbered Redis database or a cluster, and a gateway with its functions.
 //!
 //! The gateway is a plain child process, tied to no async runtime, because one stack is shared by tests
 //! that each have their own. It ends when its stdin does: at drop, or when the test process dies.
@@ -42,6 +42,8 @@ pub struct StackOptions {
     pub redis_through: Option<SocketAddr>,
     /// What else the gateway is told.
     pub gateway_args: Vec<String>,
+    /// `REDIS_URL` of a cluster, in place of a numbered database of the Redis that all share.
+    pub redis_cluster: Option<String>,
 }
 
 impl Default for StackOptions {
@@ -52,6 +54,7 @@ impl Default for StackOptions {
             postgres_through: None,
             redis_through: None,
             gateway_args: Vec::new(),
+            redis_cluster: None,
         }
     }
 }
@@ -103,11 +106,12 @@ pub struct Stack {
     pub websocket_url: String,
     /// The stack's own database, as its functions reach it.
     pub database_url: String,
-    /// The stack's own Redis database, as its functions reach it.
+    /// The stack's own Redis database or its cluster, as its functions reach it.
     pub redis_url: String,
     console_url: String,
     database: String,
-    redis_database: u32,
+    /// None on a cluster, which has no numbered ones.
+    redis_database: Option<u32>,
     logs: PathBuf,
     gateway: Mutex<Child>,
 }
@@ -119,10 +123,14 @@ impl Stack {
         let number = next_number();
         let database = format!("stories_{}", Uuid::new_v4().simple());
         administer(&format!("create database {database} template {}", settings.template_database)).await;
-        // The shared stack comes first and takes 0; the others may empty theirs without disturbing it.
-        let redis_database = number % 16;
         let database_url = at(&settings.postgres_url, options.postgres_through, &database);
-        let redis_url = at(&settings.redis_url, options.redis_through, &redis_database.to_string());
+        let (redis_url, redis_database) = if let Some(url) = options.redis_cluster {
+            (url, None)
+        } else {
+            // The shared stack comes first and takes 1; the others may empty theirs without disturbing it.
+            let database = number % 16;
+            (at(&settings.redis_url, options.redis_through, &database.to_string()), Some(database))
+        };
         let logs = make_logs_dir(number);
 
         let mut command = Command::new(settings.bin_dir.join("gateway"));
@@ -214,9 +222,10 @@ impl Stack {
 
     /// Empties this stack's Redis database, as a failover without a replica would.
     pub async fn wipe_redis(&self) {
+        let database = self.redis_database.expect("a cluster has no database of this stack's own to empty");
         let address = address_of(&Settings::get().redis_url);
         let stream = TcpStream::connect(address).await.expect("Redis must accept connections");
-        redis_commands(stream, &[&format!("SELECT {}", self.redis_database), "FLUSHDB"]).await;
+        redis_commands(stream, &[&format!("SELECT {database}"), "FLUSHDB"]).await;
     }
 
     /// A Postgres connection as a function has it, for the fault of an extra statement.
@@ -372,7 +381,7 @@ fn tail(logs: &Path) -> String {
     tail
 }
 
-fn logs_root() -> PathBuf {
+pub(crate) fn logs_root() -> PathBuf {
     Settings::get().bin_dir.join("stack-logs")
 }
 

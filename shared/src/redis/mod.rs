@@ -1,16 +1,22 @@
-//! Redis: one multiplexed connection per instance, and the wave: all that can be asked at once is one round trip.
+//! Redis: one multiplexed connection per instance and server, and the wave: all that can be asked at once is one
+//! round trip. A single server and a cluster are used by the same calls.
 //!
 //! Multi-step work is a script, each on the keys of one hash tag. Every key is built in `keys`.
 
+mod address;
+mod cluster;
 pub mod keys;
+mod server;
+mod slots;
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use anyhow::Context;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Cmd, FromRedisValue, RedisError, ServerErrorKind, ToRedisArgs, Value};
+use redis::{Arg, Cmd, FromRedisValue, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value};
 
+use self::address::Address;
+use self::cluster::Cluster;
+use self::server::Server;
 use crate::{Error, Result};
 
 /// A Lua script, hashed when it is first used.
@@ -36,7 +42,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// A plain command.
+    /// A plain command, whose first argument is its key.
     pub fn command(name: &str) -> Self {
         Self { command: redis::cmd(name), script: None }
     }
@@ -53,33 +59,48 @@ impl Call {
         self.command.arg(arg);
         self
     }
+
+    /// The key that a cluster routes it by: a script's first, after the name, the script and the number of keys, or a
+    /// command's first argument. `PING` has none.
+    fn key(&self) -> &[u8] {
+        let position = if self.script.is_some() { 3 } else { 1 };
+        match self.command.args_iter().nth(position) {
+            Some(Arg::Simple(key)) => key,
+            _ => b"",
+        }
+    }
 }
 
-/// The connection.
+/// Redis, whichever way it runs.
 pub struct Redis {
-    connection: ConnectionManager,
+    store: Store,
+}
+
+enum Store {
+    Server(Server),
+    Cluster(Cluster),
 }
 
 impl Redis {
-    /// A connection to the server at `url`, opened on first use and again whenever it breaks.
+    /// The server or the cluster at `url`, connected to on first use and again whenever a connection breaks.
     pub fn new(url: &str) -> anyhow::Result<Self> {
-        let client = redis::Client::open(url).context("REDIS_URL is not a Redis address")?;
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(Duration::from_secs(2)))
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(2))
-            .set_max_delay(Duration::from_millis(50));
-        Ok(Self { connection: ConnectionManager::new_lazy_with_config(client, config)? })
+        let store = match Address::parse(url)? {
+            Address::Server(info) => {
+                Store::Server(Server::at(*info).context("REDIS_URL is not a Redis address")?)
+            }
+            Address::Cluster(seeds) => Store::Cluster(Cluster::of(seeds)),
+        };
+        Ok(Self { store })
     }
 
-    /// Opens the connection ahead of the first request; a server that is down is met again there.
+    /// Opens the connections ahead of the first request; a server that is down is met again there.
     pub async fn warm_up(&self) {
-        if let Err(error) = self.call::<String>(Call::command("PING")).await {
-            tracing::warn!(
-                cause = error.cause().map(|cause| format!("{cause:#}")),
-                "Redis is not reachable yet: REDIS_URL"
-            );
+        let opened = match &self.store {
+            Store::Server(server) => server.ask([&redis::cmd("PING")]).await.map(drop),
+            Store::Cluster(cluster) => cluster.open().await,
+        };
+        if let Err(error) = opened {
+            tracing::warn!(cause = error.to_string(), "Redis is not reachable yet: REDIS_URL");
         }
     }
 
@@ -89,11 +110,12 @@ impl Redis {
         decode(reply)
     }
 
-    /// Runs commands that do not wait for each other, in one round trip, and returns their replies in order.
+    /// Runs commands that do not wait for each other's replies, in one round trip, and returns the replies in order.
+    /// Those on one key run in order.
     ///
     /// One command's error is the wave's: nothing here sends a command that may fail by itself.
     pub async fn wave(&self, mut calls: Vec<Call>) -> Result<Vec<Value>> {
-        let mut replies = self.send(&calls).await?;
+        let mut replies = self.ask(&calls.iter().collect::<Vec<_>>()).await?;
         let missing: Vec<_> = (0..calls.len()).filter(|&i| is_missing_script(&replies[i])).collect();
         if !missing.is_empty() {
             // The server lost its scripts or never had them: run these by their text, which it then keeps.
@@ -101,29 +123,21 @@ impl Redis {
                 let script = calls[i].script.context("only a script can be missing")?;
                 calls[i].command = by_text(&calls[i].command, script);
             }
-            let again: Vec<_> = missing.iter().map(|&i| &calls[i].command).collect();
-            for (i, reply) in missing.iter().zip(self.pipe(&again).await?) {
+            let again: Vec<_> = missing.iter().map(|&i| &calls[i]).collect();
+            for (i, reply) in missing.iter().zip(self.ask(&again).await?) {
                 replies[*i] = reply;
             }
         }
         replies.into_iter().map(|reply| reply.extract_error().map_err(store_error)).collect()
     }
 
-    async fn send(&self, calls: &[Call]) -> Result<Vec<Value>> {
-        let commands: Vec<_> = calls.iter().map(|call| &call.command).collect();
-        self.pipe(&commands).await
-    }
-
-    async fn pipe(&self, commands: &[&Cmd]) -> Result<Vec<Value>> {
-        if commands.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut pipe = redis::pipe();
-        for command in commands {
-            pipe.add_command((*command).clone());
-        }
-        let mut connection = self.connection.clone();
-        connection.send_packed_commands(&pipe, 0, commands.len()).await.map_err(store_error)
+    async fn ask(&self, calls: &[&Call]) -> Result<Vec<Value>> {
+        let replies: RedisResult<_> = match &self.store {
+            _ if calls.is_empty() => Ok(Vec::new()),
+            Store::Server(server) => server.ask(calls.iter().map(|call| &call.command)).await,
+            Store::Cluster(cluster) => cluster.ask(calls).await,
+        };
+        replies.map_err(store_error)
     }
 }
 
@@ -138,7 +152,7 @@ fn by_text(command: &Cmd, script: &'static Script) -> Cmd {
     let mut eval = redis::cmd("EVAL");
     eval.arg(script.text);
     for arg in command.args_iter().skip(2) {
-        if let redis::Arg::Simple(bytes) = arg {
+        if let Arg::Simple(bytes) = arg {
             eval.arg(bytes);
         }
     }
@@ -155,7 +169,7 @@ fn store_error(error: RedisError) -> Error {
         error.kind(),
         redis::ErrorKind::UnexpectedReturnType
             | redis::ErrorKind::InvalidClientConfig
-            | redis::ErrorKind::Server(ServerErrorKind::ResponseError)
+            | redis::ErrorKind::Server(ServerErrorKind::ResponseError | ServerErrorKind::CrossSlot)
     );
     let cause = anyhow::Error::new(error).context("Redis");
     if ours { Error::Internal(cause) } else { Error::Unavailable(cause) }

@@ -1,0 +1,310 @@
+//! A Redis cluster of three primaries on this machine, without replicas or with one.
+//!
+//! Each server is the child of a shell that waits for the end of its own standard input. So a server ends when it is
+//! killed here, when its cluster is dropped, and when the test process dies, however that happens.
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::Mutex,
+    thread,
+    time::{Duration, Instant},
+};
+
+use redis::{Cmd, FromRedisValue, RedisResult, cmd};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use crate::{PATIENCE, Settings, stack};
+
+const PRIMARIES: u16 = 3;
+const SLOTS: u16 = 16_384;
+/// How far the ports are apart on which a node serves clients and the other nodes.
+const BUS: u16 = 10_000;
+const SERVE_AND_WATCH: &str = r#""$@" & read -r _; kill -9 $!; wait"#;
+
+/// A cluster; its servers are named by their numbers: the primaries from 0, then the replica.
+#[derive(Debug)]
+pub struct RedisCluster {
+    servers: Vec<Server>,
+    dir: PathBuf,
+}
+
+#[derive(Debug)]
+struct Server {
+    port: u16,
+    /// The shell over the server; none while the server is down.
+    shell: Mutex<Option<Child>>,
+}
+
+impl RedisCluster {
+    /// The cluster for stories without faults; it ends with the test process.
+    pub async fn shared() -> &'static Self {
+        static SHARED: OnceCell<RedisCluster> = OnceCell::const_new();
+        SHARED.get_or_init(Self::start).await
+    }
+
+    /// A cluster of one's own.
+    pub async fn start() -> Self {
+        let dir = stack::logs_root().join(format!("{}-cluster-{}", std::process::id(), Uuid::new_v4()));
+        let mut cluster = Self { servers: Vec::new(), dir };
+        for share in 0..PRIMARIES {
+            let number = cluster.add().await;
+            let slots: Vec<_> = (0..SLOTS).filter(|slot| slot * PRIMARIES / SLOTS == share).collect();
+            cluster.order(number, cmd("CLUSTER").arg("ADDSLOTS").arg(slots)).await;
+            cluster.order(number, cmd("CLUSTER").arg("SET-CONFIG-EPOCH").arg(number + 1)).await;
+        }
+        for number in 1..cluster.servers.len() {
+            cluster.meet(number).await;
+        }
+        cluster.until_whole().await;
+        cluster
+    }
+
+    /// A cluster of one's own with a replica, number 3, that stands in for a primary.
+    pub async fn start_with_replica_of(primary: usize) -> Self {
+        let mut cluster = Self::start().await;
+        let number = cluster.add().await;
+        cluster.meet(number).await;
+        cluster.until_whole().await;
+        let id = cluster.id(primary).await;
+        cluster.order(number, cmd("CLUSTER").arg("REPLICATE").arg(id)).await;
+        let (replica, mut about) = (&cluster.servers[number], cmd("INFO"));
+        about.arg("replication");
+        cluster
+            .until(|| replica.ask::<String>(&about), |about| about.contains("master_link_status:up"))
+            .await;
+        cluster
+    }
+
+    async fn add(&mut self) -> usize {
+        self.servers.push(Server { port: free_port(), shell: Mutex::new(None) });
+        let number = self.servers.len() - 1;
+        self.serve(number).await;
+        number
+    }
+
+    async fn meet(&self, number: usize) {
+        let port = self.servers[number].port;
+        self.order(0, cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(port)).await;
+    }
+
+    /// `REDIS_URL` of this cluster, by its first primary.
+    pub fn url(&self) -> String {
+        format!("redis+cluster://127.0.0.1:{}", self.servers[0].port)
+    }
+
+    /// Which server that runs has keys with this in their names.
+    pub async fn server_with(&self, name: &str) -> Option<usize> {
+        for number in 0..self.servers.len() {
+            if !self.servers[number].runs() {
+                continue;
+            }
+            let keys: Vec<String> = self.tell(number, cmd("KEYS").arg(format!("*{name}*"))).await;
+            if !keys.is_empty() {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    /// Kills a primary, with all it knows.
+    pub fn kill(&self, number: usize) {
+        self.servers[number].kill();
+    }
+
+    /// Starts a killed primary again, empty, and waits until it serves its slots.
+    pub async fn restart(&self, number: usize) {
+        self.serve(number).await;
+        self.until_whole().await;
+    }
+
+    /// Stops a primary in its tracks, its connections open. Its process id is what it is resumed by.
+    pub async fn hang(&self, number: usize) -> u32 {
+        let about: String = self.tell(number, cmd("INFO").arg("server")).await;
+        let pid = about.lines().find_map(|line| line.strip_prefix("process_id:"));
+        let pid = pid.and_then(|pid| pid.parse().ok()).unwrap_or_else(|| panic!("no process_id in {about}"));
+        signal("-STOP", pid);
+        pid
+    }
+
+    /// Lets a primary go on.
+    pub async fn resume(&self, pid: u32) {
+        signal("-CONT", pid);
+        self.until_whole().await;
+    }
+
+    /// Begins to move the slot of the keys with this in their names; they are still all at the first.
+    pub async fn begin_move(&self, name: &str) -> Move {
+        let from = self.server_with(name).await.unwrap_or_else(|| panic!("nobody has keys of {name}"));
+        let to = (from + 1) % usize::from(PRIMARIES);
+        let keys: Vec<String> = self.tell(from, cmd("KEYS").arg(format!("*{name}*"))).await;
+        let slot: u16 = self.tell(from, cmd("CLUSTER").arg("KEYSLOT").arg(&keys[0])).await;
+        let (source, target) = (self.id(from).await, self.id(to).await);
+        self.set_slot(to, slot, "IMPORTING", &source).await;
+        self.set_slot(from, slot, "MIGRATING", &target).await;
+        Move { slot, from, to }
+    }
+
+    /// Moves the keys of the slot over, one by one.
+    pub async fn move_keys(&self, Move { slot, from, to }: &Move) {
+        loop {
+            let keys: Vec<String> =
+                self.tell(*from, cmd("CLUSTER").arg("GETKEYSINSLOT").arg(slot).arg(1)).await;
+            let Some(key) = keys.first() else { break };
+            let mut migrate = cmd("MIGRATE");
+            migrate.arg("127.0.0.1").arg(self.servers[*to].port).arg(key).arg(0).arg(5000);
+            self.order(*from, &migrate).await;
+        }
+    }
+
+    /// Ends a move: the slot is served by the second from now on.
+    pub async fn end_move(&self, Move { slot, from, to }: Move) {
+        let target = self.id(to).await;
+        for number in [to, from] {
+            self.set_slot(number, slot, "NODE", &target).await;
+        }
+    }
+
+    async fn set_slot(&self, number: usize, slot: u16, state: &str, node: &str) {
+        self.order(number, cmd("CLUSTER").arg("SETSLOT").arg(slot).arg(state).arg(node)).await;
+    }
+
+    async fn id(&self, number: usize) -> String {
+        self.tell(number, cmd("CLUSTER").arg("MYID")).await
+    }
+
+    /// Starts a server, which finds its place in the cluster in its own file, and waits until it answers.
+    async fn serve(&self, number: usize) {
+        let settings = Settings::get();
+        let program = settings.redis_server.as_ref().expect(
+            "TEST_REDIS_SERVER, which `make test` sets: stories about clusters need redis-server installed, also where Docker runs the stores",
+        );
+        let server = &self.servers[number];
+        let dir = self.dir.join(number.to_string());
+        fs::create_dir_all(&dir).unwrap_or_else(|err| panic!("{}: {err}", dir.display()));
+        let log =
+            File::options().create(true).append(true).open(dir.join("redis.log")).expect("it can be written");
+        let port = server.port.to_string();
+        let options = [
+            ["--port", &port],
+            ["--bind", "127.0.0.1"],
+            ["--save", ""],
+            ["--cluster-enabled", "yes"],
+            ["--cluster-node-timeout", "3000"],
+            ["--repl-diskless-sync-delay", "0"],
+            // Without it the loss of one primary would end all.
+            ["--cluster-require-full-coverage", "no"],
+        ];
+        let mut shell = Command::new("sh");
+        shell.args(["-c", SERVE_AND_WATCH, "sh"]).arg(program).args(options.as_flattened());
+        shell
+            .current_dir(&dir)
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("it is open"))
+            .stderr(log);
+        if let Some(path) = &settings.redis_library_path {
+            shell.env("LD_LIBRARY_PATH", path);
+        }
+        let shell = shell.spawn().expect("`sh` is on every system");
+        *server.shell.lock().expect("nobody panics while holding it") = Some(shell);
+        let ping = cmd("PING");
+        self.until(|| server.ask::<String>(&ping), |pong| pong == "PONG").await;
+    }
+
+    /// Waits until every server knows the others, and who serves what.
+    async fn until_whole(&self) {
+        let nodes = format!("cluster_known_nodes:{}", self.servers.len());
+        let whole = |about: &str| {
+            ["cluster_state:ok", &nodes, "cluster_slots_ok:16384"].iter().all(|line| about.contains(line))
+        };
+        for server in &self.servers {
+            let mut about = cmd("CLUSTER");
+            about.arg("INFO");
+            self.until(|| server.ask::<String>(&about), |about| whole(about)).await;
+        }
+    }
+
+    async fn until<T: std::fmt::Debug>(
+        &self,
+        ask: impl AsyncFn() -> RedisResult<T>,
+        is_there: impl Fn(&T) -> bool,
+    ) {
+        let deadline = Instant::now() + 2 * PATIENCE;
+        loop {
+            let answer = ask().await;
+            if answer.as_ref().is_ok_and(&is_there) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "still {answer:?}; the logs are in {}", self.dir.display());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn order(&self, number: usize, command: &Cmd) {
+        self.tell::<()>(number, command).await;
+    }
+
+    async fn tell<T: FromRedisValue>(&self, number: usize, command: &Cmd) -> T {
+        let answer = self.servers[number].ask(command).await;
+        answer.unwrap_or_else(|err| panic!("server {number} of {}: {err}", self.dir.display()))
+    }
+}
+
+/// A slot on its way between two servers.
+#[derive(Debug)]
+pub struct Move {
+    slot: u16,
+    from: usize,
+    to: usize,
+}
+
+impl Server {
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
+        let client = redis::Client::open(("127.0.0.1", self.port))?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        command.query_async(&mut connection).await
+    }
+
+    fn runs(&self) -> bool {
+        self.shell.lock().expect("nobody panics while holding it").is_some()
+    }
+
+    fn kill(&self) {
+        let shell = self.shell.lock().expect("nobody panics while holding it").take();
+        if let Some(mut shell) = shell {
+            drop(shell.stdin.take());
+            let _status = shell.wait();
+        }
+    }
+}
+
+impl Drop for RedisCluster {
+    fn drop(&mut self) {
+        for server in &self.servers {
+            server.kill();
+        }
+        if !thread::panicking() {
+            let _may_stay = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn signal(signal: &str, pid: u32) {
+    let sent = Command::new("kill").args([signal, &pid.to_string()]).status();
+    assert!(sent.expect("`kill` is on every system").success(), "process {pid} runs");
+}
+
+/// A port below those that systems hand out, so that nobody takes it meanwhile, whose partner is free as well.
+fn free_port() -> u16 {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let [high, low, ..] = *Uuid::new_v4().as_bytes();
+        let port = 20_000 + u16::from_be_bytes([high, low]) % 2_700;
+        if free(port) && free(port + BUS) {
+            return port;
+        }
+    }
+}
