@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 mod accounts;
+mod channels;
 mod connections;
 mod conversations;
 mod crash;
 mod gateway;
 mod history;
 mod messaging;
+mod reading;
 mod round_trips;

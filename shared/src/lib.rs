@@ -1,7 +1,8 @@
 //! Everything the functions share: the rules of the chat and the plumbing below them.
 //!
 //! Functions call the edges and the domains, domains call the log and the plumbing; a domain never imports an
-//! edge, and calls between domains form no cycle (connections, messages → conversations → accounts → log).
+//! edge, and calls between domains form no cycle (connections, messages → conversations → accounts → log; conversations →
+//! presence).
 
 // Edges: what arrives, and what is answered.
 pub mod http;
@@ -14,6 +15,7 @@ pub mod connections;
 pub mod conversations;
 pub mod log;
 pub mod messages;
+pub mod presence;
 pub mod protocol;
 pub mod throttle;
 pub mod tokens;

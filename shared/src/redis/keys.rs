@@ -88,6 +88,11 @@ impl UserKeys {
     pub fn connections(&self) -> String {
         format!("{}:connections", self.prefix)
     }
+
+    /// String: when the last connection that ended was seen, in ms.
+    pub fn last_seen(&self) -> String {
+        format!("{}:last_seen", self.prefix)
+    }
 }
 
 /// Hash: who a connection is and what it is subscribed to.
