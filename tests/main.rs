@@ -11,3 +11,4 @@ mod history;
 mod messaging;
 mod reading;
 mod round_trips;
+mod search;

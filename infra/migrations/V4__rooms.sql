@@ -1,4 +1,4 @@
--- Channels, and what a list of conversations shows.
+-- Channels, what a list of conversations shows, and search.
 
 -- Decided here, however requests race; the name of a deleted channel is free again. Code matches on the name.
 create unique index conversations_channel_name_key on conversations (name)
@@ -114,3 +114,25 @@ begin
     return next;
 end
 $$;
+
+-- The words of a text. Punctuation only separates: the parser would make one word of an address or a path, which
+-- nobody could find by its parts, and none of what looks like a tag.
+create function search_words(p_text text) returns tsvector
+language sql immutable strict parallel safe
+return to_tsvector('simple', translate(p_text, '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', repeat(' ', 32)));
+
+-- What finds the texts with all words of `p_text`, of which the last may be the beginning of one. Null, which finds
+-- nothing, without any word. Whatever the text is, words hold no character that means something to a query.
+create function search_query(p_text text) returns tsquery
+language sql immutable strict parallel safe as $$
+    select string_agg('''' || w.lexeme || case when w.place = w.last then ''':*' else '''' end, ' & ')::tsquery
+    from (
+        select w.lexeme, p.place, max(p.place) over () as last
+        from unnest(search_words(p_text)) w cross join lateral (select max(place) as place from unnest(w.positions) place) p
+    ) w
+$$;
+
+-- The pending list is what makes inserts cheap. A short one, because each search reads it, and because one insert has to
+-- wait while it is merged: at most 30 ms were measured, where the default of 4 MB made it 130.
+create index entries_search_idx on entries using gin (search_words(content)) with (gin_pending_list_limit = 256)
+    where content is not null;

@@ -17,6 +17,7 @@ pub mod log;
 pub mod messages;
 pub mod presence;
 pub mod protocol;
+pub mod search;
 pub mod throttle;
 pub mod tokens;
 

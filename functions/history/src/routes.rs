@@ -1,4 +1,4 @@
-//! The routes under `/api/v1/conversations/{id}/messages`.
+//! The routes under `/api/v1/conversations/{id}/messages`, and search.
 
 use axum::Router;
 use axum::extract::State;
@@ -8,11 +8,15 @@ use shared::http::{Caller, CurrentRequest, InConversation, Json, Query};
 use shared::log::{Actor, Message};
 use shared::messages::{self, NewMessage, PageOf};
 use shared::page::Page;
+use shared::search::{self, Search};
 use shared::{App, Result};
 
 /// The router.
 pub(crate) fn router() -> Router<App> {
-    Router::new().route("/api/v1/conversations/{id}/messages", get(page).post(send))
+    Router::new()
+        .route("/api/v1/conversations/{id}/messages", get(page).post(send))
+        .route("/api/v1/conversations/{id}/messages/search", get(search_within))
+        .route("/api/v1/search", get(search_everywhere))
 }
 
 async fn page(
@@ -35,4 +39,21 @@ async fn send(
     let sent = messages::send(&app, actor, conversation, new, &request_id).await?;
     let status = if sent.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(sent.message)))
+}
+
+async fn search_within(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(conversation): InConversation,
+    Query(search): Query<Search>,
+) -> Result<Json<Page<Message>>> {
+    search::within(&app, caller.user(), conversation, search).await.map(Json)
+}
+
+async fn search_everywhere(
+    State(app): State<App>,
+    caller: Caller,
+    Query(search): Query<Search>,
+) -> Result<Json<Page<Message>>> {
+    search::everywhere(&app, caller.user(), search).await.map(Json)
 }
