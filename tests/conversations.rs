@@ -579,13 +579,3 @@ async fn text_that_no_database_holds_is_refused_or_belongs_to_nobody() {
     alice.post_message(&conversation, message).await.expect_invalid("client_id");
     chat.log_in("username", "nul\u{0}", "Correct-Horse-1").await.expect_error(401, "unauthenticated");
 }
-
-#[tokio::test]
-async fn a_channel_is_not_quietly_made_a_group() {
-    let chat = TestChat::start().await;
-    let alice = chat.user("alice").await;
-
-    let answer = alice.post(CONVERSATIONS, json!({"kind": "channel", "name": "news"})).await;
-
-    answer.expect_invalid("kind");
-}

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 mod accounts;
+mod channels;
 mod checked;
 mod cluster;
 mod connections;
@@ -10,4 +11,6 @@ mod crash;
 mod gateway;
 mod history;
 mod messaging;
+mod reading;
 mod round_trips;
+mod search;

@@ -1,7 +1,8 @@
 //! Everything the functions share: the rules of the chat and the plumbing below them.
 //!
 //! Functions call the edges and the domains, domains call the log and the plumbing; a domain never imports an
-//! edge, and calls between domains form no cycle (maintenance → connections, messages → conversations → accounts → log).
+//! edge, and calls between domains form no cycle (maintenance → connections, messages → conversations → accounts → log
+//! → presence).
 
 // Edges: what arrives, and what is answered.
 pub mod http;
@@ -18,6 +19,7 @@ pub mod maintenance;
 pub mod messages;
 pub mod presence;
 pub mod protocol;
+pub mod search;
 pub mod throttle;
 pub mod tokens;
 

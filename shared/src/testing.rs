@@ -41,7 +41,7 @@ pub(crate) async fn conversation(app: &App, people: &[UserId]) -> ConversationId
     let id = ConversationId::generate();
     let others: Vec<_> = people[1..].iter().map(|user| user.0).collect();
     let nobody: Vec<String> = Vec::new();
-    let sql = "select * from start_group($1, $2, null, $3, $4)";
+    let sql = "select * from start_conversation($1, 'group', $2, null, $3, $4)";
     let params = [
         (&id.0 as _, Type::UUID),
         (&people[0].0 as _, Type::UUID),

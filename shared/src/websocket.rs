@@ -115,11 +115,13 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
         check_origin(origins, &request.headers)?;
         let (credential, protocol) = credential(&request)?;
         let conversations = named_conversations(&request.query)?;
+        let channels = named_channels(&request.query);
         let opening = Opening {
             connection: request.connection,
             connected_at: request.connected_at,
             credential,
             conversations,
+            channels,
         };
         connections::open(app, opening).await?;
         Ok(protocol)
@@ -364,9 +366,6 @@ fn credential(request: &Request) -> Result<(Credential, Option<&'static str>)> {
 }
 
 fn named_conversations(query: &[(String, String)]) -> Result<Vec<ConversationId>> {
-    if query.iter().any(|(name, _)| name == "channel") {
-        return Err(Error::NotFound("channel"));
-    }
     let named = query.iter().filter(|(name, _)| name == "conversation_id");
     // One that is no id is no conversation.
     let mut named: Vec<ConversationId> = named
@@ -375,6 +374,10 @@ fn named_conversations(query: &[(String, String)]) -> Result<Vec<ConversationId>
     named.sort();
     named.dedup();
     Ok(named)
+}
+
+fn named_channels(query: &[(String, String)]) -> Vec<String> {
+    query.iter().filter(|(name, _)| name == "channel").map(|(_, value)| value.clone()).collect()
 }
 
 #[derive(Serialize)]

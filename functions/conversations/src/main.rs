@@ -1,4 +1,4 @@
-//! `conversations`: start, list, show, rename, delete; participants.
+//! `conversations`: start, list, show, rename, delete; participants; what is read, muted, archived; presence.
 
 mod routes;
 

@@ -6,11 +6,13 @@ use axum::http::StatusCode;
 use axum::routing::{get, patch, post};
 use serde::Deserialize;
 use shared::conversations::{
-    self, Conversation, NewDirect, NewGroup, NewParticipant, NewRole, Rename, Started,
+    self, Conversation, NewConversation, NewDirect, NewParticipant, NewRole, NewSettings, ReadThrough,
+    Rename, Started,
 };
 use shared::http::{Caller, InConversation, Json, OfParticipant, Query, RequestKey};
-use shared::log::Participant;
+use shared::log::{self, Actor, Event, Participant};
 use shared::page::{Limit, Page};
+use shared::presence::Presence;
 use shared::{App, Result};
 
 /// The router.
@@ -19,6 +21,9 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/v1/conversations", get(list).post(start))
         .route("/api/v1/conversations/direct", post(start_direct))
         .route("/api/v1/conversations/{id}", get(show).put(rename).patch(rename).delete(delete))
+        .route("/api/v1/conversations/{id}/read", post(mark_read))
+        .route("/api/v1/conversations/{id}/settings", patch(set))
+        .route("/api/v1/conversations/{id}/presence", get(list_presence))
         .route("/api/v1/conversations/{id}/participants", get(list_participants).post(add_participant))
         .route(
             "/api/v1/conversations/{id}/participants/{user_id}",
@@ -33,18 +38,28 @@ struct Listing {
     limit: Limit,
 }
 
+#[derive(Deserialize)]
+struct Named {
+    name: Option<String>,
+}
+
 async fn list(
     State(app): State<App>,
     caller: Caller,
+    Query(Named { name }): Query<Named>,
     Query(listing): Query<Listing>,
 ) -> Result<Json<Page<Conversation>>> {
-    conversations::list(&app, caller.user(), listing.cursor.as_deref(), listing.limit).await.map(Json)
+    let found = match name {
+        Some(name) => conversations::find_channel(&app, caller.user(), name).await,
+        None => conversations::list(&app, caller.user(), listing.cursor.as_deref(), listing.limit).await,
+    };
+    found.map(Json)
 }
 
 async fn start(
     State(app): State<App>,
     caller: Caller,
-    Json(new): Json<NewGroup>,
+    Json(new): Json<NewConversation>,
 ) -> Result<(StatusCode, Json<Conversation>)> {
     let conversation = conversations::start(&app, caller.user(), new).await?;
     Ok((StatusCode::CREATED, Json(conversation)))
@@ -85,6 +100,37 @@ async fn delete(
 ) -> Result<StatusCode> {
     conversations::delete(&app, caller.user(), id, &key).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn mark_read(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(id): InConversation,
+    Json(read): Json<ReadThrough>,
+) -> Result<StatusCode> {
+    if conversations::mark_read(&app, caller.user(), id, read.message_id).await? {
+        log::tell(&app, id, &Actor::User(caller.user()), Event::Read(read.message_id)).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn set(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(id): InConversation,
+    Json(new): Json<NewSettings>,
+) -> Result<Json<Conversation>> {
+    conversations::set(&app, caller.user(), id, new).await.map(Json)
+}
+
+async fn list_presence(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(id): InConversation,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Page<Presence>>> {
+    let cursor = listing.cursor.as_deref();
+    conversations::list_presence(&app, caller.user(), id, cursor, listing.limit).await.map(Json)
 }
 
 async fn list_participants(

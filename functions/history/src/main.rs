@@ -1,4 +1,4 @@
-//! `history`: page through the messages of a conversation, and send over HTTP.
+//! `history`: page through the messages of a conversation, search, and send over HTTP.
 
 mod routes;
 

@@ -1,4 +1,4 @@
-//! The routes under `/api/v1/conversations/{id}/messages`.
+//! The routes under `/api/v1/conversations/{id}/messages`, and search.
 
 use axum::Router;
 use axum::extract::State;
@@ -8,6 +8,7 @@ use shared::http::{Caller, CurrentRequest, InConversation, Json, OfEmoji, OfMess
 use shared::log::Message;
 use shared::messages::{self, Edit, Editor, NewMessage, PageOf};
 use shared::page::Page;
+use shared::search::{self, Search};
 use shared::{App, Result};
 
 /// The router.
@@ -19,6 +20,8 @@ pub(crate) fn router() -> Router<App> {
             "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
             put(react).delete(react_no_more),
         )
+        .route("/api/v1/conversations/{id}/messages/search", get(search_within))
+        .route("/api/v1/search", get(search_everywhere))
 }
 
 async fn page(
@@ -93,4 +96,21 @@ async fn react_no_more(
 
 fn editor(caller: Caller, request_id: &str) -> Editor<'_> {
     Editor { user: caller.user(), connection: None, request_id }
+}
+
+async fn search_within(
+    State(app): State<App>,
+    caller: Caller,
+    InConversation(conversation): InConversation,
+    Query(search): Query<Search>,
+) -> Result<Json<Page<Message>>> {
+    search::within(&app, caller.user(), conversation, search).await.map(Json)
+}
+
+async fn search_everywhere(
+    State(app): State<App>,
+    caller: Caller,
+    Query(search): Query<Search>,
+) -> Result<Json<Page<Message>>> {
+    search::everywhere(&app, caller.user(), search).await.map(Json)
 }

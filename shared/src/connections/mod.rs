@@ -18,7 +18,7 @@ use crate::protocol::{Answer, MAX_ANSWER, Subscribe, Subscribed};
 use crate::redis::keys::{self, Partition, UserKeys};
 use crate::redis::{Call, Script, Source, decode};
 use crate::tokens::{Identity, access, ticket};
-use crate::{App, Error, FieldError, Result, accounts, presence};
+use crate::{App, Error, FieldError, Result, accounts, conversations, presence};
 
 static ADMIT: Script = LazyLock::new(|| Source::new(include_str!("admit.lua")));
 static LEAVE: Script = LazyLock::new(|| Source::new(include_str!("leave.lua")));
@@ -50,8 +50,10 @@ pub struct Opening {
     pub connected_at: OffsetDateTime,
     /// Who asks.
     pub credential: Credential,
-    /// What it wants to be subscribed to at once.
+    /// What it wants to be subscribed to at once,
     pub conversations: Vec<ConversationId>,
+    /// by id or, channels, by name.
+    pub channels: Vec<String>,
 }
 
 /// Opens a connection: an error refuses the handshake, and nothing of the connection stays.
@@ -62,8 +64,14 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
             access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity()
         }
     };
-    let record =
-        Record { identity, connected_at: opening.connected_at, subscriptions: opening.conversations.clone() };
+    let mut subscriptions = opening.conversations;
+    subscriptions.extend(find_channels(app, identity.user, opening.channels).await?.into_values());
+    subscriptions.sort();
+    subscriptions.dedup();
+    if subscriptions.len() > MAX_SUBSCRIPTIONS {
+        return Err(Error::invalid("conversation_id", "a connection has at most 200 subscriptions"));
+    }
+    let record = Record { identity, connected_at: opening.connected_at, subscriptions };
     let admitted = async {
         let oldest = admit(app, &opening.connection, &record).await?;
         if let Some(oldest) = oldest {
@@ -71,10 +79,10 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
             app.push().close(&oldest).await;
             close(app, &oldest).await?;
         }
-        if !opening.conversations.is_empty() {
+        if !record.subscriptions.is_empty() {
             let registration = record.registration(&opening.connection);
-            let wanted: Vec<_> = opening
-                .conversations
+            let wanted: Vec<_> = record
+                .subscriptions
                 .iter()
                 .map(|conversation| (*conversation, log::From { last: None, seen: 0 }))
                 .collect();
@@ -191,7 +199,9 @@ pub async fn only_subscription(app: &App, connection: &ConnectionId) -> Result<C
 /// refuses the command, by name.
 pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe) -> Result<Answer> {
     let record = find_record(app, connection).await?;
-    let wanted = wanted(&command)?;
+    let named = command.channels.keys().cloned().collect();
+    let channels = find_channels(app, record.identity.user, named).await?;
+    let wanted = wanted(&command, &channels)?;
     let new = wanted.iter().filter(|(conversation, _)| !record.subscriptions.contains(conversation));
     let new: Vec<_> = new.map(|(conversation, _)| *conversation).collect();
     if record.subscriptions.len() + new.len() > MAX_SUBSCRIPTIONS {
@@ -207,7 +217,7 @@ pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe)
     let refused: Vec<_> =
         wanted.iter().zip(&missed).filter(refused).map(|((conversation, _), _)| *conversation).collect();
     match missed.into_iter().collect::<Result<Vec<_>>>() {
-        Ok(missed) => answer(&wanted, missed, record.expires_at()),
+        Ok(missed) => answer(&wanted, missed, channels, record.expires_at()),
         Err(error) => {
             // Also one that the record named before: it is the user's no more.
             unsubscribe(app, connection, &[new, refused.clone()].concat()).await?;
@@ -362,35 +372,52 @@ fn no_conversation(conversation: &ConversationId) -> FieldError {
     FieldError { field: format!("conversations.{conversation}"), message: "no such conversation".to_owned() }
 }
 
-fn wanted(command: &Subscribe) -> Result<Vec<(ConversationId, log::From)>> {
-    let seq = |name: &str, conversation: &ConversationId, seq: u64| {
-        // Lua and JavaScript count exactly up to 2^53.
-        i64::try_from(seq)
-            .ok()
-            .filter(|seq| *seq < 1 << 53)
-            .ok_or_else(|| Error::invalid(format!("{name}.{conversation}"), "is not a seq"))
-    };
-    // There are no channels, so none has any of these names.
-    let channels = command.channels.keys();
-    let channels: Vec<_> = channels
+/// The channels of these names; each must be one of the user's.
+async fn find_channels(
+    app: &App,
+    user: UserId,
+    names: Vec<String>,
+) -> Result<BTreeMap<String, ConversationId>> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let found = conversations::find_channels(app, user, &names).await?;
+    let unknown = names.iter().filter(|name| !found.contains_key(*name));
+    let unknown: Vec<_> = unknown
         .map(|name| FieldError { field: format!("channels.{name}"), message: "no such channel".to_owned() })
         .collect();
-    if !channels.is_empty() {
-        return Err(Error::NotFoundAmong(channels));
+    if unknown.is_empty() { Ok(found.into_iter().collect()) } else { Err(Error::NotFoundAmong(unknown)) }
+}
+
+fn wanted(
+    command: &Subscribe,
+    channels: &BTreeMap<String, ConversationId>,
+) -> Result<Vec<(ConversationId, log::From)>> {
+    let seq = |field: String, seq: u64| {
+        // Lua and JavaScript count exactly up to 2^53.
+        let seq = i64::try_from(seq).ok().filter(|seq| *seq < 1 << 53);
+        seq.ok_or_else(|| Error::invalid(field, "is not a seq"))
+    };
+    let by_id = command.conversations.iter().map(|(id, last)| (*id, format!("conversations.{id}"), *last));
+    let by_name = channels
+        .iter()
+        .map(|(name, id)| (*id, format!("channels.{name}"), command.channels.get(name).copied().flatten()));
+    // One that is named both ways is one; what is given with its id counts.
+    let mut wanted = BTreeMap::new();
+    for (conversation, field, last) in by_name.chain(by_id) {
+        let last = last.map(|last| seq(field, last)).transpose()?;
+        let seen = command.seen.get(&conversation).copied().unwrap_or(0);
+        let seen = seq(format!("seen.{conversation}"), seen)?;
+        wanted.insert(conversation, log::From { last, seen });
     }
-    let mut wanted = Vec::with_capacity(command.conversations.len());
-    for (conversation, last) in &command.conversations {
-        let last = last.map(|last| seq("conversations", conversation, last)).transpose()?;
-        let seen = command.seen.get(conversation).copied().unwrap_or(0);
-        wanted.push((*conversation, log::From { last, seen: seq("seen", conversation, seen)? }));
-    }
-    Ok(wanted)
+    Ok(wanted.into_iter().collect())
 }
 
 /// Fits what was missed into one answer; what does not fit is left for the next `subscribe`.
 fn answer(
     wanted: &[(ConversationId, log::From)],
     missed: Vec<Missed>,
+    channels: BTreeMap<String, ConversationId>,
     expires_at: OffsetDateTime,
 ) -> Result<Answer> {
     let mut conversations = BTreeMap::new();
@@ -417,7 +444,7 @@ fn answer(
         }
         conversations.insert(*conversation, subscribed);
     }
-    Ok(Answer::Subscribed { conversations, channels: BTreeMap::new(), expires_at })
+    Ok(Answer::Subscribed { conversations, channels, expires_at })
 }
 
 fn to_millis(at: OffsetDateTime) -> i64 {

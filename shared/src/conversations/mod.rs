@@ -1,18 +1,30 @@
-//! Conversations and their participants: start, list, rename, delete, add, remove, leave.
+//! Conversations and their participants: start, list, rename, delete, add, remove, leave; and for each participant
+//! alone what they have read, muted and archived.
 //!
 //! Every change after the start is an entry of the log: the database checks who may, makes it and numbers it in
 //! one transaction; then it is published like a message.
 
+mod name;
+mod participants;
 mod queries;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use self::name::{ChannelName, Name};
+pub use self::participants::{
+    NewParticipant, NewRole, add_participant, list_participants, list_presence, remove_participant, set_role,
+};
+use self::queries::StartOutcome;
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::{self, Change, Entry, Key, Message, Participant, Role};
-use crate::page::{self, Limit, Page};
-use crate::{App, Error, FieldError, Result, accounts};
+use crate::page::{self, Limit, Micros, Page};
+use crate::{App, Error, FieldError, Result};
 
 /// What kind of conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,30 +71,13 @@ pub struct Conversation {
     pub updated_at: OffsetDateTime,
 }
 
-/// A conversation's name: 1 to 100 characters.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Name(String);
-
-impl TryFrom<String> for Name {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let text = text.trim();
-        let valid = (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must have 1 to 100 characters, none of them a control character")
-        }
-    }
-}
-
-/// What a group is started with.
+/// What a group or a channel is started with.
 #[derive(Debug, Deserialize)]
-pub struct NewGroup {
-    /// What kind; a group, when left out.
-    pub kind: Option<NewKind>,
-    /// Its name; without one, clients show the participants'.
+pub struct NewConversation {
+    /// What kind.
+    #[serde(default)]
+    pub kind: NewKind,
+    /// Its name; without one, clients show the participants'. A channel must have one.
     pub name: Option<Name>,
     /// Who takes part beside the creator,
     #[serde(default)]
@@ -92,12 +87,15 @@ pub struct NewGroup {
     pub participant_emails: Vec<String>,
 }
 
-/// The kinds that are started by name.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// The kinds that are not of two people.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NewKind {
     /// Of whoever is added.
+    #[default]
     Group,
+    /// Named uniquely; for global admins to start.
+    Channel,
 }
 
 /// With whom to talk directly.
@@ -114,23 +112,20 @@ pub struct Rename {
     pub name: Name,
 }
 
-/// Whom to add.
-#[derive(Debug, Deserialize)]
-pub struct NewParticipant {
-    /// By id,
-    pub user_id: Option<UserId>,
-    /// or by address.
-    pub email: Option<String>,
-    /// As what.
-    #[serde(default)]
-    pub role: Role,
+/// What a participant sets for themselves alone.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct NewSettings {
+    /// Whether it is muted, if that is to change.
+    pub muted: Option<bool>,
+    /// Whether it is archived, if that is to change.
+    pub archived: Option<bool>,
 }
 
-/// A new role.
-#[derive(Debug, Deserialize)]
-pub struct NewRole {
-    /// The role.
-    pub role: Role,
+/// How far somebody has read.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct ReadThrough {
+    /// The last message they have seen.
+    pub message_id: MessageId,
 }
 
 /// Whether something was made by this request.
@@ -157,8 +152,38 @@ pub async fn show(app: &App, user: UserId, id: ConversationId) -> Result<Convers
     queries::find_conversation(&app.postgres, user, id).await?.ok_or(Error::NotFound("conversation"))
 }
 
-/// Starts a group.
-pub async fn start(app: &App, creator: UserId, new: NewGroup) -> Result<Conversation> {
+/// The caller's channel of this name, if there is one; what cannot be a channel's name is none's.
+pub async fn find_channel(app: &App, user: UserId, name: String) -> Result<Page<Conversation>> {
+    let items = match ChannelName::try_from(name) {
+        Ok(name) => queries::find_channel(&app.postgres, user, &name).await?.into_iter().collect(),
+        Err(_) => Vec::new(),
+    };
+    Ok(Page { items, next: None })
+}
+
+/// Those of these channels that the user takes part in.
+pub async fn find_channels(
+    app: &App,
+    user: UserId,
+    names: &[String],
+) -> Result<HashMap<String, ConversationId>> {
+    let names: Vec<_> = names.iter().filter_map(|name| ChannelName::try_from(name.clone()).ok()).collect();
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    queries::find_channels(&app.postgres, user, &names).await
+}
+
+/// Starts a group or a channel.
+pub async fn start(app: &App, creator: UserId, new: NewConversation) -> Result<Conversation> {
+    let name = match (new.kind, new.name) {
+        (NewKind::Group, name) => name.map(Name::into_text),
+        (NewKind::Channel, None) => return Err(Error::invalid("name", "is required")),
+        (NewKind::Channel, Some(name)) => {
+            let name = ChannelName::try_from(name.into_text());
+            Some(name.map_err(|problem| Error::invalid("name", problem))?.into_text())
+        }
+    };
     for (field, count) in
         [("participant_ids", new.participant_ids.len()), ("participant_emails", new.participant_emails.len())]
     {
@@ -173,15 +198,17 @@ pub async fn start(app: &App, creator: UserId, new: NewGroup) -> Result<Conversa
     }
 
     let id = ConversationId::generate();
-    let name = new.name.as_ref().map(|name| name.0.as_str());
-    let (unknown_ids, unknown_emails) =
-        queries::start_group(&app.postgres, id, creator, name, &users, &emails).await?;
-    let mut unknown = nobody("participant_ids", &users, &unknown_ids);
-    unknown.extend(nobody("participant_emails", &emails, &unknown_emails));
-    if !unknown.is_empty() {
-        return Err(Error::Invalid(unknown));
+    let row = queries::Start { id, kind: new.kind, creator, name: name.as_deref() };
+    match queries::start_conversation(&app.postgres, &row, &users, &emails).await? {
+        StartOutcome::Started => show(app, creator, id).await,
+        StartOutcome::Forbidden => Err(Error::Forbidden("Only an admin may start a channel.")),
+        StartOutcome::NameTaken => Err(Error::conflict("name", "is taken")),
+        StartOutcome::Unknown { ids, emails: addresses } => {
+            let mut unknown = nobody("participant_ids", &users, &ids);
+            unknown.extend(nobody("participant_emails", &emails, &addresses));
+            Err(Error::Invalid(unknown))
+        }
     }
-    show(app, creator, id).await
 }
 
 /// Starts the direct conversation of two people, or finds it.
@@ -194,12 +221,7 @@ pub async fn start_direct(app: &App, user: UserId, other: UserId) -> Result<(Con
     Ok((show(app, user, id).await?, started))
 }
 
-/// Moves a reader's pointer forward to a message. Returns whether it moved.
-pub async fn mark_read(app: &App, user: UserId, id: ConversationId, message: MessageId) -> Result<bool> {
-    queries::mark_read(&app.postgres, user, id, message).await
-}
-
-/// Renames a conversation.
+/// Renames a conversation. Whether the name may be a channel's is decided with the change, which knows the kind.
 pub async fn rename(
     app: &App,
     user: UserId,
@@ -207,8 +229,26 @@ pub async fn rename(
     name: Name,
     key: &Key,
 ) -> Result<Conversation> {
-    change(app, user, id, &Change::Rename(name.0), key).await?;
+    change(app, user, id, &Change::Rename(name.into_text()), key).await?;
     show(app, user, id).await
+}
+
+/// Changes what somebody sees of a conversation, for them alone.
+pub async fn set(app: &App, user: UserId, id: ConversationId, new: NewSettings) -> Result<Conversation> {
+    if !queries::update_settings(&app.postgres, user, id, new).await? {
+        return Err(Error::NotFound("conversation"));
+    }
+    show(app, user, id).await
+}
+
+/// Moves somebody's read pointer forward to a message, never back. Says whether it moved.
+pub async fn mark_read(app: &App, user: UserId, id: ConversationId, message: MessageId) -> Result<bool> {
+    let reading = queries::move_read_pointer(&app.postgres, user, id, message).await?;
+    let queries::Reading { is_message, moved } = reading.ok_or(Error::NotFound("conversation"))?;
+    if !is_message {
+        return Err(Error::invalid("message_id", "no such message in this conversation"));
+    }
+    Ok(moved)
 }
 
 /// Deletes a conversation with its messages.
@@ -219,70 +259,6 @@ pub async fn delete(app: &App, user: UserId, id: ConversationId, key: &Key) -> R
         log::repair(app, id).await;
     }
     deleted.map(drop)
-}
-
-/// The participants, longest-standing first.
-pub async fn list_participants(
-    app: &App,
-    user: UserId,
-    id: ConversationId,
-    cursor: Option<&str>,
-    limit: Limit,
-) -> Result<Page<Participant>> {
-    let after = cursor.map(decode).transpose()?;
-    let participants = queries::list_participants(&app.postgres, user, id, after, limit).await?;
-    let participants = participants.ok_or(Error::NotFound("conversation"))?;
-    Ok(Page::of(participants, limit, |last| encode(last.joined_at, last.user_id.0)))
-}
-
-/// Adds somebody.
-pub async fn add_participant(
-    app: &App,
-    user: UserId,
-    id: ConversationId,
-    new: NewParticipant,
-    key: &Key,
-) -> Result<(Participant, Started)> {
-    let (field, target) = match (new.user_id, &new.email) {
-        (Some(target), _) => ("user_id", Some(target)),
-        (None, Some(email)) => ("email", accounts::find_id_by_email(app, email).await?),
-        (None, None) => return Err(Error::invalid("user_id", "is required, or an email")),
-    };
-    // Nobody has the nil id: whether the caller may add at all is still answered first.
-    let target = target.unwrap_or(UserId(Uuid::nil()));
-    let entries =
-        change(app, user, id, &Change::Add(target, new.role), key).await.map_err(|error| match error {
-            Error::Invalid(_) => Error::invalid(field, "no such user"),
-            error => error,
-        })?;
-    match entries.into_iter().next().and_then(Entry::into_participant) {
-        Some(participant) => Ok((participant, Started::Now)),
-        None => Ok((find_participant(app, id, target).await?, Started::Before)),
-    }
-}
-
-/// Changes somebody's role.
-pub async fn set_role(
-    app: &App,
-    user: UserId,
-    id: ConversationId,
-    target: UserId,
-    role: Role,
-    key: &Key,
-) -> Result<Participant> {
-    change(app, user, id, &Change::SetRole(target, role), key).await?;
-    find_participant(app, id, target).await
-}
-
-/// Removes somebody, or leaves.
-pub async fn remove_participant(
-    app: &App,
-    user: UserId,
-    id: ConversationId,
-    target: UserId,
-    key: &Key,
-) -> Result<()> {
-    change(app, user, id, &Change::Remove(target), key).await.map(drop)
 }
 
 /// Commits a change and publishes it; no entry when it was so already.
@@ -300,10 +276,6 @@ async fn change(
     Ok(committed.entries)
 }
 
-async fn find_participant(app: &App, id: ConversationId, user: UserId) -> Result<Participant> {
-    queries::find_participant(&app.postgres, id, user).await?.ok_or(Error::NotFound("participant"))
-}
-
 /// Names each of `named` that is among the unknown, by its place in the request.
 fn nobody<T: PartialEq>(field: &str, named: &[T], unknown: &[T]) -> Vec<FieldError> {
     let places = named.iter().enumerate().filter(|(_, one)| unknown.contains(one));
@@ -312,18 +284,11 @@ fn nobody<T: PartialEq>(field: &str, named: &[T], unknown: &[T]) -> Vec<FieldErr
         .collect()
 }
 
-/// A cursor is a time in microseconds, as exact as Postgres', and an id.
 fn encode(at: OffsetDateTime, id: Uuid) -> String {
-    page::encode_cursor(&(at.unix_timestamp() * 1_000_000 + i64::from(at.microsecond()), id))
+    page::encode_cursor(&(Micros::of(at), id))
 }
 
 fn decode(cursor: &str) -> Result<queries::After> {
-    let (micros, id): (i64, Uuid) = page::decode_cursor(cursor)?;
-    // Made-up times may be none that Postgres knows.
-    let made_up = || Error::invalid("cursor", "must be the `next` of an earlier page");
-    if micros < 0 {
-        return Err(made_up());
-    }
-    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).map_err(|_| made_up())?;
-    Ok((at, id))
+    let (at, id): (Micros, Uuid) = page::decode_cursor(cursor)?;
+    Ok((at.time()?, id))
 }

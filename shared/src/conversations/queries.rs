@@ -1,37 +1,25 @@
 //! The statements of conversations and their participants. Changes to either are entries of the log.
 
+use std::collections::HashMap;
+
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Conversation, Kind, Started};
-use crate::ids::{ConversationId, UserId};
+use super::{ChannelName, Conversation, Kind, NewKind, NewSettings, Started};
+use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::{Message, Participant, Role};
 use crate::page::Limit;
-use crate::postgres::{Postgres, Row, Type};
+use crate::postgres::{Json, Postgres, Row, Type};
 use crate::{Error, Result};
 
-/// One conversation as one of its participants sees it: `$1` is theirs; what follows narrows `p` and `c`.
-fn select_conversation(narrowed: &str) -> String {
+/// Those of the conversations of `ids`, a statement's array, that `$1` takes part in, as they see them. The last message's
+/// columns come last: by name, the first of a row is found.
+fn shown(ids: &str) -> String {
     format!(
-        "
-    select c.id, c.kind, c.name, p.role, c.last_seq, p.muted, p.archived, c.created_at, c.updated_at,
-           (select count(*) from participants o where o.conversation_id = c.id) as participant_count,
-           (select coalesce(jsonb_agg(participant_json(o) order by o.joined_at, o.user_id), '[]')
-            from (select * from participants o where o.conversation_id = c.id
-                  order by o.joined_at, o.user_id limit 10) o) as participants,
-           (select count(*)
-            from (select from entries e
-                  where e.conversation_id = c.id and e.kind = 'message' and e.seq > p.read_seq
-                    and e.user_id is distinct from $1 and e.deleted_at is null
-                  limit 100) unread) as unread_count,
-           {MESSAGE}
-    from participants p
-    join conversations c on c.id = p.conversation_id
-    left join lateral (
-        select * from log l where l.conversation_id = c.id and l.kind = 'message' order by l.seq desc limit 1
-    ) m on true
-    where p.user_id = $1 {narrowed}",
-        MESSAGE = Message::COLUMNS
+        "select c.id, c.kind, c.name, c.role, c.last_seq, c.muted, c.archived, c.created_at, c.updated_at, c.participants,
+                c.participant_count, c.unread_count, (c.last_message).created_at as message_created_at,
+                (c.last_message).*
+         from show_conversations($1, array({ids})) c"
     )
 }
 
@@ -46,20 +34,18 @@ pub(super) async fn list_conversations(
     limit: Limit,
 ) -> Result<Vec<Conversation>> {
     let (updated_at, id) = after.unzip();
-    let rows = postgres
-        .query(
-            &select_conversation(
-                "and ($2::timestamptz is null or (c.updated_at, c.id) < ($2, $3))
-                 order by c.updated_at desc, c.id desc limit $4",
-            ),
-            &[
-                (&user.0, Type::UUID),
-                (&updated_at, Type::TIMESTAMPTZ),
-                (&id, Type::UUID),
-                (&limit.and_one(), Type::INT8),
-            ],
-        )
-        .await?;
+    // One conversation at a time by its key, however many the planner expects.
+    let page = "select c.id from participants p
+                cross join lateral (select * from conversations c where c.id = p.conversation_id offset 0) c
+                where p.user_id = $1 and ($2::timestamptz is null or (c.updated_at, c.id) < ($2, $3))
+                order by c.updated_at desc, c.id desc limit $4";
+    let params = [
+        (&user.0 as _, Type::UUID),
+        (&updated_at as _, Type::TIMESTAMPTZ),
+        (&id as _, Type::UUID),
+        (&limit.and_one() as _, Type::INT8),
+    ];
+    let rows = postgres.query(&shown(page), &params).await?;
     rows.iter().map(conversation).collect()
 }
 
@@ -69,34 +55,148 @@ pub(super) async fn find_conversation(
     user: UserId,
     id: ConversationId,
 ) -> Result<Option<Conversation>> {
-    let row = postgres
-        .query_opt(&select_conversation("and c.id = $2"), &[(&user.0, Type::UUID), (&id.0, Type::UUID)])
-        .await?;
+    let params = [(&user.0 as _, Type::UUID), (&id.0 as _, Type::UUID)];
+    let row = postgres.query_opt(&shown("select $2::uuid"), &params).await?;
     row.as_ref().map(conversation).transpose()
 }
 
-/// Starts a group, or says whom nobody knows.
-pub(super) async fn start_group(
+/// The channel of this name, for one of its participants.
+pub(super) async fn find_channel(
     postgres: &Postgres,
-    id: ConversationId,
-    creator: UserId,
-    name: Option<&str>,
+    user: UserId,
+    name: &ChannelName,
+) -> Result<Option<Conversation>> {
+    let named =
+        "select c.id from conversations c where c.kind = 'channel' and c.deleted_at is null and c.name = $2";
+    let params = [(&user.0 as _, Type::UUID), (&name.as_str() as _, Type::TEXT)];
+    let row = postgres.query_opt(&shown(named), &params).await?;
+    row.as_ref().map(conversation).transpose()
+}
+
+/// Those of these channels that the user takes part in, by name.
+pub(super) async fn find_channels(
+    postgres: &Postgres,
+    user: UserId,
+    names: &[ChannelName],
+) -> Result<HashMap<String, ConversationId>> {
+    let names: Vec<_> = names.iter().map(ChannelName::as_str).collect();
+    let rows = postgres
+        .query(
+            "select c.name, c.id from conversations c
+             where c.kind = 'channel' and c.deleted_at is null and c.name = any($2)
+               and exists (select from participants p where p.conversation_id = c.id and p.user_id = $1)",
+            &[(&user.0, Type::UUID), (&names, Type::TEXT_ARRAY)],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (row.get("name"), ConversationId(row.get("id")))).collect())
+}
+
+/// A group or a channel to be started.
+pub(super) struct Start<'a> {
+    pub id: ConversationId,
+    pub kind: NewKind,
+    pub creator: UserId,
+    pub name: Option<&'a str>,
+}
+
+/// What the database's `start_conversation` said.
+pub(super) enum StartOutcome {
+    Started,
+    Forbidden,
+    NameTaken,
+    /// Those of the people named whom nobody knows.
+    Unknown {
+        ids: Vec<Uuid>,
+        emails: Vec<String>,
+    },
+}
+
+/// Starts a group or a channel, or says why not.
+pub(super) async fn start_conversation(
+    postgres: &Postgres,
+    start: &Start<'_>,
     users: &[Uuid],
     emails: &[String],
-) -> Result<(Vec<Uuid>, Vec<String>)> {
+) -> Result<StartOutcome> {
+    let kind = match start.kind {
+        NewKind::Group => "group",
+        NewKind::Channel => "channel",
+    };
     let row = postgres
         .query_one(
-            "select * from start_group($1, $2, $3, $4, $5)",
+            "select * from start_conversation($1, $2, $3, $4, $5, $6)",
             &[
-                (&id.0, Type::UUID),
-                (&creator.0, Type::UUID),
-                (&name, Type::TEXT),
+                (&start.id.0, Type::UUID),
+                (&kind, Type::TEXT),
+                (&start.creator.0, Type::UUID),
+                (&start.name, Type::TEXT),
                 (&users, Type::UUID_ARRAY),
                 (&emails, Type::TEXT_ARRAY),
             ],
         )
         .await?;
-    Ok((row.get("unknown_ids"), row.get("unknown_emails")))
+    match row.get("outcome") {
+        "started" => Ok(StartOutcome::Started),
+        "forbidden" => Ok(StartOutcome::Forbidden),
+        "name_taken" => Ok(StartOutcome::NameTaken),
+        "unknown" => {
+            Ok(StartOutcome::Unknown { ids: row.get("unknown_ids"), emails: row.get("unknown_emails") })
+        }
+        other => Err(Error::Internal(anyhow::anyhow!("start_conversation said {other}"))),
+    }
+}
+
+/// Changes the settings that are given; `false` when the user takes no part.
+pub(super) async fn update_settings(
+    postgres: &Postgres,
+    user: UserId,
+    id: ConversationId,
+    new: NewSettings,
+) -> Result<bool> {
+    let row = postgres
+        .query_opt(
+            "update participants set muted = coalesce($3, muted), archived = coalesce($4, archived)
+             where conversation_id = $1 and user_id = $2 returning true",
+            &[
+                (&id.0, Type::UUID),
+                (&user.0, Type::UUID),
+                (&new.muted, Type::BOOL),
+                (&new.archived, Type::BOOL),
+            ],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// What became of a read pointer.
+pub(super) struct Reading {
+    /// Whether there is such a message.
+    pub is_message: bool,
+    /// Whether the pointer was below it.
+    pub moved: bool,
+}
+
+/// Moves the read pointer forward to a message; `None` for somebody who takes no part.
+pub(super) async fn move_read_pointer(
+    postgres: &Postgres,
+    user: UserId,
+    id: ConversationId,
+    message: MessageId,
+) -> Result<Option<Reading>> {
+    let row = postgres
+        .query_opt(
+            "with message as (
+                 select from entries where conversation_id = $1 and seq = $3 and kind = 'message'),
+             moved as (
+                 update participants set read_seq = $3
+                 where conversation_id = $1 and user_id = $2 and read_seq < $3 and exists (select from message)
+                 returning true)
+             select exists (select from message) as is_message, exists (select from moved) as moved
+             from participants where conversation_id = $1 and user_id = $2",
+            &[(&id.0, Type::UUID), (&user.0, Type::UUID), (&message.0, Type::INT8)],
+        )
+        .await?;
+    Ok(row.map(|row| Reading { is_message: row.get("is_message"), moved: row.get("moved") }))
 }
 
 /// Starts or finds the direct conversation of two people; `None` when the other does not exist.
@@ -130,12 +230,16 @@ pub(super) async fn list_participants(
     let (joined_at, user_id) = after.unzip();
     let rows = postgres
         .query(
-            "select o.* from participants me left join lateral (
-                 select participant_json(o) as participant from participants o
+            "select case when u.id is not null then participant_json(o, u) end as participant
+             from participants me
+             left join lateral (
+                 select * from participants o
                  where o.conversation_id = $2 and ($3::timestamptz is null or (o.joined_at, o.user_id) > ($3, $4))
                  order by o.joined_at, o.user_id limit $5
              ) o on true
-             where me.conversation_id = $2 and me.user_id = $1",
+             left join users u on u.id = o.user_id
+             where me.conversation_id = $2 and me.user_id = $1
+             order by o.joined_at, o.user_id",
             &[
                 (&user.0, Type::UUID),
                 (&id.0, Type::UUID),
@@ -167,21 +271,6 @@ pub(super) async fn find_participant(
     row.map(|row| json(row.get("participant"))).transpose()
 }
 
-pub(super) async fn mark_read(
-    postgres: &Postgres,
-    user: UserId,
-    id: ConversationId,
-    message: crate::ids::MessageId,
-) -> Result<bool> {
-    let row = postgres
-        .query_opt(
-            "update participants set read_seq = $3 where conversation_id = $2 and user_id = $1 and read_seq < $3 returning 1",
-            &[(&user.0, Type::UUID), (&id.0, Type::UUID), (&message.0, Type::INT8)],
-        )
-        .await?;
-    Ok(row.is_some())
-}
-
 fn conversation(row: &Row) -> Result<Conversation> {
     Ok(Conversation {
         id: ConversationId(row.get("id")),
@@ -192,7 +281,11 @@ fn conversation(row: &Row) -> Result<Conversation> {
         },
         name: row.get("name"),
         role: if row.get::<_, &str>("role") == "admin" { Role::Admin } else { Role::Member },
-        participants: json(row.get("participants"))?,
+        participants: row
+            .get::<_, Vec<Json<Participant>>>("participants")
+            .into_iter()
+            .map(|Json(participant)| participant)
+            .collect(),
         participant_count: row.get("participant_count"),
         last_seq: row.get("last_seq"),
         last_message: Message::from_row(row)?,

@@ -49,12 +49,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// The columns of the view `log`, called `m`, that a message is made of.
-    pub(crate) const COLUMNS: &str =
-        "m.conversation_id, m.target, m.user_id, m.user_name, m.user_email, m.message_key,
-        m.content, m.metadata, m.reply_to, m.reactions, m.message_created_at, m.edited_at, m.deleted_at";
-
-    /// From a row with these columns; `None` where it has no message.
+    /// From a row with the columns of the view `log`; `None` where it has no message.
     pub(crate) fn from_row(row: &Row) -> Result<Option<Self>> {
         let Some(seq) = row.get::<_, Option<i64>>("target") else { return Ok(None) };
         let metadata = match row.get::<_, Option<Value>>("metadata") {

@@ -158,14 +158,14 @@ impl UserKeys {
         format!("{}:session:{session}", self.prefix)
     }
 
-    /// String: when the user's last connection ended, in ms.
-    pub fn last_seen(&self) -> String {
-        format!("{}:last-seen", self.prefix)
-    }
-
     /// Hash: connection id → when it ends at the latest, and its session: `expires_at|session`.
     pub fn connections(&self) -> String {
         format!("{}:connections", self.prefix)
+    }
+
+    /// String: when the last connection that ended was seen, in ms.
+    pub fn last_seen(&self) -> String {
+        format!("{}:last_seen", self.prefix)
     }
 }
 
