@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build test lint fmt validate check bench soak faults coverage clean
+.PHONY: help run watch build test lint fmt validate check model bench soak faults coverage clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ validate: ## Check template.yaml with the SAM CLI
 	@$(STACK) validate
 
 check: test lint validate ## All that CI runs
+
+model: ## Search the randomised model of the protocol for violations; MODEL_ARGS as it says itself
+	@$(PYTHON) tests/model/send_protocol.py $(MODEL_ARGS)
 
 bench: ## Measure throughput and latency; BENCH_ARGS are the load generator's
 	@$(STACK) bench -- $(BENCH_ARGS)
