@@ -131,6 +131,8 @@ fn row(path: &'static str, redis: u64, postgres: u64, measure: fn(&Scene) -> Mea
 fn table() -> Vec<Row> {
     let mut rows = connection_rows();
     rows.extend(send_rows());
+    rows.extend(change_rows());
+    rows.extend(telling_rows());
     rows.extend(reading_rows());
     rows.extend(account_rows());
     rows
@@ -264,6 +266,94 @@ fn send_rows() -> Vec<Row> {
                 let sending = eve.post_message(&pair.conversation, json!({"content": "measured"}));
                 let (trips, answer) = scene.count("history", sending).await;
                 answer.expect_error(404, "not_found");
+                trips
+            })
+        }),
+    ]
+}
+
+fn change_rows() -> Vec<Row> {
+    vec![
+        row("send over HTTP, cold", 3, 2, |scene| {
+            Box::pin(async move {
+                let Pair { alice, conversation, phone, .. } = scene.pair().await;
+                scene.count("ws-disconnect", phone.close()).await;
+                scene.chat.stack.wipe_redis().await;
+                scene.count("history", alice.send(&conversation, "measured")).await.0
+            })
+        }),
+        row("edit over HTTP, nobody to push to", 1, 1, |scene| {
+            Box::pin(async move {
+                let Pair { alice, conversation, phone, .. } = scene.pair().await;
+                let sent = alice.send(&conversation, "before").await;
+                scene.count("ws-disconnect", phone.close()).await;
+                let path = conversation.path(&format!("/messages/{}", sent.id));
+                let (trips, answer) =
+                    scene.count("history", alice.patch(&path, json!({"content": "measured"}))).await;
+                answer.expect(200);
+                trips
+            })
+        }),
+        row("edit over WebSocket, somebody is pushed to", 3, 1, |scene| {
+            Box::pin(async move {
+                let (mut pair, mut watching) = scene.watched_pair().await;
+                let sent = pair.alice.send(&pair.conversation, "before").await;
+                watching.next_message().await;
+                let command = json!({"type": "message.edit", "conversation_id": pair.conversation.id,
+                    "message_id": sent.id, "content": "measured"});
+                let (trips, ack) = scene.count("ws-message", pair.phone.request(command)).await;
+                assert_eq!(ack["type"], "ack");
+                watching.next_event_of("message.updated").await;
+                trips
+            })
+        }),
+        row("react over HTTP, nobody to push to", 1, 1, |scene| {
+            Box::pin(async move {
+                let Pair { alice, conversation, phone, .. } = scene.pair().await;
+                let sent = alice.send(&conversation, "before").await;
+                scene.count("ws-disconnect", phone.close()).await;
+                let path = conversation.path(&format!("/messages/{}/reactions/%F0%9F%91%8D", sent.id));
+                let (trips, answer) = scene.count("history", alice.put(&path, json!({}))).await;
+                assert_eq!(answer.status, 204);
+                trips
+            })
+        }),
+    ]
+}
+
+fn telling_rows() -> Vec<Row> {
+    vec![
+        row("typing", 2, 0, |scene| {
+            Box::pin(async move {
+                let (mut pair, mut watching) = scene.watched_pair().await;
+                let command = json!({"type": "typing", "conversation_id": pair.conversation.id});
+                let telling = async {
+                    pair.phone.send_command(&command).await;
+                    watching.next_event_of("typing").await;
+                };
+                scene.count("ws-message", telling).await.0
+            })
+        }),
+        row("read over WebSocket", 2, 1, |scene| {
+            Box::pin(async move {
+                let (mut pair, mut watching) = scene.watched_pair().await;
+                let sent = pair.bob.send(&pair.conversation, "before").await;
+                watching.next_message().await;
+                let command =
+                    json!({"type": "read", "conversation_id": pair.conversation.id, "message_id": sent.id});
+                let (trips, ack) = scene.count("ws-message", pair.phone.request(command)).await;
+                assert_eq!(ack["type"], "ack");
+                watching.next_event_of("read").await;
+                trips
+            })
+        }),
+        row("read over HTTP", 1, 1, |scene| {
+            Box::pin(async move {
+                let pair = scene.pair().await;
+                let sent = pair.alice.send(&pair.conversation, "before").await;
+                let reading = pair.bob.post(&pair.conversation.path("/read"), json!({"message_id": sent.id}));
+                let (trips, answer) = scene.count("conversations", reading).await;
+                assert_eq!(answer.status, 204);
                 trips
             })
         }),
