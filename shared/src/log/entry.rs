@@ -424,13 +424,6 @@ impl Shown {
             ShownBody::Event(_) => None,
         }
     }
-
-    fn message_mut(&mut self) -> Option<&mut Message> {
-        match &mut self.body {
-            ShownBody::Message(message) => Some(message),
-            ShownBody::Event(_) => None,
-        }
-    }
 }
 
 /// An entry of the stream, as scripts return it.
@@ -456,16 +449,24 @@ impl StreamEntry {
         Ok(Self { seq, kind, connection, frame })
     }
 
-    pub(super) fn into_shown(self) -> Result<Shown> {
-        #[derive(Deserialize)]
+    /// As readers see it: `revise` makes of a message in it what it is now.
+    fn into_shown(self, revise: impl Fn(&mut Message) -> Result<()>) -> Result<Shown> {
+        #[derive(Serialize, Deserialize)]
         struct MessageFrame {
+            r#type: String,
+            conversation_id: ConversationId,
+            seq: i64,
+            created_at: String,
             message: Message,
         }
-        let body = if self.kind == "message" {
-            let frame: MessageFrame = serde_json::from_str(&self.frame).map_err(unexpected)?;
-            ShownBody::Message(Box::new(frame.message))
-        } else {
-            ShownBody::Event(raw(self.frame)?)
+        if self.kind != "message" && self.kind != "message.updated" {
+            return Ok(Shown { seq: self.seq, body: ShownBody::Event(raw(self.frame)?) });
+        }
+        let mut frame: MessageFrame = serde_json::from_str(&self.frame).map_err(unexpected)?;
+        revise(&mut frame.message)?;
+        let body = match self.kind.as_str() {
+            "message" => ShownBody::Message(Box::new(frame.message)),
+            _ => ShownBody::Event(raw(to_text(&frame)?)?),
         };
         Ok(Shown { seq: self.seq, body })
     }
@@ -485,23 +486,19 @@ pub(super) fn shown((entries, authors, changed): RawEntries) -> Result<Vec<Shown
     }
     let changed: HashMap<_, _> =
         changed.chunks_exact(2).map(|pair| (pair[0].parse().ok(), pair[1].as_str())).collect();
-    let mut all = Vec::with_capacity(entries.len());
-    for (id, fields) in entries {
-        let mut shown = StreamEntry::new(&id, fields)?.into_shown()?;
-        let now = changed.get(&Some(shown.seq));
-        if let Some(message) = shown.message_mut() {
-            if let Some(now) = now {
-                *message = serde_json::from_str(now).map_err(unexpected)?;
-            }
-            let author = message.user_id.and_then(|user| members.get(user.to_string().as_str()));
-            if let Some(author) = author {
-                message.user_name.clone_from(&author.name);
-                message.user_email.clone_from(&author.email);
-            }
+    let revise = |message: &mut Message| {
+        if let Some(now) = changed.get(&Some(message.seq)) {
+            *message = serde_json::from_str(now).map_err(unexpected)?;
         }
-        all.push(shown);
-    }
-    Ok(all)
+        let author = message.user_id.and_then(|user| members.get(user.to_string().as_str()));
+        if let Some(author) = author {
+            message.user_name.clone_from(&author.name);
+            message.user_email.clone_from(&author.email);
+        }
+        Ok(())
+    };
+    let entries = entries.into_iter().map(|(id, fields)| StreamEntry::new(&id, fields)?.into_shown(revise));
+    entries.collect()
 }
 
 /// Entries of Postgres, as readers see them.

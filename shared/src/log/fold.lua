@@ -150,11 +150,13 @@ local function overlay(list)
     local kind, user = entry[2][2], entry[2][4]
     if kind == 'message' then
       seqs[#seqs + 1] = string.format('%d', seq_of(entry))
-      if user ~= '' and not seen[user] then
-        seen[user] = true
-        people[#people + 1] = user
-        people[#people + 1] = redis.call('HGET', MEMBERS, user) or ''
-      end
+    elseif kind == 'message.updated' then
+      seqs[#seqs + 1] = entry[2][8]:match('"message":{"id":"(%d+)%-0"')
+    end
+    if user ~= '' and not seen[user] then
+      seen[user] = true
+      people[#people + 1] = user
+      people[#people + 1] = redis.call('HGET', MEMBERS, user) or ''
     end
   end
   if #seqs > 0 and redis.call('HLEN', CHANGED) > 1 then
