@@ -72,7 +72,11 @@ pub(crate) struct Follower {
     last: u64,
     /// Entries above `last` that have come already.
     held: BTreeSet<u64>,
-    /// When to subscribe again unless the jump closes by itself.
+    /// Whether an answer to `subscribe` is awaited.
+    asked: bool,
+    /// The log goes at least this far, by the server's word.
+    latest: u64,
+    /// When to subscribe again unless the jump closes by itself, or the answer comes.
     due: Option<Instant>,
     patience: Duration,
     /// By number, whether it has come.
@@ -108,6 +112,8 @@ impl Follower {
             reading: true,
             last: 0,
             held: BTreeSet::new(),
+            asked: false,
+            latest: 0,
             due: None,
             patience: STRAGGLE,
             known: Vec::new(),
@@ -199,11 +205,17 @@ impl Follower {
                 let head = answer["heads"][&self.conversation.id].as_u64();
                 if head == Some(self.last) && self.held.is_empty() && answer["resync"] == false {
                     self.tell();
-                } else {
+                } else if !self.asked {
                     self.subscribe().await?;
                 }
             }
-            Some("lag") => self.subscribe().await?,
+            Some("lag") => {
+                self.latest =
+                    self.latest.max(answer["latest"].as_u64().context("lag tells how far the log goes")?);
+                if self.latest > self.last && !self.asked {
+                    self.subscribe().await?;
+                }
+            }
             Some("error") | None => self.heard.refused += 1,
             Some(_) => {}
         }
@@ -231,10 +243,10 @@ impl Follower {
             }
         }
         let through = answer["through"].as_u64().context("subscribed tells how far it goes")?;
-        self.subscribed = true;
+        (self.subscribed, self.asked, self.due) = (true, false, None);
         self.last = self.last.max(through);
         self.advance();
-        if answer["complete"] == false {
+        if answer["complete"] == false || self.latest > self.last {
             self.subscribe().await
         } else if self.asked_to_catch_up.is_some() {
             self.ping().await
@@ -265,7 +277,7 @@ impl Follower {
             self.held.pop_first();
             self.last = self.last.max(seq);
         }
-        if self.held.is_empty() {
+        if self.held.is_empty() && !self.asked {
             (self.due, self.patience) = (None, STRAGGLE);
         } else if self.due.is_none() {
             self.due = Some(Instant::now() + self.patience);
@@ -274,9 +286,9 @@ impl Follower {
 
     async fn subscribe(&mut self) -> Result<()> {
         self.heard.resubscribed += 1;
-        // Backs off while a jump stays open: 1, 2, 4 s.
+        // Backs off while a jump stays open or no answer comes: 1, 2, 4 s.
         self.patience = (self.patience * 2).min(Duration::from_secs(4));
-        self.due = (!self.held.is_empty()).then(|| Instant::now() + self.patience);
+        (self.asked, self.due) = (true, Some(Instant::now() + self.patience));
         let id = &self.conversation.id;
         let last = self.subscribed.then_some(self.last);
         let mut command = json!({"type": "subscribe", "conversations": {id: last}});

@@ -102,14 +102,8 @@ async fn resume(connection: &mut (Sender, Receiver), mut last: BTreeMap<String, 
 /// The length of the answer, and what it says of each conversation.
 async fn subscribe((sender, receiver): &mut (Sender, Receiver), last: Value) -> Result<(usize, Value)> {
     sender.send_text(json!({"type": "subscribe", "conversations": last}).to_string()).await?;
-    loop {
-        let frame = receiver.next_frame().await?;
-        let mut answer: Value = serde_json::from_str(&frame)?;
-        match answer["type"].as_str() {
-            Some("subscribed") => return Ok((frame.len(), answer["conversations"].take())),
-            // Somebody came or went.
-            Some("presence") => {}
-            _ => anyhow::bail!("subscribing was answered with {frame}"),
-        }
-    }
+    let frame = receiver.next_frame().await?;
+    let mut answer: Value = serde_json::from_str(&frame)?;
+    ensure!(answer["type"] == "subscribed", "subscribing was answered with {frame}");
+    Ok((frame.len(), answer["conversations"].take()))
 }

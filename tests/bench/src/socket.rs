@@ -17,6 +17,8 @@ use tokio_tungstenite::{
 
 /// Cannot occur in a frame but by our writing it.
 const MARK: &str = "~#";
+/// How a frame about who comes and goes begins.
+const PRESENCE: &str = r#"{"type":"presence","#;
 
 pub(crate) struct Sender(SplitSink<WebSocketStream<TcpStream>, Message>);
 
@@ -104,10 +106,7 @@ impl Receiver {
 
     /// Whether the next frame is an ack, and the numbers in it.
     async fn next_marked(&mut self) -> Result<(bool, Vec<usize>)> {
-        let mut frame = self.next_frame().await?;
-        while frame.starts_with(r#"{"type":"presence""#) {
-            frame = self.next_frame().await?;
-        }
+        let frame = self.next_frame().await?;
         let numbers = numbers(&frame);
         if numbers.is_empty() || frame.contains("\"error\"") {
             bail!("instead of messages came {frame}");
@@ -115,10 +114,11 @@ impl Receiver {
         Ok((frame.contains("\"ack\""), numbers))
     }
 
-    /// The next text frame, whatever it holds.
+    /// The next text frame but those about who comes and goes, which nothing here asks for.
     pub(crate) async fn next_frame(&mut self) -> Result<Utf8Bytes> {
         loop {
             match self.0.next().await.context("the server hung up")?? {
+                Message::Text(text) if text.starts_with(PRESENCE) => {}
                 Message::Text(text) => return Ok(text),
                 Message::Close(close) => bail!("the server closed: {close:?}"),
                 _ => {}
