@@ -260,16 +260,15 @@ impl Total {
 
     /// What was not pushed at first hand, and what went wrong.
     pub(crate) fn account(&self) -> String {
-        let counts = [
-            (self.pushed, "pushed"),
-            (self.fetched, "fetched"),
-            (self.missing, "missing (aim 0)"),
+        let Self { pushed, fetched, missing, .. } = self;
+        let first = format!("{pushed} pushed, {fetched} fetched, {missing} missing (aim 0)");
+        let seldom = [
             (self.resubscribed, "subscribed again"),
             (self.reconnected, "CONNECTED AGAIN"),
             (self.refused, "REFUSED"),
             (self.unacked, "NOT ACKED"),
         ];
-        let worth_telling = counts.iter().enumerate().filter(|(place, (count, _))| *place < 3 || *count > 0);
-        worth_telling.map(|(_, (count, what))| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
+        let happened = seldom.into_iter().filter(|(count, _)| *count > 0);
+        happened.fold(first, |account, (count, what)| format!("{account}, {count} {what}"))
     }
 }
