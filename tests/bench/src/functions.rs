@@ -80,6 +80,8 @@ async fn one_cold_start(binary: &Path, (database_url, redis_url): &(String, Stri
         .env("AWS_SECRET_ACCESS_KEY", "bench")
         .env("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", format!("http://{CLOSED}/ws"))
         .env("AWS_LC_SYS_NO_JITTER_ENTROPY", "1")
+        .env("AWS_ENDPOINT_URL_LAMBDA", format!("http://{CLOSED}"))
+        .env("FAN_OUT_FUNCTION", "fan-out")
         .env("WEBSOCKET_URL", format!("ws://{CLOSED}/ws"))
         .env("DATABASE_URL", database_url)
         .env("REDIS_URL", redis_url)

@@ -3,11 +3,24 @@
 //! It prints what it measured, whatever that is. Everything runs on one machine, so the generator, the
 //! gateway, the functions and the stores share its cores; "where the time goes" tells how.
 
+mod big_room;
+mod burst;
+mod busy_room;
+mod crowd;
+mod follower;
 mod functions;
+mod http;
+mod ledger;
+mod list;
+mod many;
+mod meeting;
 mod members;
 mod processes;
 mod reads;
+mod redis;
+mod resume;
 mod room;
+mod slow_readers;
 mod socket;
 
 use std::time::Duration;
@@ -23,8 +36,22 @@ enum Section {
     Members,
     /// One conversation with a hundred connections: deliveries per second.
     Room,
+    /// One conversation with a thousand connections: deliveries per second, and how soon the last one has it.
+    BigRoom,
+    /// A hundred members who all write at a steady rate: latency, and whether anything is missing.
+    BusyRoom,
+    /// Members who stop reading: what the others notice, and how they catch up.
+    SlowReaders,
+    /// Many who write into one conversation as fast as they are answered.
+    Burst,
+    /// Redis' time per send.
+    Redis,
+    /// Subscribing again to many conversations, each with messages missed.
+    Resume,
     /// Reading a page of 50 messages over HTTP.
     Reads,
+    /// Listing many conversations over HTTP.
+    List,
     /// Cold start, size and memory of every function.
     Functions,
 }
@@ -44,6 +71,27 @@ struct Options {
     /// Cold starts per function, of which the median counts.
     #[arg(long, default_value_t = 20)]
     samples: usize,
+    /// Members of the big room.
+    #[arg(long, default_value_t = 1000)]
+    big_room: usize,
+    /// Members of the busy room, of that with slow readers and of that in which Redis is measured.
+    #[arg(long, default_value_t = 100)]
+    people: usize,
+    /// Messages per second in the busy room.
+    #[arg(long, value_delimiter = ',', default_values_t = [60, 100, 400])]
+    rates: Vec<u32>,
+    /// Messages per second while some do not read.
+    #[arg(long, default_value_t = 50)]
+    slow_rate: u32,
+    /// Writers of the burst.
+    #[arg(long, value_delimiter = ',', default_values_t = [16, 64])]
+    writers: Vec<usize>,
+    /// Sends under way by each writer of the burst.
+    #[arg(long, default_value_t = 4)]
+    window: usize,
+    /// Conversations to list and to resume.
+    #[arg(long, default_value_t = 100)]
+    conversations: usize,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -69,8 +117,29 @@ async fn main() -> Result<()> {
     if chosen(Section::Room) {
         room::measure(&chat, lasting).await?;
     }
+    if chosen(Section::BigRoom) {
+        big_room::measure(&chat, lasting, options.big_room).await?;
+    }
+    if chosen(Section::BusyRoom) {
+        busy_room::measure(&chat, lasting, options.people, &options.rates).await?;
+    }
+    if chosen(Section::SlowReaders) {
+        slow_readers::measure(&chat, lasting, options.people, options.slow_rate).await?;
+    }
+    if chosen(Section::Burst) {
+        burst::measure(&chat, lasting, &options.writers, options.window).await?;
+    }
+    if chosen(Section::Redis) {
+        redis::measure(&chat, lasting, options.people).await?;
+    }
+    if chosen(Section::Resume) {
+        resume::measure(&chat, lasting, options.conversations).await?;
+    }
     if chosen(Section::Reads) {
         reads::measure(&chat, lasting).await?;
+    }
+    if chosen(Section::List) {
+        list::measure(&chat, lasting, options.conversations).await?;
     }
     if chosen(Section::Functions) {
         functions::measure(&chat, options.samples).await?;
@@ -98,6 +167,12 @@ fn percentile(sorted: &[Duration], share: f64) -> Duration {
     )]
     let index = ((sorted.len() as f64 - 1.0) * share).round() as usize;
     sorted.get(index).copied().unwrap_or_default()
+}
+
+/// The median and the 99th percentile of sorted durations.
+fn spread(sorted: &[Duration]) -> String {
+    let of = |share| milliseconds(percentile(sorted, share));
+    format!("p50 {}, p99 {}", of(0.5), of(0.99))
 }
 
 /// Milliseconds with as many digits as are worth reading.

@@ -15,7 +15,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::{heading, line, milliseconds, percentile, processes::Usage, rate, socket};
+use crate::{heading, line, milliseconds, percentile, processes::Usage, rate, socket, spread};
 
 /// More than any load here sends.
 const MOST: usize = 2_000_000;
@@ -84,13 +84,6 @@ fn report(what: &str, outcome: &Outcome) {
     let Outcome { acked, took, latencies, ack_latencies, echoes, missing } = outcome;
     let missing = if *missing == 0 { String::new() } else { format!(", {missing} MISSING") };
     let echoes = if *echoes == 0 { String::new() } else { format!(", {echoes} SENT BACK TO THE SENDER") };
-    let spread = |sorted: &[Duration]| {
-        format!(
-            "p50 {}, p99 {}",
-            milliseconds(percentile(sorted, 0.5)),
-            milliseconds(percentile(sorted, 0.99))
-        )
-    };
     let (receipt, ack) = (spread(latencies), spread(ack_latencies));
     line(what, &format!("{:>8} acked; receipt {receipt}; ack {ack}{missing}{echoes}", rate(*acked, *took)));
 }
