@@ -513,6 +513,8 @@ impl Client {
                 "UNAVAILABLE" | "INTERNAL_ERROR" | "UNAUTHENTICATED" => self.ask_again(now),
                 _ => self.strange(format!("{code} for a subscribe")),
             }
+        } else if reference.starts_with('s') {
+            // To a `subscribe` that was given up: another one is under way or answered.
         } else if !["UNAVAILABLE", "INTERNAL_ERROR", "UNAUTHENTICATED"].contains(&code) {
             self.strange(format!("{code} for {reference}"));
         }
