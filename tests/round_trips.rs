@@ -353,7 +353,8 @@ fn telling_rows() -> Vec<Row> {
             Box::pin(async move {
                 let pair = scene.pair().await;
                 let sent = pair.alice.send(&pair.conversation, "before").await;
-                let reading = pair.bob.post(&pair.conversation.path("/read"), json!({"message_id": sent.id}));
+                let path = pair.conversation.path("/read");
+                let reading = pair.bob.post(&path, json!({"message_id": sent.id}));
                 let (trips, answer) = scene.count("conversations", reading).await;
                 assert_eq!(answer.status, 204);
                 trips

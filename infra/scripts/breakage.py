@@ -28,14 +28,15 @@ def run_breaking(parts: stores.Stores, command: Command, *, env: Dict[str, str],
             child = spawn(command, env={**env, "TEST_STORE_ORDERS": path}, cwd=cwd)
         try:
             while child.poll() is None:
-                with contextlib.suppress(socket.timeout):
+                with contextlib.suppress(socket.timeout, ConnectionError):
                     connection, _ = listener.accept()
                     with connection, connection.makefile("rw") as stream:
                         stream.write(f"{answer(parts, stream.readline().split())}\n")
         finally:
             end(child)
             for private in parts.private.values():
-                send(private.server.pid, signal.SIGCONT)
+                if private.server.child.poll() is None:
+                    send(private.server.pid, signal.SIGCONT)
     if child.returncode != 0:
         raise Failure(f"{problem} ({describe_status(child.returncode)})")
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use rand::RngExt as _;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -11,6 +11,7 @@ use tokio::{
     sync::Mutex,
     time::{Instant, sleep},
 };
+use uuid::Uuid;
 
 /// Longer than any function may take: a request is not given up while it may still take effect.
 const REQUEST_LIMIT: Duration = Duration::from_mins(1);
@@ -26,27 +27,32 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The session that signing up gave.
-    pub(crate) fn signed_in(chat: &TestChat, user: User) -> Self {
+    /// A session of somebody new. Signing up again, as after a lost answer, is a conflict with oneself.
+    pub(crate) async fn sign_up(chat: &TestChat) -> Result<Self> {
+        let (name, password) = (Uuid::new_v4().simple().to_string(), format!("Secret-{}", Uuid::new_v4()));
+        let email = format!("{name}@example.com");
+        let new = json!({"email": email, "first_name": "Some", "last_name": "Body", "password": password});
+        let request = || chat.request(Method::POST, "/api/v1/auth/signup", None).json(&new);
+        persist(request, &[201, 409], "signing up").await?;
+        let answer = log_in(chat, &email, &password).await?;
+        Ok(Self::of(chat, User::signed_in(chat, &answer, password)))
+    }
+
+    /// A session more.
+    pub(crate) async fn sign_in(chat: &TestChat, user: &User) -> Result<Self> {
+        let answer = log_in(chat, &user.email, &user.password).await?;
+        Ok(Self::of(chat, User::signed_in(chat, &answer, user.password.clone())))
+    }
+
+    fn of(chat: &TestChat, user: User) -> Self {
         let token = Mutex::new(user.access_token.clone());
         Self { user, chat: chat.clone(), token }
     }
 
-    /// A new session.
-    pub(crate) async fn sign_in(chat: &TestChat, user: &User) -> Result<Self> {
-        let account = Self { user: user.clone(), chat: chat.clone(), token: Mutex::default() };
-        account.renew().await?;
-        Ok(account)
-    }
-
     /// Signs in anew.
     pub(crate) async fn renew(&self) -> Result<()> {
-        let body = json!({"email": self.user.email, "password": self.user.password});
-        let request = || self.chat.request(Method::POST, "/api/v1/auth/login", None).json(&body);
-        let answer = persist(request, &[200], "signing in").await?.1;
-        let answer: Value = serde_json::from_str(&answer)?;
-        *self.token.lock().await =
-            answer["access_token"].as_str().context("signing in gives a token")?.to_owned();
+        let answer = log_in(&self.chat, &self.user.email, &self.user.password).await?;
+        *self.token.lock().await = User::signed_in(&self.chat, &answer, String::new()).access_token;
         Ok(())
     }
 
@@ -86,6 +92,12 @@ impl Account {
     pub(crate) async fn token(&self) -> String {
         self.token.lock().await.clone()
     }
+}
+
+async fn log_in(chat: &TestChat, email: &str, password: &str) -> Result<Value> {
+    let body = json!({"email": email, "password": password});
+    let request = || chat.request(Method::POST, "/api/v1/auth/login", None).json(&body);
+    Ok(serde_json::from_str(&persist(request, &[200], "signing in").await?.1)?)
 }
 
 /// Repeats a request that has the same effect however often it is made, until an answer has one of these statuses.

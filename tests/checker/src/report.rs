@@ -1,6 +1,6 @@
 //! What came of a run, for reading.
 
-use std::{fmt, time::Duration};
+use std::{collections::HashSet, fmt, time::Duration};
 
 use crate::{
     judge::Violation,
@@ -23,6 +23,8 @@ pub struct Report {
     pub refused: u64,
     /// How often one was sent again.
     pub retries: u64,
+    /// Messages acked, each counted once.
+    pub acked: u64,
     /// Acks that came.
     pub acks: u64,
     /// Acks that said that the message had been there already.
@@ -70,6 +72,7 @@ impl Report {
             sent: sum(|client| client.sent.len()),
             refused: records.clients.iter().map(|client| client.refused).sum(),
             retries: records.clients.iter().map(|client| client.retries).sum(),
+            acked: sum(|client| client.acks.iter().map(|ack| ack.number).collect::<HashSet<_>>().len()),
             acks: sum(|client| client.acks.len()),
             duplicates: sum(|client| client.acks.iter().filter(|ack| ack.duplicate).count()),
             pushed: sum(|client| came(client, Way::Pushed)),
@@ -89,7 +92,7 @@ impl Report {
 
     /// Messages acked per second, from the first to the last.
     pub fn messages_per_second(&self) -> f64 {
-        let acked = u32::try_from(self.acks - self.duplicates).unwrap_or(u32::MAX);
+        let acked = u32::try_from(self.acked).unwrap_or(u32::MAX);
         f64::from(acked) / self.sent_in.as_secs_f64()
     }
 }
@@ -110,7 +113,10 @@ impl fmt::Display for Report {
                 self.sent, self.refused, self.retries
             ),
         )?;
-        line("acks", format!("{}, of these {} duplicates", self.acks, self.duplicates))?;
+        line(
+            "messages acked",
+            format!("{} by {} acks, {} of them as duplicates", self.acked, self.acks, self.duplicates),
+        )?;
         line("deliveries", format!("{} pushed, {} resumed", self.pushed, self.resumed))?;
         line("reconnects", format!("{}, and {} sign-outs", self.reconnects, self.sign_outs))?;
         line("membership changes", self.membership_changes.to_string())?;

@@ -93,8 +93,7 @@ impl Run {
         let mut everybody = Vec::with_capacity(plan.people);
         while everybody.len() < plan.people {
             let more = (plan.people - everybody.len()).min(8);
-            let users = future::join_all((0..more).map(|_| chat.user("somebody"))).await;
-            everybody.extend(users.into_iter().map(|user| Account::signed_in(chat, user)));
+            everybody.extend(future::try_join_all((0..more).map(|_| Account::sign_up(chat))).await?);
         }
         let rooms = start_conversations(&plan, &everybody, &mut random).await?;
         let shared = Arc::new(Shared {

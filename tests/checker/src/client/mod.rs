@@ -428,9 +428,13 @@ impl Client {
                 }
             }
             Incoming::Pong { heads, resync } => {
-                for (conversation, head) in heads {
-                    if let Some(view) = self.view(&conversation).filter(|view| view.joined) {
-                        view.head(head, now);
+                let ids = &self.shared.ids;
+                for view in self.views.iter_mut().filter(|view| view.joined) {
+                    match heads.get(&ids[view.record.room]) {
+                        Some(head) => view.head(*head, now),
+                        // Not among what the server takes the client to be subscribed to: a Redis that was rewound
+                        // to before the subscription cannot know better, and says nothing of a resync.
+                        None => view.wanted = true,
                     }
                 }
                 for view in self.views.iter_mut().filter(|view| resync && view.joined) {
@@ -509,6 +513,8 @@ impl Client {
                 "UNAVAILABLE" | "INTERNAL_ERROR" | "UNAUTHENTICATED" => self.ask_again(now),
                 _ => self.strange(format!("{code} for a subscribe")),
             }
+        } else if reference.starts_with('s') {
+            // To a `subscribe` that was given up: another one is under way or answered.
         } else if !["UNAVAILABLE", "INTERNAL_ERROR", "UNAUTHENTICATED"].contains(&code) {
             self.strange(format!("{code} for {reference}"));
         }
