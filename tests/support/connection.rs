@@ -269,7 +269,7 @@ impl Connection {
                 Ok(Some(Ok(tungstenite::Message::Text(text)))) => self.keep(&text),
                 Ok(Some(Ok(_))) => {}
                 Ok(end) => panic!("the connection ended: {end:?}"),
-                Err(_) => panic!("nobody came or went within {PATIENCE:?}"),
+                Err(late) => panic!("nobody came or went within {PATIENCE:?}: {late}"),
             }
         }
     }
