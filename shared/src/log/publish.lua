@@ -24,7 +24,7 @@ for i = 6, #ARGV, FIELDS do
 end
 
 rebucket(w)
-local removed = {}
+local removed, before = {}, w
 
 local function unregister(user, frame)
   local all = redis.call('HGETALL', CONNECTIONS)
@@ -93,6 +93,7 @@ for i = 6, #ARGV, FIELDS do
 end
 
 redis.call('HSET', META, 'w', w)
-keep(ARGV[3], now())
+-- Seldom, because it is many commands: what is lost too early is cold, and loaded again.
+if math.floor(w / 100) > math.floor(before / 100) or redis.call('PTTL', MEMBERS) < 0 then keep(ARGV[3], now()) end
 local work = take(ARGV[1], tonumber(ARGV[2]), w)
 return {'folded', removed, work[1], work[2]}
