@@ -148,6 +148,11 @@ impl Connection {
         self.socket.send(tungstenite::Message::text(text)).await.expect("the connection is open");
     }
 
+    /// Sends a command over a connection that may have ended.
+    pub async fn send_if_open(&mut self, command: &Value) {
+        let _ended = self.socket.send(tungstenite::Message::text(command.to_string())).await;
+    }
+
     /// Sends a binary frame.
     pub async fn send_binary(&mut self, bytes: Vec<u8>) {
         self.socket.send(tungstenite::Message::binary(bytes)).await.expect("the connection is open");
@@ -272,6 +277,12 @@ impl Connection {
                 Err(late) => panic!("nobody came or went within {PATIENCE:?}: {late}"),
             }
         }
+    }
+
+    /// Who has come or gone so far and was not read of, after the server has answered once more.
+    pub async fn unread_presences(&mut self) -> Vec<Value> {
+        self.ping().await;
+        self.presences.drain(..).collect()
     }
 
     /// What has come and was not read, after the server has answered once more.

@@ -10,6 +10,7 @@
 #![expect(clippy::must_use_candidate, reason = "an assertion may be called for nothing but its panic")]
 
 mod answer;
+mod changes;
 mod chat;
 mod connection;
 mod message;
@@ -17,18 +18,21 @@ pub mod proxy;
 mod redis_cluster;
 mod settings;
 mod stack;
+mod stores;
 pub mod tokens;
 mod user;
 
 use std::time::Duration;
 
 pub use answer::Answer;
+pub use changes::about;
 pub use chat::TestChat;
 pub use connection::{Connection, Handshake, Incoming};
 pub use message::{Message, Page, messages_in};
 pub use redis_cluster::RedisCluster;
 pub use settings::Settings;
 pub use stack::{Process, Stack, StackOptions};
+pub use stores::RedisCopy;
 pub use user::{Conversation, User};
 
 /// How long a story waits for something that must happen before it calls it missing.

@@ -29,6 +29,9 @@ use uuid::Uuid;
 
 use crate::{ALLOWED_ORIGIN, PATIENCE, Settings};
 
+/// How many numbered databases the Redis of the stories has: more than a run has stacks.
+const REDIS_DATABASES: u32 = 64;
+
 /// In what a stack differs from the one all stories share.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
@@ -127,8 +130,8 @@ impl Stack {
         let (redis_url, redis_database) = if let Some(url) = options.redis_cluster {
             (url, None)
         } else {
-            // The shared stack comes first and takes 1; the others may empty theirs without disturbing it.
-            let database = number % 16;
+            // Each may empty its own without disturbing the others.
+            let database = number % REDIS_DATABASES;
             (at(&settings.redis_url, options.redis_through, &database.to_string()), Some(database))
         };
         let logs = make_logs_dir(number);
@@ -212,6 +215,18 @@ impl Stack {
         }
     }
 
+    /// Invokes a function by Lambda's API, as a schedule does, and waits until it has returned.
+    pub async fn invoke(&self, binary: &str) {
+        let console = self.console_url.trim_end_matches('/');
+        let url = format!("{console}/2015-03-31/functions/{binary}/invocations");
+        let request = console_client().post(&url).json(&serde_json::json!({}));
+        let answer = request.send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
+        let failed = answer.headers().contains_key("x-amz-function-error");
+        let status = answer.status();
+        let body = answer.text().await.unwrap_or_else(|err| panic!("{url}: {err}"));
+        assert!(status == 200 && !failed, "{binary}: {status}: {body}");
+    }
+
     /// Kills a process as the kernel would when memory runs out: no handler sees it coming.
     pub fn kill(process: &Process) {
         // It may have died or been replaced since it was listed; then there is nothing to kill.
@@ -240,15 +255,15 @@ impl Stack {
 
     async fn console(&self) -> Vec<Function> {
         let url = format!("{}/functions", self.console_url.trim_end_matches('/'));
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .expect("a client without TLS can be built");
-        let answer = client.get(&url).send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
+        let answer = console_client().get(&url).send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
         let functions: Functions = answer.json().await.unwrap_or_else(|err| panic!("{url}: {err}"));
         functions.functions
     }
+}
+
+fn console_client() -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
+    client.expect("a client without TLS can be built")
 }
 
 #[expect(

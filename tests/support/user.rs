@@ -28,7 +28,7 @@ impl Conversation {
 /// Somebody who has signed up and is signed in.
 #[derive(Debug, Clone)]
 pub struct User {
-    chat: TestChat,
+    pub(crate) chat: TestChat,
     /// Their id.
     pub id: String,
     /// Their e-mail.
