@@ -1,7 +1,7 @@
 //! Opening a connection, subscribing with it, and what ends it.
 
 use serde_json::{Value, json};
-use support::{ALLOWED_ORIGIN, Connection, Handshake, StackOptions, TestChat, messages_in, tokens};
+use support::{ALLOWED_ORIGIN, Connection, Handshake, StackOptions, TestChat, about, messages_in, tokens};
 use uuid::Uuid;
 
 async fn assert_alive(connection: &mut Connection) {
@@ -435,6 +435,38 @@ async fn a_connection_that_the_server_has_forgotten_is_told_and_closed() {
     assert_eq!(error["code"], "UNAUTHENTICATED");
     assert_eq!(error["ref"], "lost");
     assert_eq!(connection.closed().await, 1000);
+}
+
+#[tokio::test]
+async fn every_command_over_a_forgotten_connection_is_told_so() {
+    let chat = TestChat::alone(StackOptions::default()).await;
+    let alice = chat.user("alice").await;
+    let conversation = alice.start_conversation_with([]).await;
+    let sent = alice.send(&conversation, "hello").await;
+    let commands = [
+        json!({"type": "subscribe", "conversations": {conversation.id.clone(): null}}),
+        json!({"type": "history", "conversation_id": conversation.id}),
+        json!({"type": "message.send", "conversation_id": conversation.id, "content": "still here"}),
+        json!({"type": "message.send", "content": "still here"}),
+        about("message.edit", &sent, json!({"content": "changed"})),
+        about("message.delete", &sent, json!({})),
+        about("message.react", &sent, json!({"emoji": "👍", "on": true})),
+        json!({"type": "typing", "conversation_id": conversation.id}),
+        about("read", &sent, json!({})),
+        json!({"type": "ping"}),
+    ];
+
+    for command in commands {
+        let mut connection = alice.connect_to(&conversation).await;
+        chat.stack.wipe_redis().await;
+
+        connection.send_command(&command).await;
+
+        let error = connection.next_event_of("error").await;
+        assert_eq!(error["code"], "UNAUTHENTICATED", "to {command}");
+        assert_eq!(connection.closed().await, 1000);
+    }
+    assert_eq!(alice.history(&conversation).await, [sent]);
 }
 
 #[tokio::test]

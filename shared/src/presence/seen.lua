@@ -3,7 +3,6 @@
 -- KEYS[1] the connection's record, hash  ARGV[1] now, in ms  ARGV[2] a field, or '' for all of the record
 -- Returns the field's value, or field, value, field, value, ...
 
-if redis.call('EXISTS', KEYS[1]) == 0 then return ARGV[2] ~= '' and false or {} end
-redis.call('HSET', KEYS[1], 'seen_at', ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], 'seen_at', ARGV[1]) end
 if ARGV[2] ~= '' then return redis.call('HGET', KEYS[1], ARGV[2]) end
 return redis.call('HGETALL', KEYS[1])
