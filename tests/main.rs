@@ -15,3 +15,4 @@ mod messaging;
 mod reading;
 mod round_trips;
 mod search;
+mod telling;
