@@ -15,4 +15,5 @@ mod messaging;
 mod reading;
 mod round_trips;
 mod search;
+mod signing_out;
 mod telling;
