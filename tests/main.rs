@@ -16,4 +16,5 @@ mod reading;
 mod round_trips;
 mod search;
 mod signing_out;
+mod slow;
 mod telling;
