@@ -18,3 +18,4 @@ mod search;
 mod signing_out;
 mod slow;
 mod telling;
+mod throttle;
