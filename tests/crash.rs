@@ -12,7 +12,7 @@ const MESSAGES: usize = 60;
 const KILLS: usize = 8;
 
 /// Sends until it is acked, with one client id, as clients are asked to.
-async fn send_until_acked(
+pub(crate) async fn send_until_acked(
     user: &User,
     connection: &mut Connection,
     conversation: &Conversation,
@@ -25,6 +25,7 @@ async fn send_until_acked(
         "content": format!("text of {client_id}"),
         "client_id": client_id,
     });
+    let mut refused = Vec::new();
     for _ in 0..20 {
         connection.send_command(&command).await;
         // A function that dies takes its answer along; the platform says so without naming the frame.
@@ -34,7 +35,10 @@ async fn send_until_acked(
                 Incoming::Frame(frame) if frame["ref"] == client_id && frame["type"] == "ack" => {
                     return Message::read(&frame["message"]);
                 }
-                Incoming::Frame(frame) if frame["type"].is_null() || frame["type"] == "error" => break,
+                Incoming::Frame(frame) if frame["type"].is_null() || frame["type"] == "error" => {
+                    refused.push(frame);
+                    break;
+                }
                 Incoming::Frame(_) => {}
                 Incoming::Closed(_) => {
                     *connection = user.connect().await;
@@ -44,7 +48,7 @@ async fn send_until_acked(
             }
         }
     }
-    panic!("{client_id} was never acked");
+    panic!("{client_id} was never acked: {refused:?}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod crash;
 mod gateway;
 mod history;
 mod messaging;
+mod promises;
 mod reading;
 mod round_trips;
 mod search;
