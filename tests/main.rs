@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 mod accounts;
+mod big_rooms;
 mod changes;
 mod channels;
 mod checked;
@@ -11,6 +12,7 @@ mod conversations;
 mod crash;
 mod gateway;
 mod history;
+mod maintenance;
 mod messaging;
 mod promises;
 mod reading;
