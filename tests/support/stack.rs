@@ -5,9 +5,10 @@
 
 use std::{
     fmt::Write as _,
-    fs::{self, File},
-    io::{BufRead as _, BufReader},
+    fs::{self, File, Permissions},
+    io::{self, BufRead as _, BufReader},
     net::SocketAddr,
+    os::unix::fs::{PermissionsExt as _, symlink},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{
@@ -47,6 +48,8 @@ pub struct StackOptions {
     pub gateway_args: Vec<String>,
     /// `REDIS_URL` of a cluster, in place of a numbered database of the Redis that all share.
     pub redis_cluster: Option<String>,
+    /// Shell scripts that are run in place of functions, by their binaries; all other binaries lie beside them.
+    pub stand_ins: Vec<(&'static str, String)>,
 }
 
 impl Default for StackOptions {
@@ -58,6 +61,7 @@ impl Default for StackOptions {
             redis_through: None,
             gateway_args: Vec::new(),
             redis_cluster: None,
+            stand_ins: Vec::new(),
         }
     }
 }
@@ -135,6 +139,8 @@ impl Stack {
             (at(&settings.redis_url, options.redis_through, &database.to_string()), Some(database))
         };
         let logs = make_logs_dir(number);
+        let functions = functions_dir(&options.stand_ins, &logs);
+        let functions = functions.unwrap_or_else(|err| panic!("{}: {err}", logs.display()));
 
         let mut command = Command::new(settings.bin_dir.join("gateway"));
         command
@@ -143,7 +149,7 @@ impl Stack {
             .arg(&settings.template_file)
             .args(["--port", "0", "--console-port", "0"])
             .arg("--functions-dir")
-            .arg(&settings.bin_dir)
+            .arg(functions)
             .arg("--logs-dir")
             .arg(&logs)
             .args(["--quiet", "--exit-with-parent"])
@@ -300,6 +306,29 @@ impl Drop for Stack {
             let _may_stay = fs::remove_dir_all(&self.logs);
         }
     }
+}
+
+/// Where the gateway finds its functions: among the binaries, or beside the stand-ins for some of them.
+fn functions_dir(stand_ins: &[(&str, String)], logs: &Path) -> io::Result<PathBuf> {
+    let binaries = &Settings::get().bin_dir;
+    if stand_ins.is_empty() {
+        return Ok(binaries.clone());
+    }
+    let dir = logs.join("functions");
+    let _left_by_an_earlier_process_of_this_id = fs::remove_dir_all(&dir);
+    fs::create_dir(&dir)?;
+    for binary in fs::read_dir(binaries)? {
+        let binary = binary?;
+        if !stand_ins.iter().any(|(name, _)| binary.file_name() == *name) {
+            symlink(binary.path(), dir.join(binary.file_name()))?;
+        }
+    }
+    for (name, script) in stand_ins {
+        let path = dir.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
+        fs::set_permissions(path, Permissions::from_mode(0o755))?;
+    }
+    Ok(dir)
 }
 
 /// Sends commands in Redis' inline form, each answered by one line without an error.
