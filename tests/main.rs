@@ -3,6 +3,7 @@
 
 mod accounts;
 mod big_rooms;
+mod bites;
 mod changes;
 mod channels;
 mod checked;
