@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -50,7 +50,7 @@ pub struct Plan {
     pub clients: usize,
     /// In how many conversations everybody takes part, beside those that they started.
     pub conversations_each: usize,
-    /// How many messages; `None`: as many as go while faults last.
+    /// How many messages are acked in the end; `None`: as many as go while faults last.
     pub messages: Option<u32>,
     /// How clients behave.
     pub habits: Habits,
@@ -101,7 +101,7 @@ impl Run {
             rooms: rooms.iter().map(|room| (room.id.clone(), room.room)).collect(),
             ids: rooms.iter().map(|room| room.id.clone()).collect(),
             habits: plan.habits.clone(),
-            budget: AtomicI64::new(plan.messages.map_or(i64::MAX, i64::from)),
+            budget: AtomicU64::new(u64::from(plan.messages.unwrap_or(u32::MAX))),
             acked: AtomicU64::new(0),
         });
         let (phase, watched) = watch::channel(Phase::Traffic);
@@ -146,7 +146,7 @@ impl Run {
         Meter(Arc::clone(&self.shared))
     }
 
-    /// Lets traffic flow until `faults` are over and all messages are sent, waits until all have everything, and
+    /// Lets traffic flow until `faults` are over and all messages are acked, waits until all have everything, and
     /// judges. `faults` gives when Postgres was stopped.
     pub async fn judged(self, faults: impl Future<Output = Result<Vec<(i64, i64)>>>) -> Result<Report> {
         let start = Instant::now();
@@ -167,7 +167,8 @@ impl Run {
 
         let traffic = async {
             let outages = faults.await?;
-            while self.plan.messages.is_some() && self.shared.budget.load(Ordering::Relaxed) > 0 {
+            let wanted = self.plan.messages.map_or(0, u64::from);
+            while self.shared.acked.load(Ordering::Relaxed) < wanted {
                 sleep(LOOK_EVERY).await;
             }
             anyhow::Ok(outages)

@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -98,8 +98,8 @@ pub(crate) struct Shared {
     /// Their ids.
     pub(crate) ids: Vec<String>,
     pub(crate) habits: Habits,
-    /// How many messages are still to be sent, by all together.
-    pub(crate) budget: AtomicI64,
+    /// How many messages are still to be sent, by all together; one that is refused is replaced.
+    pub(crate) budget: AtomicU64,
     /// How many were acked.
     pub(crate) acked: AtomicU64,
 }
@@ -366,7 +366,9 @@ impl Client {
     fn send_one(&mut self, now: Instant) -> bool {
         let joined: Vec<_> =
             self.views.iter().filter(|view| view.joined).map(|view| view.record.room).collect();
-        if joined.is_empty() || self.shared.budget.fetch_sub(1, Ordering::Relaxed) <= 0 {
+        let budget = &self.shared.budget;
+        let one_less = |left| (left > 0).then(|| left - 1);
+        if joined.is_empty() || budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_err() {
             return false;
         }
         let room = joined[self.random.random_range(0..joined.len())];
@@ -488,7 +490,11 @@ impl Client {
                 ("NOT_FOUND", _) => {
                     // Removed meanwhile, or so it seems: the answer to `subscribe` tells.
                     let room = self.outbox.take_out(number);
-                    self.record.refused += u64::from(room.is_some());
+                    if room.is_some() {
+                        self.record.refused += 1;
+                        // Another one takes its place.
+                        self.shared.budget.fetch_add(1, Ordering::Relaxed);
+                    }
                     if let Some(room) = room
                         && let Some(view) = self.views.iter_mut().find(|view| view.record.room == room)
                     {
