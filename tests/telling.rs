@@ -189,7 +189,7 @@ async fn only_messages_that_are_there_are_read_and_only_by_participants() {
     let later = Message { id: format!("{}-0", sent.seq + 1), seq: sent.seq + 1, ..sent.clone() };
 
     stranger.request_refused(about("read", &sent, json!({})), "NOT_FOUND").await;
-    connection.request_refused(about("read", &later, json!({})), "NOT_FOUND").await;
+    connection.request_refused(about("read", &later, json!({})), "INVALID").await;
 
     alice.send(&conversation, "later").await;
     assert_eq!(bob.unread_count(&conversation).await, 2, "nothing was read");

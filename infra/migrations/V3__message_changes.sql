@@ -96,9 +96,11 @@ begin
     end if;
 
     select p.role into v_role from participants p where p.conversation_id = p_conversation and p.user_id = p_actor;
-    if not found and v_conversation.kind = 'channel' and p_kind in ('participant.added', 'participant.removed') then
-        -- Who takes part in a channel is a global admin's to decide, also from outside.
-        select u.role into v_role from users u where u.id = p_actor and u.role = 'admin' and u.disabled_at is null;
+    -- Who takes part in a channel is a global admin's to decide, also from outside.
+    if v_role is distinct from 'admin' and v_conversation.kind = 'channel'
+       and p_kind in ('participant.added', 'participant.removed')
+       and exists (select from users u where u.id = p_actor and u.role = 'admin' and u.disabled_at is null) then
+        v_role := 'admin';
     end if;
     if v_role is null then
         return query select 'not_found', null::log;

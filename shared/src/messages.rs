@@ -87,8 +87,6 @@ impl std::str::FromStr for Emoji {
 pub struct Editor<'a> {
     /// Who.
     pub user: UserId,
-    /// Over which connection, if over one: it is answered, not pushed to.
-    pub connection: Option<&'a ConnectionId>,
     /// The request's id.
     pub request_id: &'a str,
 }
@@ -239,7 +237,8 @@ async fn change(
         Some(ClientId(id)) => Key::of_client_change(&id),
         None => Key::of_request(by.request_id),
     };
-    let committed = log::commit(app, conversation, by.user, change, &key, by.connection).await?;
+    // Over whichever connection it came: only a message is not pushed to its own.
+    let committed = log::commit(app, conversation, by.user, change, &key, None).await?;
     if committed.outcome != Outcome::Unchanged {
         log::publish(app, conversation, &committed.entries).await;
     }

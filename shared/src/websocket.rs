@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::connections::{self, Credential, Opening};
 use crate::ids::{ConnectionId, ConversationId};
-use crate::log::{self, Event, Job, Message, Token};
+use crate::log::{self, Done, Event, Job, Message, Token};
 use crate::messages::{self, Editor, NewMessage, PageOf, Sent};
 use crate::protocol::{Answer, Command, DeleteMessage, EditMessage, MAX_ANSWER, React, Read, Typing};
 use crate::{App, Error, FieldError, Result, conversations, http, telemetry};
@@ -193,7 +193,7 @@ pub async fn message(app: &App, request: Request) -> Response {
 /// Commits what waits in a conversation's inbox and answers each sender, until nothing waits or it is for the next run
 /// to go on.
 pub async fn answer_burst(app: &App, conversation: ConversationId, token: Token) -> Result<()> {
-    let (began, mut done) = (std::time::Instant::now(), Vec::new());
+    let (began, mut done) = (std::time::Instant::now(), Done::default());
     loop {
         let answered = log::combine(app, conversation, &token, &mut done).await?;
         if answered.is_empty() {
@@ -210,9 +210,9 @@ pub async fn answer_burst(app: &App, conversation: ConversationId, token: Token)
             app.push().post(&intent.connection, Blob::new(text)).await;
             Ok::<_, Error>(())
         });
-        let published = log::publish_burst(app, conversation, &answered, &token).map(Ok::<_, Error>);
+        let published = log::publish_burst(app, conversation, &answered).map(Ok::<_, Error>);
         try_join(try_join_all(acks), published).await?;
-        if began.elapsed() > log::RUN {
+        if began.elapsed() > log::RUN && log::has_more(app, conversation, &token, &done).await? {
             log::start(app, &Job::Combine { conversation_id: conversation, token }).await;
             return Ok(());
         }
@@ -302,7 +302,7 @@ async fn answer(
 /// Who changes a message by this request.
 async fn editor<'a>(app: &App, request: &'a Request) -> Result<Editor<'a>> {
     let user = connections::identify(app, &request.connection).await?;
-    Ok(Editor { user, connection: Some(&request.connection), request_id: &request.request_id })
+    Ok(Editor { user, request_id: &request.request_id })
 }
 
 fn ack(sent: Sent) -> Answer {

@@ -95,7 +95,7 @@ async fn react_no_more(
 }
 
 fn editor(caller: Caller, request_id: &str) -> Editor<'_> {
-    Editor { user: caller.user(), connection: None, request_id }
+    Editor { user: caller.user(), request_id }
 }
 
 async fn search_within(

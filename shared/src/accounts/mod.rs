@@ -265,7 +265,7 @@ pub async fn list_ended_sessions(app: &App, since: OffsetDateTime) -> Result<Vec
     queries::list_ended_sessions(&app.postgres, since).await
 }
 
-/// Ends all sessions of a user. Returns those that it ended.
+/// Ends all sessions of a user. Returns those whose connections may be open.
 pub async fn sign_out_everywhere(app: &App, user: UserId) -> Result<Vec<Identity>> {
     queries::revoke_sessions(&app.postgres, user).await
 }

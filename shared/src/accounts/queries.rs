@@ -201,7 +201,13 @@ pub(super) async fn find_session_by_token(postgres: &Postgres, token: &Secret) -
 pub(super) async fn revoke_sessions(postgres: &Postgres, user: UserId) -> Result<Vec<Identity>> {
     let rows = postgres
         .query(
-            "update sessions set revoked_at = now() where user_id = $1 and revoked_at is null returning id, user_id",
+            // Also those ended lately: the request may be the repeat of one whose connections were not closed.
+            "with ended as (
+                 update sessions set revoked_at = now() where user_id = $1 and revoked_at is null
+                 returning id, user_id)
+             select id, user_id from ended
+             union
+             select id, user_id from sessions where user_id = $1 and revoked_at >= now() - interval '130 min'",
             &[(&user.0, Type::UUID)],
         )
         .await?;

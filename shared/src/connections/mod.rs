@@ -25,6 +25,8 @@ static LEAVE: Script = LazyLock::new(|| Source::new(include_str!("leave.lua")));
 
 /// When API Gateway ends a connection, counted from its handshake (Developer Guide, WebSocket quotas).
 const LIFE: time::Duration = time::Duration::hours(2);
+/// How many sessions are ended by one wave, which has something for every partition.
+const ENDED_AT_ONCE: usize = 100;
 /// How long it is known when somebody was here last.
 const LAST_SEEN_FOR: Duration = Duration::from_hours(90 * 24);
 /// How many connections a person may have.
@@ -72,8 +74,15 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
         return Err(Error::invalid("conversation_id", "a connection has at most 200 subscriptions"));
     }
     let record = Record { identity, connected_at: opening.connected_at, subscriptions };
-    let admitted = async {
-        let oldest = admit(app, &opening.connection, &record).await?;
+    let oldest = match admit(app, &opening.connection, &record).await {
+        Ok(oldest) => oldest,
+        Err(error) => {
+            // It was never open, so nobody was here.
+            app.redis.call::<()>(Call::command("DEL").arg(keys::connection(&opening.connection))).await?;
+            return Err(error);
+        }
+    };
+    let registered = async {
         if let Some(oldest) = oldest {
             // More than a person may have: the one that is open longest gives way.
             app.push().close(&oldest).await;
@@ -90,11 +99,11 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
         }
         Ok(())
     };
-    let admitted = admitted.await;
-    if admitted.is_err() {
+    let registered = registered.await;
+    if registered.is_err() {
         close(app, &opening.connection).await?;
     }
-    admitted
+    registered
 }
 
 /// Forgets a connection that has ended, and tells others that its user is gone if it was their last one.
@@ -126,10 +135,18 @@ pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
 /// Ends the connections of sessions that have ended by Postgres' word. When this returns nothing reaches them any more,
 /// also when one of them was being opened meanwhile.
 pub async fn end(app: &App, sessions: &[Identity]) -> Result<()> {
+    for some in sessions.chunks(ENDED_AT_ONCE) {
+        end_some(app, some).await?;
+    }
+    Ok(())
+}
+
+async fn end_some(app: &App, sessions: &[Identity]) -> Result<()> {
     revoke(app, sessions).await?;
-    for Identity { user, session } in sessions {
-        let call = Call::command("HGETALL").arg(UserKeys::of(*user).connections());
-        let connections: HashMap<String, String> = app.redis.call(call).await?;
+    let open = sessions.iter().map(|one| Call::command("HGETALL").arg(UserKeys::of(one.user).connections()));
+    let open = app.redis.wave(open.collect()).await?;
+    for (Identity { session, .. }, reply) in sessions.iter().zip(open) {
+        let connections: HashMap<String, String> = decode(reply)?;
         let session = session.to_string();
         let ended = connections
             .into_iter()
@@ -146,10 +163,7 @@ pub async fn end(app: &App, sessions: &[Identity]) -> Result<()> {
 
 /// Tells Redis, in one wave, that sessions have ended: `$connect` admits them no more, a registration of theirs is
 /// refused in every partition, and no cut brings them anything.
-pub async fn revoke(app: &App, sessions: &[Identity]) -> Result<()> {
-    if sessions.is_empty() {
-        return Ok(());
-    }
+async fn revoke(app: &App, sessions: &[Identity]) -> Result<()> {
     let now = to_millis(OffsetDateTime::now_utc());
     let dead = sessions.iter().map(|Identity { user, session }| {
         let key = UserKeys::of(*user).session(*session);
@@ -213,7 +227,8 @@ pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe)
     let (missed, noted) =
         tokio::join!(log::register(app, &registration, &wanted), note(app, connection, &new));
     let missed = missed.and_then(|missed| noted.map(|()| missed))?;
-    let refused = |(_, missed): &(&(ConversationId, _), &Result<Missed>)| missed.is_err();
+    let refused =
+        |(_, missed): &(&(ConversationId, _), &Result<Missed>)| matches!(missed, Err(Error::NotFound(_)));
     let refused: Vec<_> =
         wanted.iter().zip(&missed).filter(refused).map(|((conversation, _), _)| *conversation).collect();
     match missed.into_iter().collect::<Result<Vec<_>>>() {

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 fn shown(ids: &str) -> String {
     format!(
         "select c.id, c.kind, c.name, c.role, c.last_seq, c.muted, c.archived, c.created_at, c.updated_at, c.participants,
-                c.participant_count, c.unread_count, (c.last_message).created_at as message_created_at,
+                c.participant_count, c.unread_count,
                 (c.last_message).*
          from show_conversations($1, array({ids})) c"
     )

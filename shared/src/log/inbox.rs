@@ -47,26 +47,20 @@ impl Intent {
 /// What became of an intent: its entry and whether that was there before.
 pub type Answered = (Intent, Result<(Entry, bool)>);
 
-/// Commits what waits in the inbox, as far as one transaction takes it. Returns what became of each; nothing when the
-/// inbox is empty or somebody else's. `done` are the fields of those committed before.
+/// What a burst's job has committed last and still stands in the inbox: field and time of each.
+#[derive(Default)]
+pub struct Done(Vec<(String, u64)>);
+
+/// Commits what waits longest in the inbox, as far as one transaction takes it. Returns what became of each; nothing when
+/// the inbox is empty or somebody else's.
 pub async fn combine(
     app: &App,
     conversation: ConversationId,
     token: &Token,
-    done: &mut Vec<String>,
+    done: &mut Done,
 ) -> Result<Vec<Answered>> {
-    let keys = ConversationKeys::of(conversation);
-    let lead = Call::script(&LEAD, &[keys.inbox(), keys.inbox_lease()])
-        .arg(&token.0)
-        .arg(millis(LEASE))
-        .arg(millis(INTENT_LIFE))
-        .arg(&*done);
-    let waiting: Vec<String> = app.redis.call(lead).await?;
-    let mut waiting =
-        waiting.chunks_exact(2).map(|pair| Waiting::of(&pair[0], &pair[1])).collect::<Result<Vec<_>>>()?;
-    waiting.sort_by_key(|one| one.at);
-    waiting.truncate(BATCH);
-    *done = waiting.iter().map(|one| one.field.clone()).collect();
+    let waiting = lead(app, conversation, token, done).await?;
+    *done = Done(waiting.iter().map(|one| (one.field.clone(), one.at)).collect());
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
@@ -93,12 +87,37 @@ pub async fn combine(
     Ok(waiting.into_iter().map(|one| one.intent).zip(answers).collect())
 }
 
+/// Removes what is done, keeps the lease and says whether there is more.
+pub async fn has_more(app: &App, conversation: ConversationId, token: &Token, done: &Done) -> Result<bool> {
+    Ok(!lead(app, conversation, token, done).await?.is_empty())
+}
+
+async fn lead(
+    app: &App,
+    conversation: ConversationId,
+    token: &Token,
+    Done(done): &Done,
+) -> Result<Vec<Waiting>> {
+    let keys = ConversationKeys::of(conversation);
+    let mut call = Call::script(&LEAD, &[keys.inbox(), keys.inbox_lease()])
+        .arg(&token.0)
+        .arg(millis(LEASE))
+        .arg(millis(INTENT_LIFE))
+        .arg(BATCH);
+    for (field, at) in done {
+        call = call.arg(field).arg(at);
+    }
+    let waiting: Vec<String> = app.redis.call(call).await?;
+    waiting.chunks_exact(2).map(|pair| Waiting::of(&pair[0], &pair[1])).collect()
+}
+
 /// Publishes what was committed together.
-pub async fn publish_burst(app: &App, conversation: ConversationId, answered: &[Answered], token: &Token) {
+pub async fn publish_burst(app: &App, conversation: ConversationId, answered: &[Answered]) {
     let entries: Vec<_> =
         answered.iter().filter_map(|(_, answer)| answer.as_ref().ok().map(|(entry, _)| entry)).collect();
     if !entries.is_empty() {
-        publish_under(app, conversation, &entries, token).await;
+        // Under a token of its own: whoever pushes an earlier batch still does so.
+        publish_under(app, conversation, &entries, &Token::generate()).await;
     }
 }
 

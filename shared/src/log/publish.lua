@@ -27,7 +27,7 @@ rebucket(w)
 local removed, before = {}, w
 
 local function unregister(user, frame)
-  local all = redis.call('HGETALL', CONNECTIONS)
+  local all = registrations()
   for i = 1, #all, 2 do
     if not user or user_of(all[i + 1]) == user then
       forget(all[i])
@@ -94,6 +94,6 @@ end
 
 redis.call('HSET', META, 'w', w)
 -- Seldom, because it is many commands: what is lost too early is cold, and loaded again.
-if math.floor(w / 100) > math.floor(before / 100) or redis.call('PTTL', MEMBERS) < 0 then keep(ARGV[3], now()) end
+if math.floor(w / 100) > math.floor(before / 100) or redis.call('PTTL', STREAM) < 0 then keep(ARGV[3], now()) end
 local work = take(ARGV[1], tonumber(ARGV[2]), w)
 return {'folded', removed, work[1], work[2]}

@@ -147,7 +147,10 @@ pub(super) async fn deliver(
     Folded { removed, work }: Folded,
 ) -> Result<()> {
     hand_over(app, conversation, token, &work.buckets).await;
-    forget_subscriptions(app, conversation, &removed).await?;
+    if let Err(error) = forget_subscriptions(app, conversation, &removed).await {
+        // Their connections' own records are wrong until they subscribe again; their last event is still theirs.
+        super::warn(conversation, "a record still names the conversation", &error);
+    }
     let last_events =
         stream::iter(removed).for_each_concurrent(PARALLEL_POSTS, |(connection, frame)| async move {
             app.push().post(&connection, Blob::new(frame)).await;
@@ -224,15 +227,12 @@ async fn forget_subscriptions(
     app.redis.wave(calls.collect()).await.map(drop)
 }
 
-/// Whoever is gone counts no more among their user's connections, and has no record.
+/// Whoever is gone counts no more among their user's connections. The record stays: `$disconnect` may still come, and
+/// has to know whom to tell.
 async fn forget_gone(app: &App, cut: &Cut, round: &Round) -> Result<()> {
     let gone = cut.connections.iter().filter(|one| round.gone.contains(&one.id));
-    let calls = gone.flat_map(|one| {
-        [
-            Call::command("HDEL").arg(UserKeys::of(one.user).connections()).arg(&one.id.0),
-            Call::command("DEL").arg(keys::connection(&one.id)),
-        ]
-    });
+    let calls =
+        gone.map(|one| Call::command("HDEL").arg(UserKeys::of(one.user).connections()).arg(&one.id.0));
     app.redis.wave(calls.collect()).await.map(drop)
 }
 

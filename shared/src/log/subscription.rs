@@ -2,6 +2,7 @@
 //!
 //! What the stream has comes from Redis; below its first entry Postgres answers, without a seam.
 
+use futures_util::future::join_all;
 use redis::Value;
 
 use super::entry::{Role, Shown};
@@ -76,12 +77,11 @@ pub async fn register(
     let calls =
         wanted.iter().map(|(conversation, from)| register_call(*conversation, registration, *from, &token));
     let replies = app.redis.wave(calls.collect()).await?;
-    let mut all = Vec::with_capacity(wanted.len());
     // Each to its end, also after another was refused: its reply may hold the lease to push.
-    for ((conversation, from), reply) in wanted.iter().zip(replies) {
-        all.push(registered(app, registration, *conversation, *from, &token, reply).await);
-    }
-    Ok(all)
+    let all = wanted.iter().zip(replies).map(|((conversation, from), reply)| {
+        registered(app, registration, *conversation, *from, &token, reply)
+    });
+    Ok(join_all(all).await)
 }
 
 /// Where nobody is left of a user whose connection has ended, and who could be told.
@@ -119,25 +119,33 @@ pub async fn heads(
     conversations: &[ConversationId],
 ) -> Result<Vec<Head>> {
     let token = Token::generate();
-    let calls = conversations.iter().map(|conversation| {
-        Call::script(&HEADS, &ConversationKeys::of(*conversation).fold())
-            .arg(&token.0)
-            .arg(millis(LEASE))
-            .arg(&connection.0)
-    });
+    let calls = conversations.iter().map(|conversation| heads_call(*conversation, connection, &token));
     let replies = app.redis.wave(calls.collect()).await?;
     let mut heads = Vec::with_capacity(replies.len());
-    for (conversation, reply) in conversations.iter().zip(replies) {
-        let (w, registered, cut, buckets): (Option<i64>, bool, Value, _) = decode(reply)?;
-        if registered && w.is_none() {
+    for (conversation, mut reply) in conversations.iter().zip(replies) {
+        let mut head = None;
+        for _ in 0..2 {
+            let (w, registered, cut, buckets): (Option<i64>, bool, Value, _) = decode(reply)?;
+            let folded = Folded { removed: Vec::new(), work: rounds::Work::of(cut, buckets)? };
+            rounds::deliver(app, *conversation, &token, folded).await?;
+            head = Some(Head { w, registered });
+            if w.is_some() || !registered {
+                break;
+            }
             // Registered with what Redis has lost since: brought back, so that its head can be told.
             load(app, *conversation, &token).await?;
+            reply = app.redis.call(heads_call(*conversation, connection, &token)).await?;
         }
-        heads.push(Head { w, registered });
-        let folded = Folded { removed: Vec::new(), work: rounds::Work::of(cut, buckets)? };
-        rounds::deliver(app, *conversation, &token, folded).await?;
+        heads.extend(head);
     }
     Ok(heads)
+}
+
+fn heads_call(conversation: ConversationId, connection: &ConnectionId, token: &Token) -> Call {
+    Call::script(&HEADS, &ConversationKeys::of(conversation).fold())
+        .arg(&token.0)
+        .arg(millis(LEASE))
+        .arg(&connection.0)
 }
 
 fn register_call(

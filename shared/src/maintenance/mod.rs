@@ -45,7 +45,7 @@ pub async fn run(app: &App) -> Result<()> {
     if marks.values().any(|mark| mark.is_none_or(|mark| mark < began - SLACK)) {
         // Redis was lost, rewound, or nobody looked for long: it may not know who was signed out.
         let since = began - CONNECTION_LIFE;
-        connections::revoke(app, &accounts::list_ended_sessions(app, since).await?).await?;
+        connections::end(app, &accounts::list_ended_sessions(app, since).await?).await?;
     }
 
     let compared = find_compared(app, &marks).await?;

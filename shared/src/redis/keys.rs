@@ -201,7 +201,9 @@ mod tests {
         let tag = &keys.meta()[..keys.meta().find('}').expect("a tag")];
 
         assert_eq!(keys.meta(), "{p4}:conversation:01890a5d-ac96-774b-bcce-b302099a8057:meta");
-        for key in keys.fold().into_iter().chain([keys.known_prefix(), keys.throttle_prefix()]) {
+        let others = [keys.known_prefix(), keys.throttle_prefix(), keys.typing_prefix()];
+        let of_bursts = [keys.inbox(), keys.inbox_lease(), keys.sends()];
+        for key in keys.fold().into_iter().chain(others).chain(of_bursts) {
             assert!(key.starts_with(tag), "{key}");
         }
     }
