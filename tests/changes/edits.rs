@@ -178,7 +178,7 @@ async fn an_edit_keeps_the_limits_of_content() {
     command["message_id"] = json!("nonsense");
     let error = connection.request_refused(command, "INVALID").await;
     assert_eq!(error["errors"][0]["field"], "message_id");
-    assert_eq!(alice.history(&conversation).await, [sent.clone()]);
+    assert_eq!(alice.history(&conversation).await, std::slice::from_ref(&sent));
     assert_eq!(alice.edit(&sent, &"é".repeat(2000)).await.content.chars().count(), 2000);
 }
 
