@@ -355,7 +355,7 @@ async fn an_edit_and_a_reaction_are_read_alike_from_the_stream_and_from_postgres
 
     assert!(from_the_stream.contains(r#""content":"second""#), "{from_the_stream}");
     assert!(!from_the_stream.contains(r#""content":"two""#), "{from_the_stream}");
-    assert_eq!(from_the_stream.matches("👍").count(), 5, "{from_the_stream}");
+    assert_eq!(from_the_stream.matches("👍").count(), 6, "{from_the_stream}");
     assert_eq!(from_the_stream, from_postgres);
     assert_eq!(from_the_stream, loaded);
 }
@@ -546,4 +546,97 @@ async fn when_the_last_admin_leaves_the_longest_standing_participant_becomes_one
         ["participant.removed", "participant.updated"]
     );
     assert!(again.outcome == Outcome::Duplicate && again.entries.len() == 2);
+}
+
+/// Sends over the connection "phone" as far as the gate, as many at once as are a burst.
+async fn burst(app: &App, room: ConversationId, from: usize, to: usize) -> Vec<Gate> {
+    let phone = ConnectionId("phone".to_owned());
+    let mut gates = Vec::new();
+    for number in from..to {
+        let key = Key::of_client(&number.to_string());
+        let intent = Intent::new(&phone, None, &say(&number.to_string()), &key);
+        let actor = Actor::Connection(phone.clone());
+        gates.push(gate(app, room, &actor, &key, &[], Some(&intent)).await.expect("the gate"));
+    }
+    gates
+}
+
+fn leases(gates: Vec<Gate>) -> Vec<Token> {
+    let lease = |gate| match gate {
+        Gate::Queued(lease) => lease,
+        Gate::Known(_) | Gate::Throttled(_) | Gate::Pass(_) | Gate::Unregistered(_) => None,
+    };
+    gates.into_iter().filter_map(lease).collect()
+}
+
+#[tokio::test]
+async fn the_sends_of_a_burst_wait_for_one_holder_and_are_committed_together() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+
+    let gates = burst(&app, room, 0, 60).await;
+    let queued = gates.iter().filter(|gate| matches!(gate, Gate::Queued(_))).count();
+    let holders = leases(gates);
+    let mut done = Done::default();
+    let committed = combine(&app, room, &holders[0], &mut done).await.expect("a commit");
+    let nothing = combine(&app, room, &holders[0], &mut done).await.expect("the end");
+
+    // The window may have ended once in between, on a machine that is busy.
+    assert!(queued > 0 && committed.len() == queued, "{queued}");
+    assert_eq!(holders.len(), 1);
+    assert!(nothing.is_empty());
+    let texts: Vec<_> = committed
+        .iter()
+        .map(|(_, answer)| {
+            let (entry, duplicate) = answer.as_ref().expect("an entry");
+            assert!(!duplicate);
+            entry.message().and_then(|message| message.content.clone()).expect("content")
+        })
+        .collect();
+    assert!(texts.is_sorted_by_key(|text| text.parse::<usize>().expect("a number")), "{texts:?}");
+}
+
+#[tokio::test]
+async fn in_a_burst_each_send_is_refused_or_known_by_itself() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+    committed(&app, room, ann, "58").await; // its handler died before it was published
+    let holder = leases(burst(&app, room, 0, 59).await).remove(0);
+    let phone = ConnectionId("phone".to_owned());
+    let (key, change) = (
+        Key::of_client("answers nothing"),
+        Change::Message { content: "x".to_owned(), metadata: None, reply_to: Some(MessageId(1000)) },
+    );
+    let intent = Intent::new(&phone, None, &change, &key);
+    gate(&app, room, &Actor::Connection(phone), &key, &[], Some(&intent)).await.expect("the gate");
+
+    let answered = combine(&app, room, &holder, &mut Done::default()).await.expect("a commit");
+
+    let refused = answered.iter().filter(|(_, answer)| matches!(answer, Err(Error::Invalid(_)))).count();
+    let known = answered.iter().filter(|(_, answer)| matches!(answer, Ok((_, true)))).count();
+    assert_eq!((refused, known), (1, 1));
+    assert!(answered.len() > 2);
+}
+
+#[tokio::test]
+async fn what_a_dead_holder_left_in_the_inbox_is_committed_by_the_next_one() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+
+    let dead = leases(burst(&app, room, 0, 40).await).remove(0);
+    let first = combine(&app, room, &dead, &mut Done::default()).await.expect("a commit");
+    // It died before it could say so; two seconds pass.
+    forget(&app, &[ConversationKeys::of(room).inbox_lease()]).await;
+    let holder = leases(burst(&app, room, 40, 80).await).remove(0);
+    let second = combine(&app, room, &holder, &mut Done::default()).await.expect("a commit");
+
+    let known = second.iter().filter(|(_, answer)| matches!(answer, Ok((_, true)))).count();
+    assert_eq!(known, first.len(), "committed before, and answered once more");
+    assert!(second.len() > first.len());
 }
