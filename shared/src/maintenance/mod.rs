@@ -29,11 +29,11 @@ const WARM_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// Marks a partition, if the mark is still the one that was found there: Redis may have been lost meanwhile.
 ///
-/// `KEYS[1]` mark; `ARGV[1]` the mark found or '', `ARGV[2]` the new one, `ARGV[3]` its life in ms
+/// `KEYS[1]` mark; `ARGV[1]` the mark found or '', `ARGV[2]` the new one, `ARGV[3]` its life in s
 static MARK: Script = LazyLock::new(|| {
     Source::new(
         "if (redis.call('GET', KEYS[1]) or '') == ARGV[1] then
-           redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+           redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
          end",
     )
 });
@@ -42,11 +42,13 @@ static MARK: Script = LazyLock::new(|| {
 pub async fn run(app: &App) -> Result<()> {
     let began = OffsetDateTime::now_utc();
     let marks = find_marks(app).await?;
-    if marks.values().any(|mark| mark.is_none_or(|mark| mark < began - SLACK)) {
-        // Redis was lost, rewound, or nobody looked for long: it may not know who was signed out.
-        let since = began - CONNECTION_LIFE;
-        connections::end(app, &accounts::list_ended_sessions(app, since).await?).await?;
-    }
+    // Redis may have been rewound a little, to after its marks, and then does not know who was signed out since; lost or
+    // rewound far, or not looked at for long, it may know nobody who was.
+    let since = match marks.values().copied().min().flatten() {
+        Some(mark) if mark >= began - SLACK => mark - SLACK,
+        _ => began - CONNECTION_LIFE,
+    };
+    connections::end(app, &accounts::list_ended_sessions(app, since).await?).await?;
 
     let compared = find_compared(app, &marks).await?;
     let unsettled: HashSet<_> = log::settle(app, &compared)
@@ -59,10 +61,7 @@ pub async fn run(app: &App) -> Result<()> {
     let marking = settled.flat_map(|(partition, mark)| {
         let found = mark.map(|mark| millis(mark).to_string()).unwrap_or_default();
         [
-            Call::script(&MARK, &[partition.mark()])
-                .arg(found)
-                .arg(millis(began))
-                .arg(WARM_FOR.as_millis() as u64),
+            Call::script(&MARK, &[partition.mark()]).arg(found).arg(millis(began)).arg(WARM_FOR.as_secs()),
             forget_before(partition.revoked(), began - CONNECTION_LIFE),
             forget_before(partition.warm(), began - WARM_FOR),
         ]
