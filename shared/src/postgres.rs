@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-pub use tokio_postgres::types::{Json, Type};
+pub use tokio_postgres::types::Type;
 pub use tokio_postgres::{Client, Config, Row};
 use tokio_postgres::{NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;

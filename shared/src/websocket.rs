@@ -8,7 +8,7 @@ use aws_lambda_events::event::apigw::{
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::FutureExt;
-use futures_util::future::{LocalBoxFuture, try_join, try_join_all};
+use futures_util::future::{LocalBoxFuture, join, try_join_all};
 use lambda_runtime::LambdaEvent;
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::connections::{self, Credential, Opening};
 use crate::ids::{ConnectionId, ConversationId};
-use crate::log::{self, Done, Event, Job, Message, Token};
+use crate::log::{self, Answered, Done, Event, Job, Message, Token};
 use crate::messages::{self, Editor, NewMessage, PageOf, Sent};
 use crate::protocol::{Answer, Command, DeleteMessage, EditMessage, MAX_ANSWER, React, Read, Typing};
 use crate::{App, Error, FieldError, Result, conversations, http, telemetry};
@@ -191,32 +191,43 @@ pub async fn message(app: &App, request: Request) -> Response {
 }
 
 /// Commits what waits in a conversation's inbox and answers each sender, until nothing waits or it is for the next run
-/// to go on.
+/// to go on. While senders are answered, what came meanwhile is committed already.
 pub async fn answer_burst(app: &App, conversation: ConversationId, token: Token) -> Result<()> {
     let (began, mut done) = (std::time::Instant::now(), Done::default());
-    loop {
-        let answered = log::combine(app, conversation, &token, &mut done).await?;
-        if answered.is_empty() {
+    let mut answered = log::combine(app, conversation, &token, &mut done).await?;
+    while !answered.is_empty() {
+        if began.elapsed() > log::RUN {
+            tell_committed(app, conversation, &answered).await?;
+            if log::has_more(app, conversation, &token, &done).await? {
+                log::start(app, &Job::Combine { conversation_id: conversation, token }).await;
+            }
             return Ok(());
         }
-        let acks = answered.iter().map(async |(intent, outcome)| {
-            let reference = intent.reference.as_ref();
-            let text = match outcome {
-                Ok((entry, duplicate)) => {
-                    to_text(&Framed { answer: &ack(messages::sent(entry, *duplicate)?), reference })
-                }
-                Err(error) => to_text(&error_frame(error, reference)),
-            };
-            app.push().post(&intent.connection, Blob::new(text)).await;
-            Ok::<_, Error>(())
-        });
-        let published = log::publish_burst(app, conversation, &answered).map(Ok::<_, Error>);
-        try_join(try_join_all(acks), published).await?;
-        if began.elapsed() > log::RUN && log::has_more(app, conversation, &token, &done).await? {
-            log::start(app, &Job::Combine { conversation_id: conversation, token }).await;
-            return Ok(());
-        }
+        let (told, next) = join(
+            tell_committed(app, conversation, &answered),
+            log::combine(app, conversation, &token, &mut done),
+        )
+        .await;
+        told?;
+        answered = next?;
     }
+    Ok(())
+}
+
+/// Publishes what was committed together, and answers each sender.
+async fn tell_committed(app: &App, conversation: ConversationId, answered: &[Answered]) -> Result<()> {
+    let acks = answered.iter().map(async |(intent, outcome)| {
+        let reference = intent.reference.as_ref();
+        let text = match outcome {
+            Ok((entry, duplicate)) => {
+                to_text(&Framed { answer: &ack(messages::sent(entry, *duplicate)?), reference })
+            }
+            Err(error) => to_text(&error_frame(error, reference)),
+        };
+        app.push().post(&intent.connection, Blob::new(text)).await;
+        Ok::<_, Error>(())
+    });
+    log::publish_burst(app, conversation, answered, try_join_all(acks)).await.map(drop)
 }
 
 /// Forgets a connection.

@@ -11,6 +11,7 @@ use futures_util::future::try_join_all;
 use redis::Value;
 use serde_json::value::to_raw_value;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::ids::{ConnectionId, ConversationId, SessionId, UserId};
 use crate::log::{self, Actor, CONNECTION_LIFE, Event, Left, Missed, Registration};
@@ -22,6 +23,7 @@ use crate::{App, Error, FieldError, Result, accounts, conversations, presence};
 
 static ADMIT: Script = LazyLock::new(|| Source::new(include_str!("admit.lua")));
 static LEAVE: Script = LazyLock::new(|| Source::new(include_str!("leave.lua")));
+static REVOKE: Script = LazyLock::new(|| Source::new(include_str!("revoke.lua")));
 
 /// When API Gateway ends a connection, counted from its handshake (Developer Guide, WebSocket quotas).
 const LIFE: time::Duration = time::Duration::hours(2);
@@ -163,19 +165,20 @@ async fn end_some(app: &App, sessions: &[Identity]) -> Result<()> {
 
 /// Tells Redis, in one wave, that sessions have ended: `$connect` admits them no more, a registration of theirs is
 /// refused in every partition, and no cut brings them anything.
-async fn revoke(app: &App, sessions: &[Identity]) -> Result<()> {
+pub(crate) async fn revoke(app: &App, sessions: &[Identity]) -> Result<()> {
     let now = to_millis(OffsetDateTime::now_utc());
     let dead = sessions.iter().map(|Identity { user, session }| {
         let key = UserKeys::of(*user).session(*session);
         let dead = Call::command("SET").arg(key).arg("dead");
         dead.arg("EX").arg(accounts::REMEMBERED_FOR.whole_seconds())
     });
-    let revoked = Partition::all().flat_map(|partition| {
-        let mut add = Call::command("ZADD").arg(partition.revoked());
-        for Identity { session, .. } in sessions {
-            add = add.arg(now).arg(session.to_string());
-        }
-        [add, Call::command("PEXPIRE").arg(partition.revoked()).arg(life())]
+    let revoked = Partition::all().map(|partition| {
+        let sessions: Vec<_> = sessions.iter().map(|one| one.session.to_string()).collect();
+        Call::script(&REVOKE, &[partition.revoked()])
+            .arg(Uuid::now_v7().to_string())
+            .arg(life())
+            .arg(now)
+            .arg(sessions)
     });
     app.redis.wave(dead.chain(revoked).collect()).await.map(drop)
 }

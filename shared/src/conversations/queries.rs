@@ -9,15 +9,16 @@ use super::{ChannelName, Conversation, Kind, NewKind, NewSettings, Started};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::{Message, Participant, Role};
 use crate::page::Limit;
-use crate::postgres::{Json, Postgres, Row, Type};
+use crate::postgres::{Postgres, Row, Type};
 use crate::{Error, Result};
 
 /// Those of the conversations of `ids`, a statement's array, that `$1` takes part in, as they see them. The last message's
 /// columns come last: by name, the first of a row is found.
 fn shown(ids: &str) -> String {
     format!(
-        "select c.id, c.kind, c.name, c.role, c.last_seq, c.muted, c.archived, c.created_at, c.updated_at, c.participants,
-                c.participant_count, c.unread_count,
+        "select c.id, c.kind, c.name, c.role, c.last_seq, c.muted, c.archived, c.created_at, c.updated_at,
+                c.participant_ids, c.participant_names, c.participant_emails, c.participant_roles,
+                c.participants_joined_at, c.participant_count, c.unread_count,
                 (c.last_message).*
          from show_conversations($1, array({ids})) c"
     )
@@ -230,7 +231,7 @@ pub(super) async fn list_participants(
     let (joined_at, user_id) = after.unzip();
     let rows = postgres
         .query(
-            "select case when u.id is not null then participant_json(o, u) end as participant
+            "select o.user_id, u.name, u.email, o.role, o.joined_at
              from participants me
              left join lateral (
                  select * from participants o
@@ -252,8 +253,8 @@ pub(super) async fn list_participants(
     if rows.is_empty() {
         return Ok(None);
     }
-    let participants = rows.iter().filter_map(|row| row.get::<_, Option<serde_json::Value>>("participant"));
-    participants.map(json).collect::<Result<_>>().map(Some)
+    let others = rows.iter().filter(|row| row.get::<_, Option<Uuid>>("user_id").is_some());
+    Ok(Some(others.map(participant).collect()))
 }
 
 pub(super) async fn find_participant(
@@ -263,12 +264,13 @@ pub(super) async fn find_participant(
 ) -> Result<Option<Participant>> {
     let row = postgres
         .query_opt(
-            "select participant_json(p) as participant from participants p
+            "select p.user_id, u.name, u.email, p.role, p.joined_at
+             from participants p join users u on u.id = p.user_id
              where p.conversation_id = $1 and p.user_id = $2",
             &[(&id.0, Type::UUID), (&user.0, Type::UUID)],
         )
         .await?;
-    row.map(|row| json(row.get("participant"))).transpose()
+    Ok(row.as_ref().map(participant))
 }
 
 fn conversation(row: &Row) -> Result<Conversation> {
@@ -280,12 +282,8 @@ fn conversation(row: &Row) -> Result<Conversation> {
             _ => Kind::Group,
         },
         name: row.get("name"),
-        role: if row.get::<_, &str>("role") == "admin" { Role::Admin } else { Role::Member },
-        participants: row
-            .get::<_, Vec<Json<Participant>>>("participants")
-            .into_iter()
-            .map(|Json(participant)| participant)
-            .collect(),
+        role: role(row.get("role")),
+        participants: first_participants(row),
         participant_count: row.get("participant_count"),
         last_seq: row.get("last_seq"),
         last_message: Message::from_row(row)?,
@@ -297,6 +295,35 @@ fn conversation(row: &Row) -> Result<Conversation> {
     })
 }
 
-fn json<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|error| Error::Internal(error.into()))
+fn first_participants(row: &Row) -> Vec<Participant> {
+    let names: Vec<String> = row.get("participant_names");
+    let emails: Vec<String> = row.get("participant_emails");
+    let roles: Vec<&str> = row.get("participant_roles");
+    let joined_at: Vec<OffsetDateTime> = row.get("participants_joined_at");
+    row.get::<_, Vec<Uuid>>("participant_ids")
+        .into_iter()
+        .zip(names.into_iter().zip(emails))
+        .zip(roles.into_iter().zip(joined_at))
+        .map(|((id, (user_name, user_email)), (said, joined_at))| Participant {
+            user_id: UserId(id),
+            user_name,
+            user_email,
+            role: role(said),
+            joined_at,
+        })
+        .collect()
+}
+
+fn participant(row: &Row) -> Participant {
+    Participant {
+        user_id: UserId(row.get("user_id")),
+        user_name: row.get("name"),
+        user_email: row.get("email"),
+        role: role(row.get("role")),
+        joined_at: row.get("joined_at"),
+    }
+}
+
+fn role(said: &str) -> Role {
+    if said == "admin" { Role::Admin } else { Role::Member }
 }

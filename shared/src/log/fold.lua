@@ -1,13 +1,15 @@
 -- What the scripts of a conversation's log share; put in front of each of them.
 --
--- KEYS[1] meta         hash: w (folded through), n (number of buckets), and of each bucket b from 0: p<b> (pushed
---                      through), lease<b> (token of who pushes) and until<b> (its end in ms)
+-- KEYS[1] meta         hash: w (folded through), n (number of buckets), of each bucket b from 0: p<b> (pushed through),
+--                      lease<b> (token of who pushes) and until<b> (its end in ms); and revision, the last of revoked
+--                      when the connections were last cleared of it
 -- KEYS[2] stream       entries, id <seq>-0, fields: kind, user, connection, frame
 -- KEYS[3] members      hash: user id -> {"role", "name", "email"}; role "" after leaving; field "" always there
 -- KEYS[4] changed      hash: seq of a message in the stream -> the message as it is now; field "" always there
 -- KEYS[5] connections  hash: connection id -> user|session|connected_at ms|expires_at ms|hash
 -- KEYS[6] lagging      hash: connection that misses pushes -> since when, in ms
--- KEYS[7] revoked      sorted set of the partition: sessions that were ended, by when, in ms
+-- KEYS[7] revoked      sorted set of the partition: sessions that were ended, by when, in ms; last, at infinity, a name
+--                      that is new whenever one was added
 -- KEYS[8] warm         sorted set of the partition: conversations that are here, by when they last changed, in ms
 
 local META, STREAM, MEMBERS, CHANGED = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -65,10 +67,12 @@ local function forget(connection)
   redis.call('HDEL', LAGGING, connection)
 end
 
--- The registrations that still hold, as connection, registration, ...; those of sessions that were ended are dropped.
+-- The registrations that still hold, as connection, registration, ...; those of sessions that were ended are dropped. That
+-- is looked for only when some were ended since it was looked for last: none of them can register.
 local function registrations()
   local all = redis.call('HGETALL', CONNECTIONS)
-  if #all == 0 or redis.call('EXISTS', REVOKED) == 0 then return all end
+  local revision = redis.call('ZREVRANGE', REVOKED, 0, 0)[1]
+  if #all == 0 or not revision or redis.call('HGET', META, 'revision') == revision then return all end
   local live = {}
   for i = 1, #all, 2 do
     if redis.call('ZSCORE', REVOKED, all[i + 1]:match('^[^|]*|([^|]*)')) then
@@ -78,16 +82,16 @@ local function registrations()
       live[#live + 1] = all[i + 1]
     end
   end
+  if redis.call('HEXISTS', META, 'w') == 1 then redis.call('HSET', META, 'revision', revision) end
   return live
 end
 
 -- What is to be pushed, and to whom, in one moment: {bucket, through, now, entries, registrations, lagging}. After a
 -- holder died this may be much; it comes in stretches.
 local STRETCH = 200
-local function cut(b, n, p, w, at)
+local function cut(b, n, p, w, at, all)
   local list = redis.call('XRANGE', STREAM, id_of(p + 1), id_of(w), 'COUNT', STRETCH)
   local through = #list == STRETCH and seq_of(list[STRETCH]) or w
-  local all = registrations()
   if n > 1 then
     local own = {}
     for i = 1, #all, 2 do
@@ -124,19 +128,28 @@ end
 -- Takes the leases to push what is to be pushed and nobody pushes: {cut or false, buckets}. Of a single bucket it is the
 -- cut, to be pushed by the caller; of several it is their numbers, for jobs that push under the caller's token.
 local function take(token, lease_ms, w)
-  local n, at, jobs = tonumber(redis.call('HGET', META, 'n') or 1), nil, {}
+  local meta = redis.call('HMGET', META, 'n', 'p0', 'lease0', 'until0')
+  local n = tonumber(meta[1] or 1)
+  if n == 1 then
+    local p = tonumber(meta[2] or w)
+    if p >= w then return {false, {}} end
+    local at = now()
+    if meta[3] and meta[3] ~= token and tonumber(meta[4]) > at then return {false, {}} end
+    local all = registrations()
+    if #all == 0 then
+      redis.call('HSET', META, 'p0', w) -- nobody to push to
+      return {false, {}}
+    end
+    redis.call('HSET', META, 'lease0', token, 'until0', at + lease_ms)
+    return {cut(0, n, p, w, at, all), {}}
+  end
+
+  local at, jobs = now(), {}
   for b = 0, n - 1 do
-    local meta = redis.call('HMGET', META, 'p' .. b, 'lease' .. b, 'until' .. b)
-    local p = tonumber(meta[1] or w)
-    if p < w then
-      at = at or now()
-      if redis.call('HLEN', CONNECTIONS) == 0 then
-        redis.call('HSET', META, 'p' .. b, w) -- nobody to push to
-      elseif not meta[2] or meta[2] == token or tonumber(meta[3]) <= at then
-        redis.call('HSET', META, 'lease' .. b, token, 'until' .. b, at + lease_ms)
-        if n == 1 then return {cut(b, n, p, w, at), jobs} end
-        jobs[#jobs + 1] = b
-      end
+    meta = redis.call('HMGET', META, 'p' .. b, 'lease' .. b, 'until' .. b)
+    if tonumber(meta[1] or w) < w and (not meta[2] or meta[2] == token or tonumber(meta[3]) <= at) then
+      redis.call('HSET', META, 'lease' .. b, token, 'until' .. b, at + lease_ms)
+      jobs[#jobs + 1] = b
     end
   end
   return {false, jobs}

@@ -6,10 +6,11 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use futures_util::future::join;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Change, Entry, Key, LEASE, Token, millis, outcome, publish_under, queries};
+use super::{Change, Entry, Key, LEASE, Token, UNPUBLISHED, fold, millis, outcome, queries, rounds, warn};
 use crate::ids::{ConnectionId, ConversationId, UserId};
 use crate::redis::keys::ConversationKeys;
 use crate::redis::{Call, Script, Source};
@@ -77,7 +78,7 @@ pub async fn combine(
             .collect(),
         Err(error) => {
             // The outcome is open for all of them; the cause is said once.
-            super::warn(conversation, "not committed", &error);
+            warn(conversation, "not committed", &error);
             waiting
                 .iter()
                 .map(|_| Err(Error::Unavailable(anyhow::anyhow!("a burst was not committed"))))
@@ -111,14 +112,27 @@ async fn lead(
     waiting.chunks_exact(2).map(|pair| Waiting::of(&pair[0], &pair[1])).collect()
 }
 
-/// Publishes what was committed together.
-pub async fn publish_burst(app: &App, conversation: ConversationId, answered: &[Answered]) {
+/// Publishes what was committed together. `answer` is run once readers find it, and while it is pushed.
+pub async fn publish_burst<T>(
+    app: &App,
+    conversation: ConversationId,
+    answered: &[Answered],
+    answer: impl Future<Output = T>,
+) -> T {
     let entries: Vec<_> =
         answered.iter().filter_map(|(_, answer)| answer.as_ref().ok().map(|(entry, _)| entry)).collect();
-    if !entries.is_empty() {
-        // Under a token of its own: whoever pushes an earlier batch still does so.
-        publish_under(app, conversation, &entries, &Token::generate()).await;
+    if entries.is_empty() {
+        return answer.await;
     }
+    // Under a token of its own: whoever pushes an earlier batch still does so.
+    let token = Token::generate();
+    let folded = fold(app, conversation, &entries, &token).await;
+    let delivered = async { rounds::deliver(app, conversation, &token, folded?).await };
+    let (delivered, answer) = join(delivered, answer).await;
+    if let Err(error) = delivered {
+        warn(conversation, UNPUBLISHED, &error);
+    }
+    answer
 }
 
 /// An intent as it stands in the inbox.

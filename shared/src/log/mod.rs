@@ -257,19 +257,17 @@ fn refusal(outcome: &str) -> Error {
 /// The commit stands whatever happens here, so this only logs: a later script on the conversation brings in and
 /// pushes what was left.
 pub async fn publish(app: &App, conversation: ConversationId, entries: &[Entry]) {
-    let entries: Vec<_> = entries.iter().collect();
-    publish_under(app, conversation, &entries, &Token::generate()).await;
-}
-
-async fn publish_under(app: &App, conversation: ConversationId, entries: &[&Entry], token: &Token) {
+    let (entries, token): (Vec<_>, _) = (entries.iter().collect(), Token::generate());
     let folded = async {
-        let folded = fold(app, conversation, entries, token).await?;
-        rounds::deliver(app, conversation, token, folded).await
+        let folded = fold(app, conversation, &entries, &token).await?;
+        rounds::deliver(app, conversation, &token, folded).await
     };
     if let Err(error) = folded.await {
-        warn(conversation, "committed, but not yet published", &error);
+        warn(conversation, UNPUBLISHED, &error);
     }
 }
+
+const UNPUBLISHED: &str = "committed, but not yet published";
 
 fn warn(conversation: ConversationId, what: &str, error: &Error) {
     let cause = error.cause().map(|cause| format!("{cause:#}"));

@@ -33,4 +33,4 @@ if p >= w then
 end
 local at = now()
 redis.call('HSET', META, 'until' .. b, at + tonumber(ARGV[2]))
-return cut(b, n, p, w, at)
+return cut(b, n, p, w, at, registrations())

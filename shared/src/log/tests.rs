@@ -5,8 +5,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::*;
-use crate::redis::keys::Partition;
+use crate::connections;
+use crate::ids::SessionId;
 use crate::testing::{app, conversation, user};
+use crate::tokens::Identity;
 
 fn say(text: &str) -> Change {
     Change::Message { content: text.to_owned(), metadata: None, reply_to: None }
@@ -305,20 +307,26 @@ async fn a_room_that_grows_goes_on_from_its_slowest_bucket() {
 #[tokio::test]
 async fn an_ended_session_is_neither_registered_nor_in_a_cut() {
     let app = app().await;
-    let (ann, bob) = (user(&app, "ann").await, user(&app, "bob").await);
-    let room = conversation(&app, &[ann, bob]).await;
+    let [ann, bob, cal] = [user(&app, "ann").await, user(&app, "bob").await, user(&app, "cal").await];
+    let room = conversation(&app, &[ann, bob, cal]).await;
     registered(&app, room, ann, "anns").await;
     registered(&app, room, bob, "bobs").await;
 
-    let revoked = Partition::of(&room.0).revoked();
-    let revoke = Call::command("ZADD").arg(revoked).arg(0).arg(bob.to_string());
-    app.redis.call::<()>(revoke).await.expect("Redis");
-    let sent = committed(&app, room, ann, "one").await;
-    let folded = publish_only(&app, room, &sent.entries).await;
-    let again = missed(&app, room, bob, "another", From { last: None, seen: 0 }).await;
+    let token = Token::generate();
+    let cut_after_ending = async |ended: UserId, text: &str| {
+        let ended = Identity { user: ended, session: SessionId(ended.0) };
+        connections::revoke(&app, &[ended]).await.expect("Redis");
+        let sent = committed(&app, room, cal, text).await;
+        let folded = fold_under(&app, room, &sent.entries, &token).await.expect("a fold");
+        folded.work.cut.map(|cut| cut.recipients())
+    };
 
-    assert_eq!(folded.work.cut.map(|cut| cut.recipients()), Some(vec!["anns".to_owned()]));
-    assert!(matches!(again, Err(Error::Unauthenticated(_))));
+    assert_eq!(cut_after_ending(bob, "one").await, Some(vec!["anns".to_owned()]));
+    assert_eq!(cut_after_ending(ann, "two").await, None);
+    for user in [ann, bob] {
+        let again = missed(&app, room, user, "another", From { last: None, seen: 0 }).await;
+        assert!(matches!(again, Err(Error::Unauthenticated(_))));
+    }
 }
 
 #[tokio::test]
@@ -596,6 +604,21 @@ async fn the_sends_of_a_burst_wait_for_one_holder_and_are_committed_together() {
         })
         .collect();
     assert!(texts.is_sorted_by_key(|text| text.parse::<usize>().expect("a number")), "{texts:?}");
+}
+
+#[tokio::test]
+async fn a_burst_is_answered_once_readers_find_it() {
+    let app = app().await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    registered(&app, room, ann, "phone").await;
+    let holder = leases(burst(&app, room, 0, 60).await).remove(0);
+    let answered = combine(&app, room, &holder, &mut Done::default()).await.expect("a commit");
+
+    let found =
+        publish_burst(&app, room, &answered, read_messages(&app, room, ann, Around::Before(1 << 50), 100));
+
+    assert_eq!(found.await.expect("a page").len(), answered.len());
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ impl Partition {
         (0..PARTITIONS).map(Self)
     }
 
-    /// Sorted set: sessions that were ended, by when, in ms.
+    /// Sorted set: sessions that were ended, by when, in ms; last, at infinity, a name that is new whenever one was added.
     pub fn revoked(self) -> String {
         format!("{self}:revoked")
     }
@@ -82,7 +82,8 @@ impl ConversationKeys {
         self.key("lagging-since")
     }
 
-    /// Hash: w (folded through), n (number of buckets), and of each bucket p (pushed through), lease and until.
+    /// Hash: w (folded through), n (number of buckets), of each bucket p (pushed through), lease and until; and revision,
+    /// the last of the partition's revoked when the connections were last cleared of it.
     pub fn meta(&self) -> String {
         self.key("meta")
     }
