@@ -88,7 +88,8 @@ begin
         return;
     end if;
 
-    -- "Is not distinct", because equality would let the planner read all of the conversation for the one key.
+    -- "Is not distinct", because equality would let the planner read all of the conversation for the one key. What is
+    -- read instead is one entry for each conversation in which this person used the key.
     select e.seq into v_first from entries e
         where e.user_id = p_actor and e.key = p_key and e.conversation_id is not distinct from p_conversation;
     if found then
@@ -300,7 +301,7 @@ end
 $$;
 
 -- Appends messages together, in one transaction: [{"user", "key", "connection", "data"}], no two of one key. Each is
--- checked by itself, as `append` does, but all of them by the same few statements. The settings leave only nested loops
+-- checked by itself against what was there before, as `append` does, but all of them by the same few statements. The settings leave only nested loops
 -- over indexes, which are right here however little the planner knows of the tables.
 create function append_messages(p_conversation uuid, p_messages jsonb)
 returns table (place bigint, outcome text, entry log)

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::connections::{self, Credential, Opening};
 use crate::ids::{ConnectionId, ConversationId};
-use crate::log::{self, Answered, Done, Event, Job, Message, Token};
+use crate::log::{self, Answered, Event, Job, Message, Progress, Token};
 use crate::messages::{self, Editor, NewMessage, PageOf, Sent};
 use crate::protocol::{Answer, Command, DeleteMessage, EditMessage, MAX_ANSWER, React, Read, Typing};
 use crate::{App, Error, FieldError, Result, conversations, http, telemetry};
@@ -193,23 +193,27 @@ pub async fn message(app: &App, request: Request) -> Response {
 /// Commits what waits in a conversation's inbox and answers each sender, until nothing waits or it is for the next run
 /// to go on. While senders are answered, what came meanwhile is committed already.
 pub async fn answer_burst(app: &App, conversation: ConversationId, token: Token) -> Result<()> {
-    let (began, mut done) = (std::time::Instant::now(), Done::default());
-    let mut answered = log::combine(app, conversation, &token, &mut done).await?;
+    let (began, mut progress) = (std::time::Instant::now(), Progress::default());
+    let mut answered = log::combine(app, conversation, &token, &mut progress).await?;
     while !answered.is_empty() {
         if began.elapsed() > log::RUN {
             tell_committed(app, conversation, &answered).await?;
-            if log::has_more(app, conversation, &token, &done).await? {
+            if log::has_more(app, conversation, &token, &mut progress).await? {
                 log::start(app, &Job::Combine { conversation_id: conversation, token }).await;
             }
             return Ok(());
         }
         let (told, next) = join(
             tell_committed(app, conversation, &answered),
-            log::combine(app, conversation, &token, &mut done),
+            log::combine(app, conversation, &token, &mut progress),
         )
         .await;
         told?;
         answered = next?;
+        if answered.is_empty() {
+            // What came while the last ones were told; when that is nothing, the lease ends.
+            answered = log::combine(app, conversation, &token, &mut progress).await?;
+        }
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ class World:
         self.r, self.faults, self.without, self.now, self.bad = random.Random(seed), faults, ablation, 0, []
         # Postgres
         self.log, self.keys, self.members, self.sessions, self.committed_at = {}, {}, {'a', 'b', 'm'}, {'a1', 'b1', 'm1'}, 0
-        self.members_at, self.removed_at, self.revoked = {0: frozenset('abm')}, {}, set()
+        self.members_at, self.removed_at, self.revoked, self.revisions = {0: frozenset('abm')}, {}, set(), 0
         # Redis: the conversation's partition (two of them while split) and the user records, on another shard
         self.partitions, self.side, self.users, self.copies = [self.no_redis()], 0, self.no_users(), []
         # gateway, clients, observer
@@ -61,7 +61,7 @@ class World:
         self.sent, self.acked, self.signed_out, self.losses = {}, {}, {}, 0
 
     def no_redis(self):
-        return dict(w=None, members=None, stream={}, known={}, conns={}, revoked=set(), p=[0], lease=[None], lagging=set(),
+        return dict(w=None, members=None, stream={}, known={}, conns={}, revoked=(frozenset(), None), cleared=None, p=[0], lease=[None], lagging=set(),
                     inbox={}, inbox_lease=None, mark=None)
 
     def no_users(self): return dict(live=set(), dead=set(), conns={})
@@ -158,8 +158,10 @@ class World:
         return True
 
     def cut(self, R, b):
-        if self.without != 'revoked in the partition':
-            for c in [c for c, x in R['conns'].items() if x[1] in R['revoked']]: del R['conns'][c]
+        ended, revision = R['revoked']
+        if self.without != 'revoked in the partition' and R['cleared'] != revision:
+            for c in [c for c, x in R['conns'].items() if x[1] in ended]: del R['conns'][c]
+            R['cleared'] = revision
         conns = sorted(c for c in R['conns'] if c % len(R['p']) == b)
         return Cut(b, R['w'], [R['stream'][s] for s in range(R['p'][b] + 1, R['w'] + 1) if s in R['stream']], conns, set(R['lagging']), self.now)
 
@@ -176,7 +178,7 @@ class World:
     def register(self, token, conn, last, seen=0):
         R, (user, session) = self.redis, self.owner[conn]
         if R['w'] is None or R['members'] is None: return 'cold'
-        if session in R['revoked'] and self.without != 'revoked in the partition': return 'revoked'
+        if session in R['revoked'][0] and self.without != 'revoked in the partition': return 'revoked'
         if user not in R['members']: return 'stranger'
         if max(last, seen if self.without != 'seen' else 0) > R['w']: return 'behind'
         if self.without != 'register before read': R['conns'].setdefault(conn, (user, session, self.now))
@@ -371,8 +373,11 @@ class World:
         U['dead'] = U['dead'] | {session}
         U['live'] = U['live'] - {session}
         yield
-        self.redis['revoked'] = self.redis['revoked'] | {session}
-        for c in [c for c, x in self.redis['conns'].items() if c in conns or x[1] == session]: del self.redis['conns'][c]
+        ended, revision = self.redis['revoked']
+        self.revisions += 1
+        self.redis['revoked'] = ended | {session}, (1 if self.without == 'a new revision' else self.revisions)
+        yield
+        for c in conns: self.redis['conns'].pop(c, None)
         yield
         for conn in conns:
             if self.chance(.6): self.close(self.clients[self.owner[conn][0]], conn)
@@ -508,7 +513,7 @@ CONFIGURATIONS = {'calm, no pings': set(), 'crashes': {'crash', 'posts'}, 'membe
 ABLATIONS = {'contiguity': 'crashes', 'fresh connections': 'membership', 'newer only': 'calm, no pings', 'seen': 'redis lost', 'age at the cut': 'calm, no pings', 'register before read': 'calm, no pings',
              'ack after commit': 'crashes', 'publish after commit': 'crashes', 'row lock': 'calm, no pings', 'text as committed': 'crashes',
              'removal in the fold': 'membership', 'one snapshot': 'all', "load drops strangers' connections": 'all',
-             'revoked in the partition': 'membership', 'revoked in the user record': 'membership', 'Postgres refuses': 'membership',
+             'revoked in the partition': 'membership', 'a new revision': 'all', 'revoked in the user record': 'membership', 'Postgres refuses': 'membership',
              'mark in the partition': 'redis lost', 'p from the smallest': 'calm, buckets'}
 
 

@@ -80,7 +80,17 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
         Ok(oldest) => oldest,
         Err(error) => {
             // It was never open, so nobody was here.
-            app.redis.call::<()>(Call::command("DEL").arg(keys::connection(&opening.connection))).await?;
+            let connections = UserKeys::of(identity.user).connections();
+            let forget = vec![
+                Call::command("DEL").arg(keys::connection(&opening.connection)),
+                Call::command("HDEL").arg(connections).arg(&opening.connection.0),
+            ];
+            if let Err(unforgotten) = app.redis.wave(forget).await {
+                tracing::warn!(
+                    cause = unforgotten.to_string(),
+                    "a connection that was refused is still known"
+                );
+            }
             return Err(error);
         }
     };

@@ -59,8 +59,9 @@ local passed = redis.call('INCR', KEYS[6])
 if passed == 1 then redis.call('PEXPIRE', KEYS[6], ARGV[8]) end
 if ARGV[6] == '' or passed <= tonumber(ARGV[7]) then return {'pass', user} end
 
--- A burst: commits are combined by whoever holds the inbox's lease. What does not fit waits for its turn in Postgres.
-if redis.call('HLEN', KEYS[4]) >= 1000 then return {'pass', user} end
+-- A burst: commits are combined by whoever holds the inbox's lease. What does not fit waits for its turn in Postgres; but
+-- somebody must empty it.
+if redis.call('HLEN', KEYS[4]) >= 1000 and redis.call('EXISTS', KEYS[5]) == 1 then return {'pass', user} end
 redis.call('HSET', KEYS[4], user .. ':' .. ARGV[3], string.format('%.0f|%s|%s', at, user, ARGV[6]))
 redis.call('PEXPIRE', KEYS[4], ARGV[9])
 return {'queued', redis.call('SET', KEYS[5], ARGV[4], 'NX', 'PX', ARGV[5]) and 1 or 0}

@@ -48,20 +48,27 @@ impl Intent {
 /// What became of an intent: its entry and whether that was there before.
 pub type Answered = (Intent, Result<(Entry, bool)>);
 
-/// What a burst's job has committed last and still stands in the inbox: field and time of each.
+/// What a burst's job has committed and still stands in the inbox, by field and time.
 #[derive(Default)]
-pub struct Done(Vec<(String, u64)>);
+pub struct Progress {
+    /// Whose senders are answered.
+    done: Vec<(String, u64)>,
+    /// Whose senders are being answered.
+    answering: Vec<(String, u64)>,
+}
 
-/// Commits what waits longest in the inbox, as far as one transaction takes it. Returns what became of each; nothing when
-/// the inbox is empty or somebody else's.
+/// Commits what waits longest in the inbox, as far as one transaction takes it, while what it returned the time before is
+/// being answered; what it returned before that is, and leaves the inbox. Returns what became of each; nothing when nothing
+/// else waits or the inbox is somebody else's.
 pub async fn combine(
     app: &App,
     conversation: ConversationId,
     token: &Token,
-    done: &mut Done,
+    progress: &mut Progress,
 ) -> Result<Vec<Answered>> {
-    let waiting = lead(app, conversation, token, done).await?;
-    *done = Done(waiting.iter().map(|one| (one.field.clone(), one.at)).collect());
+    let waiting = lead(app, conversation, token, progress).await?;
+    progress.done = std::mem::take(&mut progress.answering);
+    progress.answering = waiting.iter().map(|one| (one.field.clone(), one.at)).collect();
     if waiting.is_empty() {
         return Ok(Vec::new());
     }
@@ -88,24 +95,32 @@ pub async fn combine(
     Ok(waiting.into_iter().map(|one| one.intent).zip(answers).collect())
 }
 
-/// Removes what is done, keeps the lease and says whether there is more.
-pub async fn has_more(app: &App, conversation: ConversationId, token: &Token, done: &Done) -> Result<bool> {
-    Ok(!lead(app, conversation, token, done).await?.is_empty())
+/// Removes what was returned, whose senders are answered now, and says whether there is more; then the lease is kept.
+pub async fn has_more(
+    app: &App,
+    conversation: ConversationId,
+    token: &Token,
+    progress: &mut Progress,
+) -> Result<bool> {
+    let answered = std::mem::take(&mut progress.answering);
+    progress.done.extend(answered);
+    Ok(!lead(app, conversation, token, progress).await?.is_empty())
 }
 
 async fn lead(
     app: &App,
     conversation: ConversationId,
     token: &Token,
-    Done(done): &Done,
+    progress: &Progress,
 ) -> Result<Vec<Waiting>> {
     let keys = ConversationKeys::of(conversation);
     let mut call = Call::script(&LEAD, &[keys.inbox(), keys.inbox_lease()])
         .arg(&token.0)
         .arg(millis(LEASE))
         .arg(millis(INTENT_LIFE))
-        .arg(BATCH);
-    for (field, at) in done {
+        .arg(BATCH)
+        .arg(progress.done.len());
+    for (field, at) in progress.done.iter().chain(&progress.answering) {
         call = call.arg(field).arg(at);
     }
     let waiting: Vec<String> = app.redis.call(call).await?;

@@ -2,12 +2,19 @@
 --
 -- KEYS[1] inbox, hash: user:key -> at in µs|user|intent  KEYS[2] the lease to empty it, string: token
 -- ARGV[1] token  ARGV[2] lease in ms  ARGV[3] an intent's life in ms  ARGV[4] how many at most
--- ARGV[5...] what is done, as field, at: one that was sent again meanwhile is to be answered again
--- Returns field, value, field, value, ...; nothing when the inbox is empty, which ends the lease, or another has it
+-- ARGV[5] how many are done  then those and the ones being answered now, as field, at: one that was sent again meanwhile
+-- is to be answered again
+-- Returns field, value, field, value, ...; nothing when the inbox holds nothing else or another has the lease, which ends
+-- when the inbox is empty
 
-for i = 5, #ARGV, 2 do
-  local value = redis.call('HGET', KEYS[1], ARGV[i])
-  if value and value:match('^%d+') == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+local answering = {}
+for i = 6, #ARGV, 2 do
+  if i < 6 + 2 * tonumber(ARGV[5]) then
+    local value = redis.call('HGET', KEYS[1], ARGV[i])
+    if value and value:match('^%d+') == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+  else
+    answering[ARGV[i]] = ARGV[i + 1]
+  end
 end
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= ARGV[1] then return {} end
@@ -15,15 +22,17 @@ if holder and holder ~= ARGV[1] then return {} end
 local time, waiting = redis.call('TIME'), {}
 local now, all = time[1] * 1000000 + time[2], redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
-  local at = tonumber(all[i + 1]:match('^%d+'))
-  -- Whoever sent it has given up waiting, and sends it again.
-  if at + ARGV[3] * 1000 < now then
-    redis.call('HDEL', KEYS[1], all[i])
+  local digits = all[i + 1]:match('^%d+')
+  local at = tonumber(digits)
+  if answering[all[i]] == digits then
+    -- It stays until it is answered: whoever takes over answers it.
+  elseif at + ARGV[3] * 1000 < now then
+    redis.call('HDEL', KEYS[1], all[i]) -- whoever sent it has given up waiting, and sends it again
   else
     waiting[#waiting + 1] = {at, all[i], all[i + 1]}
   end
 end
-if #waiting == 0 then
+if #waiting == 0 and not next(answering) then
   redis.call('DEL', KEYS[2])
   return {}
 end

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use self::entry::Effect;
 pub use self::entry::{Change, Entry, Message, Participant, Reaction, Role, Shown};
-pub use self::inbox::{Answered, Done, Intent, combine, has_more, publish_burst};
+pub use self::inbox::{Answered, Intent, Progress, combine, has_more, publish_burst};
 pub use self::pages::{Around, read_messages};
 use self::reply::Reply;
 pub use self::rounds::{Job, RUN, resume, start};
