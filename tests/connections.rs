@@ -151,6 +151,19 @@ async fn a_ref_comes_back_with_its_answer_and_without_one_there_is_none() {
 }
 
 #[tokio::test]
+async fn a_ref_that_is_not_text_is_refused() {
+    let chat = TestChat::start().await;
+    let mut connection = chat.user("alice").await.connect().await;
+
+    for reference in [json!(1), json!(true), json!({})] {
+        connection.send_command(&json!({"type": "ping", "ref": reference})).await;
+        let error = connection.next_event().await;
+        assert_eq!((&error["type"], &error["code"]), (&json!("error"), &json!("INVALID")));
+        assert_eq!(error["errors"][0]["field"], "ref");
+    }
+}
+
+#[tokio::test]
 async fn bad_frames_are_answered_with_their_code_and_the_connection_lives() {
     let chat = TestChat::start().await;
     let alice = chat.user("alice").await;

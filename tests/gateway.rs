@@ -1,8 +1,9 @@
 //! What the platform in front of the functions does by itself.
 
 use reqwest::{Method, header};
-use serde_json::json;
-use support::{ALLOWED_ORIGIN, Stack, StackOptions, TestChat};
+use serde_json::{Value, json};
+use support::{ALLOWED_ORIGIN, Settings, Stack, StackOptions, TestChat};
+use tokio::process::Command;
 
 #[tokio::test]
 async fn a_preflight_from_an_allowed_origin_is_answered() {
@@ -101,4 +102,25 @@ async fn bodies_pass_through_unharmed() {
 
     assert_eq!(sent["content"], content);
     assert_eq!(alice.history(&conversation).await[0].content, content);
+}
+
+#[tokio::test]
+async fn one_environment_suits_all_functions_as_cargo_lambda_needs_it() {
+    let settings = Settings::get();
+    let said = Command::new(settings.bin_dir.join("gateway"))
+        .arg("environment")
+        .arg("--template")
+        .arg(&settings.template_file)
+        .args(["--parameter-overrides", "AllowedOrigins=http://localhost"])
+        .env("DATABASE_URL", "postgres://somewhere")
+        .env("REDIS_URL", "redis://somewhere")
+        .env("JWT_KEYS", "{}")
+        .output()
+        .await
+        .unwrap();
+
+    let environment: Value =
+        serde_json::from_slice(&said.stdout).unwrap_or_else(|err| panic!("{err}: {said:?}"));
+    assert_eq!(environment["FAN_OUT_FUNCTION"], "FanOutFunction");
+    assert_eq!(environment["DATABASE_URL"], "postgres://somewhere");
 }

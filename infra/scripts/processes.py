@@ -125,14 +125,16 @@ def run(
         raise Failure(f"{problem} ({describe_status(status)}){shown}")
 
 
-def output_of(command: Command, *, timeout: float = 10, env: Optional[dict] = None) -> Optional[str]:
+def output_of(
+    command: Command, *, timeout: float = 10, env: Optional[dict] = None, show_errors: bool = False
+) -> Optional[str]:
     """What a short command prints, or None when it fails, is missing or takes too long."""
     try:
         done = subprocess.run(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=None if show_errors else subprocess.DEVNULL,
             timeout=timeout,
             env=env,
             check=False,

@@ -185,7 +185,8 @@ def start_cargo_lambda(
 ) -> List[Any]:
     """Functions that cargo lambda builds anew when their sources change; the options that lead the gateway there."""
     with step("cargo lambda watch: starting"):
-        listed = output_of([program("gateway"), "environment", *gateway_options(settings, env)], env=env)
+        tell = [program("gateway"), "environment", *gateway_options(settings, env)]
+        listed = output_of(tell, env=env, show_errors=True)
         if listed is None:
             raise Failure("the gateway could not tell the functions' environment")
         # Only sources may restart functions, wherever the data and the binaries are.

@@ -15,8 +15,10 @@ use crate::tokens::access::KeyRing;
 pub enum Need {
     /// To sign or check access tokens.
     Tokens,
-    /// To post to connections.
+    /// To post to connections, and to hand to `fan-out` what takes long.
     Push,
+    /// The same for `fan-out`, which hands it to itself.
+    FanOut,
 }
 
 /// The clients and settings of one instance; cheap to clone.
@@ -43,9 +45,14 @@ impl App {
         let needs_tokens = needs.contains(&Need::Tokens);
         let keys =
             needs_tokens.then(config::Tokens::from_env).transpose()?.map(|tokens| KeyRing::new(&tokens));
+        let push = if needs.contains(&Need::FanOut) {
+            Some(config::Push::of_fan_out()?)
+        } else {
+            needs.contains(&Need::Push).then(config::Push::from_env).transpose()?
+        };
         let app = Self(Arc::new(Parts {
             keys: keys.transpose()?,
-            push: needs.contains(&Need::Push).then(config::Push::from_env).transpose()?.map(Push::new),
+            push: push.map(Push::new),
             ..Parts::new(&config::Stores::from_env()?, config::throttle_messages()?)?
         }));
         tokio::join!(app.postgres.warm_up(), app.redis.warm_up());
@@ -65,7 +72,7 @@ impl App {
 
     /// The way to connections.
     pub fn push(&self) -> &Push {
-        self.push.as_ref().expect("the function's main asks for Need::Push")
+        self.push.as_ref().expect("the function's main asks for Need::Push or Need::FanOut")
     }
 }
 

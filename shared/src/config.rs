@@ -35,8 +35,7 @@ pub struct Tokens {
 pub struct Push {
     /// `AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI`: the stage's address, never taken from an event.
     pub endpoint: String,
-    /// `FAN_OUT_FUNCTION`: the name of the function that goes on where an invocation has pushed for long enough; `self`
-    /// for that function itself.
+    /// `FAN_OUT_FUNCTION`: the name of the function that goes on where an invocation has pushed for long enough.
     pub fan_out_function: String,
     /// `AWS_ENDPOINT_URL_LAMBDA`: where functions are invoked, when not at Lambda's own address.
     pub lambda_endpoint: Option<String>,
@@ -79,12 +78,18 @@ impl Tokens {
 impl Push {
     /// Reads the section.
     pub fn from_env() -> anyhow::Result<Self> {
+        Self::handing_over_to(required("FAN_OUT_FUNCTION")?)
+    }
+
+    /// Reads the section for that function itself: a template lets none refer to itself, so it goes by its own name.
+    pub fn of_fan_out() -> anyhow::Result<Self> {
+        Self::handing_over_to(required("AWS_LAMBDA_FUNCTION_NAME")?)
+    }
+
+    fn handing_over_to(fan_out_function: String) -> anyhow::Result<Self> {
         Ok(Self {
             endpoint: required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?,
-            fan_out_function: match required("FAN_OUT_FUNCTION")?.as_str() {
-                "self" => required("AWS_LAMBDA_FUNCTION_NAME")?,
-                name => name.to_owned(),
-            },
+            fan_out_function,
             lambda_endpoint: optional("AWS_ENDPOINT_URL_LAMBDA"),
             region: required("AWS_REGION")?,
             access_key_id: required("AWS_ACCESS_KEY_ID")?,

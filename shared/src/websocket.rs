@@ -255,6 +255,9 @@ async fn answer(
     if !frame.is_object() {
         return Err(Error::invalid(".", "must be a JSON object"));
     }
+    if frame.get("ref").is_some_and(|value| !value.is_string() && !value.is_null()) {
+        return Err(Error::invalid("ref", "must be text"));
+    }
     let connection = &request.connection;
     let answer = match Command::parse(name, frame)? {
         Command::Subscribe(command) => connections::subscribe(app, connection, command).await,

@@ -7,7 +7,7 @@ use shared::{App, Need, job, telemetry, websocket};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
-    let app = App::from_env(&[Need::Push]).await?;
+    let app = App::from_env(&[Need::FanOut]).await?;
     let handle = async |app: &App, job: Job| match job {
         Job::Push { conversation_id, bucket, token } => {
             log::resume(app, conversation_id, bucket, &token).await

@@ -239,7 +239,7 @@ fn refusal(outcome: &str) -> Error {
         "direct" => Error::conflict("kind", "a direct conversation cannot be changed"),
         "no_reply_to" => Error::invalid("reply_to", "no such message in this conversation"),
         "no_message" => Error::NotFound("message"),
-        "not_sender" => Error::Forbidden("Only who sent the message may do this."),
+        "not_sender" => Error::Forbidden("Only who sent the message, or to delete it an admin, may do this."),
         "too_many_emojis" => Error::conflict("emoji", "a message has at most 20 different ones"),
         "too_many_reactions" => Error::conflict("emoji", "a message has at most 1000 reactions"),
         "no_user" => Error::invalid("user_id", "no such user"),
