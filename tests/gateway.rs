@@ -115,6 +115,7 @@ async fn one_environment_suits_all_functions_as_cargo_lambda_needs_it() {
         .env("DATABASE_URL", "postgres://somewhere")
         .env("REDIS_URL", "redis://somewhere")
         .env("JWT_KEYS", "{}")
+        .env("PUBLIC_URL", "http://localhost")
         .output()
         .await
         .unwrap();
