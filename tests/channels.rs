@@ -14,25 +14,6 @@ fn new_name(start: &str) -> String {
     format!("{start}-{}", &Uuid::new_v4().simple().to_string()[..16])
 }
 
-/// Somebody with the global role of an admin, whose token says so.
-async fn admin(chat: &TestChat, name: &str) -> User {
-    let user = chat.user(name).await;
-    set_role(chat, &user, "admin").await;
-    sign_in_again(chat, &user).await
-}
-
-async fn set_role(chat: &TestChat, user: &User, role: &str) {
-    let postgres = chat.stack.postgres_connection(None).await;
-    let id = Uuid::parse_str(&user.id).unwrap();
-    let changed = postgres.execute("update users set role = $2 where id = $1", &[&id, &role]).await.unwrap();
-    assert_eq!(changed, 1);
-}
-
-async fn sign_in_again(chat: &TestChat, user: &User) -> User {
-    let answer = chat.log_in("email", &user.email, &user.password).await.expect(200);
-    User::signed_in(chat, &answer, user.password.clone())
-}
-
 async fn start_channel(admin: &User, name: &str, others: &[&User]) -> Conversation {
     let ids: Vec<_> = others.iter().map(|other| &other.id).collect();
     let answer =
@@ -49,7 +30,7 @@ async fn found_by_name(user: &User, name: &str) -> Vec<Value> {
 #[tokio::test]
 async fn a_global_admin_starts_a_channel_with_people_by_id_and_by_email() {
     let chat = TestChat::start().await;
-    let root = admin(&chat, "root").await;
+    let root = chat.admin("root").await;
     let [bob, carol] = chat.users(["bob", "carol"]).await;
     let name = new_name("news");
 
@@ -75,8 +56,8 @@ async fn a_global_admin_starts_a_channel_with_people_by_id_and_by_email() {
 async fn only_global_admins_start_channels_whatever_their_token_says() {
     let chat = TestChat::start().await;
     let member = chat.user("member").await;
-    let former = admin(&chat, "former").await;
-    set_role(&chat, &former, "user").await;
+    let former = chat.admin("former").await;
+    chat.set_role(&former, "user").await;
     let start = |user: User| async move {
         user.post(CONVERSATIONS, json!({"kind": "channel", "name": new_name("mine")})).await
     };
@@ -88,7 +69,7 @@ async fn only_global_admins_start_channels_whatever_their_token_says() {
 #[tokio::test]
 async fn a_channel_needs_a_name_of_lower_case_letters_digits_and_hyphens() {
     let chat = TestChat::start().await;
-    let root = admin(&chat, "root").await;
+    let root = chat.admin("root").await;
     let start = |name: Value| root.post(CONVERSATIONS, json!({"kind": "channel", "name": name}));
     let short = Uuid::new_v4().simple().to_string();
 
@@ -104,7 +85,7 @@ async fn a_channel_needs_a_name_of_lower_case_letters_digits_and_hyphens() {
 #[tokio::test]
 async fn strangers_named_for_a_channel_are_told_apart_and_leave_the_name_free() {
     let chat = TestChat::start().await;
-    let root = admin(&chat, "root").await;
+    let root = chat.admin("root").await;
     let name = new_name("half");
     let with = |others: Value| {
         root.post(CONVERSATIONS, json!({"kind": "channel", "name": name, "participant_ids": others}))
@@ -118,7 +99,7 @@ async fn strangers_named_for_a_channel_are_told_apart_and_leave_the_name_free() 
 #[tokio::test]
 async fn a_second_channel_of_one_name_conflicts_and_a_group_of_it_does_not() {
     let chat = TestChat::start().await;
-    let [root, other] = [admin(&chat, "root").await, admin(&chat, "other").await];
+    let [root, other] = [chat.admin("root").await, chat.admin("other").await];
     let name = new_name("taken");
     start_channel(&root, &name, &[]).await;
     let again = json!({"kind": "channel", "name": name});
@@ -133,7 +114,7 @@ async fn a_second_channel_of_one_name_conflicts_and_a_group_of_it_does_not() {
 #[tokio::test]
 async fn of_racing_requests_for_one_name_exactly_one_makes_the_channel() {
     let chat = TestChat::start().await;
-    let [root, other] = [admin(&chat, "root").await, admin(&chat, "other").await];
+    let [root, other] = [chat.admin("root").await, chat.admin("other").await];
     let name = new_name("raced");
 
     let racing = (0..10).map(|number| {
@@ -155,7 +136,7 @@ async fn of_racing_requests_for_one_name_exactly_one_makes_the_channel() {
 #[tokio::test]
 async fn the_name_of_a_deleted_channel_is_free_again() {
     let chat = TestChat::start().await;
-    let root = admin(&chat, "root").await;
+    let root = chat.admin("root").await;
     let name = new_name("phoenix");
     let first = start_channel(&root, &name, &[]).await;
 
@@ -170,7 +151,7 @@ async fn the_name_of_a_deleted_channel_is_free_again() {
 #[tokio::test]
 async fn a_channel_is_found_by_its_exact_name_by_those_in_it() {
     let chat = TestChat::start().await;
-    let root = admin(&chat, "root").await;
+    let root = chat.admin("root").await;
     let [bob, eve] = chat.users(["bob", "eve"]).await;
     let name = new_name("found");
     let channel = start_channel(&root, &name, &[&bob]).await;
@@ -189,7 +170,7 @@ async fn a_channel_is_found_by_its_exact_name_by_those_in_it() {
 #[tokio::test]
 async fn to_a_global_admin_outside_of_it_a_channel_shows_nothing() {
     let chat = TestChat::start().await;
-    let [root, outside] = [admin(&chat, "root").await, admin(&chat, "outside").await];
+    let [root, outside] = [chat.admin("root").await, chat.admin("outside").await];
     let name = new_name("inner");
     let channel = start_channel(&root, &name, &[]).await;
     let sent = root.send(&channel, "for those inside").await;
@@ -205,7 +186,7 @@ async fn to_a_global_admin_outside_of_it_a_channel_shows_nothing() {
 #[tokio::test]
 async fn a_global_admin_adds_and_removes_people_of_a_channel_without_being_in_it() {
     let chat = TestChat::start().await;
-    let [root, outside] = [admin(&chat, "root").await, admin(&chat, "outside").await];
+    let [root, outside] = [chat.admin("root").await, chat.admin("outside").await];
     let [bob, eve] = chat.users(["bob", "eve"]).await;
     let channel = start_channel(&root, &new_name("doors"), &[]).await;
     let group = root.start_conversation_with([]).await;
@@ -230,7 +211,7 @@ async fn a_global_admin_adds_and_removes_people_of_a_channel_without_being_in_it
 #[tokio::test]
 async fn renaming_a_channel_obeys_its_rule_and_a_taken_name_conflicts() {
     let chat = TestChat::start().await;
-    let root = admin(&chat, "root").await;
+    let root = chat.admin("root").await;
     let (first, second, free) = (new_name("first"), new_name("second"), new_name("free"));
     let channel = start_channel(&root, &first, &[]).await;
     start_channel(&root, &second, &[]).await;

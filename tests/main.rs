@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on has failed")]
 
 mod accounts;
+mod administration;
 mod big_rooms;
 mod bites;
 mod changes;
@@ -15,10 +16,12 @@ mod gateway;
 mod history;
 mod maintenance;
 mod messaging;
+mod people;
 mod promises;
 mod reading;
 mod round_trips;
 mod search;
+mod sessions;
 mod signing_out;
 mod slow;
 mod telling;

@@ -22,12 +22,12 @@ use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
 use crate::accounts::Device;
-use crate::ids::{ConversationId, MessageId, UserId};
+use crate::ids::{ConversationId, MessageId, SessionId, UserId};
 use crate::log::Key;
 use crate::messages::Emoji;
 use crate::throttle::Window;
 use crate::tokens::{Identity, access};
-use crate::{App, Error, FieldError, Result, parse, telemetry};
+use crate::{App, Error, FieldError, Result, administration, parse, telemetry};
 
 const MAX_BODY: usize = 64 * 1024;
 
@@ -108,6 +108,20 @@ impl FromRequestParts<App> for Caller {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let OptionalCaller(caller) = OptionalCaller::from_request_parts(parts, app).await?;
         caller.map(Self).ok_or(Error::Unauthenticated("An access token is required."))
+    }
+}
+
+/// Who calls: an admin, by Postgres' word and not only their token's.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin(pub Identity);
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let Caller(identity) = Caller::from_request_parts(parts, app).await?;
+        administration::require_admin(app, identity.user).await?;
+        Ok(Self(identity))
     }
 }
 
@@ -265,6 +279,28 @@ impl<S: Send + Sync> FromRequestParts<S> for OfEmoji {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         let emoji = in_path(parts, state, "emoji").await;
         emoji.ok_or_else(|| Error::invalid("emoji", "must be one emoji of at most 32 bytes")).map(Self)
+    }
+}
+
+/// The user of the path. One that is no id is no user.
+pub struct OfUser(pub UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfUser {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        in_path(parts, state, "id").await.ok_or(Error::NotFound("user")).map(Self)
+    }
+}
+
+/// The session of the path. One that is no id is no session.
+pub struct OfSession(pub SessionId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfSession {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        in_path(parts, state, "id").await.ok_or(Error::NotFound("session")).map(Self)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Everything the functions share: the rules of the chat and the plumbing below them.
 //!
 //! Functions call the edges and the domains, domains call the log and the plumbing; a domain never imports an
-//! edge, and calls between domains form no cycle (maintenance → connections, messages → conversations → accounts → log
-//! → presence).
+//! edge, and calls between domains form no cycle (maintenance → connections, messages and administration →
+//! conversations → accounts → log → presence).
 
 // Edges: what arrives, and what is answered.
 pub mod http;
@@ -12,6 +12,7 @@ pub mod websocket;
 
 // Domains: one sentence each in their own header.
 pub mod accounts;
+pub mod administration;
 pub mod connections;
 pub mod conversations;
 pub mod log;

@@ -72,6 +72,21 @@ impl TestChat {
         users.try_into().unwrap_or_else(|_| unreachable!("as many users as names"))
     }
 
+    /// Somebody with the global role of an admin, whose token says so.
+    pub async fn admin(&self, name: &str) -> User {
+        let user = self.user(name).await;
+        self.set_role(&user, "admin").await;
+        user.signed_in_again().await
+    }
+
+    /// Gives somebody a global role behind the API's back, as an operator does.
+    pub async fn set_role(&self, user: &User, role: &str) {
+        let postgres = self.stack.postgres_connection(None).await;
+        let change = "update users set role = $2 where id = $1::text::uuid";
+        let changed = postgres.execute(change, &[&user.id, &role]).await;
+        assert_eq!(changed.expect("an update"), 1);
+    }
+
     /// An anonymous GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.call(Method::GET, path, None, None).await

@@ -1,5 +1,8 @@
-//! `auth`: sign up, sign in, refresh, sign out, one's own profile, tickets for WebSockets.
+//! `auth`: sign up, sign in, refresh, sign out, one's own profile and sessions, tickets for WebSockets; finding people; and
+//! what admins do.
 
+mod administration;
+mod people;
 mod routes;
 
 use shared::{App, Need, config, http, telemetry};

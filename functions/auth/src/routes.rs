@@ -1,14 +1,28 @@
-//! The routes under `/api/v1/auth`.
+//! The routes under `/api/v1/auth`, and all of the function.
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use serde::Serialize;
-use shared::accounts::{self, Names, Profile, Refresh, Refreshed, SignIn, SignUp, SignedIn, TokenPair};
-use shared::http::{Caller, Client, Json, OptionalCaller, OptionalJson};
+use shared::accounts::{
+    self, Ended, Names, PasswordChange, Profile, Refresh, Refreshed, Session, SignIn, SignUp, SignedIn,
+    TokenPair,
+};
+use shared::http::{Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query};
+use shared::page::{Limit, Page};
 use shared::tokens::{Secret, ticket};
 use shared::{App, Error, Result, connections};
+
+use crate::{administration, people};
+
+/// Which page of a list.
+#[derive(serde::Deserialize)]
+pub(crate) struct Listing {
+    pub(crate) cursor: Option<String>,
+    #[serde(default)]
+    pub(crate) limit: Limit,
+}
 
 /// The router; `websocket_url` is where tickets are used.
 pub(crate) fn router(websocket_url: String) -> Router<App> {
@@ -17,12 +31,16 @@ pub(crate) fn router(websocket_url: String) -> Router<App> {
         .route("/api/v1/auth/login", post(sign_in))
         .route("/api/v1/auth/refresh", post(refresh))
         .route("/api/v1/auth/logout", post(sign_out))
-        .route("/api/v1/auth/sessions", delete(sign_out_everywhere))
+        .route("/api/v1/auth/sessions", get(list_sessions).delete(sign_out_everywhere))
+        .route("/api/v1/auth/sessions/{id}", delete(end_session))
+        .route("/api/v1/auth/password", post(change_password))
         .route("/api/v1/auth/profile", get(profile).patch(rename))
         .route(
             "/api/v1/auth/ws-ticket",
             post(async |state, caller| issue_ticket(state, caller, websocket_url).await),
         )
+        .merge(people::router())
+        .merge(administration::router())
 }
 
 async fn sign_up(
@@ -50,6 +68,43 @@ async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Js
             Err(Error::Unauthenticated("The session has ended."))
         }
     }
+}
+
+async fn list_sessions(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Page<Session>>> {
+    let cursor = listing.cursor.as_deref();
+    accounts::list_sessions(&app, caller, caller.user, cursor, listing.limit).await.map(Json)
+}
+
+async fn end_session(
+    State(app): State<App>,
+    caller: Caller,
+    OfSession(session): OfSession,
+) -> Result<StatusCode> {
+    match accounts::end_session(&app, caller.user(), session).await? {
+        Ended::Now(session) => {
+            connections::end(&app, &[session]).await?;
+            Ok(StatusCode::NO_CONTENT)
+        }
+        Ended::Before(session) => {
+            // The request that ended it may not have closed its connections.
+            connections::end(&app, &[session]).await?;
+            Err(Error::NotFound("session"))
+        }
+    }
+}
+
+async fn change_password(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Json(change): Json<PasswordChange>,
+) -> Result<StatusCode> {
+    let ended = accounts::change_password(&app, caller, change).await?;
+    connections::end(&app, &ended).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn sign_out_everywhere(State(app): State<App>, caller: Caller) -> Result<StatusCode> {

@@ -4,7 +4,9 @@
 
 mod fields;
 mod password;
+mod people;
 mod queries;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 pub use self::fields::{Email, NewPassword, PersonName, TypedPassword, Username};
+pub use self::people::{Person, Seen, find_person, search_people};
+pub use self::sessions::{Ended, PasswordChange, Session, change_password, end_session, list_sessions};
 use crate::ids::{SessionId, UserId};
 use crate::redis::Call;
 use crate::redis::keys::UserKeys;
@@ -143,7 +147,7 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
         return Err(Error::invalid("password", "must not be the e-mail address or the username"));
     }
 
-    let password_hash = password::hash(&new.password).await?;
+    let password_hash = password::hash(new.password.reveal()).await?;
     let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());
     let identity = Identity { user: UserId::generate(), session: SessionId::generate() };
     let mut user = queries::NewUser {
@@ -186,12 +190,19 @@ pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<
     let found =
         if name.contains('\0') { None } else { queries::find_user_by_name(&app.postgres, name).await? };
     let (profile, hash) = found.unzip();
+    let outdated = hash.clone().filter(|hash| password::is_outdated(hash));
     if !password::matches(&credentials.password, hash).await? {
         return Err(Error::Unauthenticated(WRONG_CREDENTIALS));
     }
     let profile = profile.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))?;
     if profile.disabled {
         return Err(Error::Forbidden("The account is disabled."));
+    }
+
+    if let Some(old) = outdated {
+        // Parameters have risen since: only now is the password known that a better hash is made of.
+        let new = password::hash(credentials.password.reveal()).await?;
+        queries::rehash_password(&app.postgres, profile.id, &old, &new).await?;
     }
 
     let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 
-use super::fields::{NewPassword, TypedPassword};
+use super::fields::TypedPassword;
 use crate::{Error, Result};
 
 /// The hash of a password nobody has: an account that does not exist is checked against it, so that it takes
@@ -19,8 +19,8 @@ const NOBODYS: &str =
 static MEMORY: Mutex<Vec<Block>> = Mutex::new(Vec::new());
 
 /// Hashes a password, as a PHC string.
-pub(super) async fn hash(password: &NewPassword) -> Result<String> {
-    let password = password.clone();
+pub(super) async fn hash(password: &str) -> Result<String> {
+    let password = password.to_owned();
     off_the_async_threads(move || {
         let salt = rand::random::<[u8; 16]>();
         phc(&password, &salt).map_err(|error| Error::Internal(anyhow::anyhow!("hashing a password: {error}")))
@@ -28,14 +28,14 @@ pub(super) async fn hash(password: &NewPassword) -> Result<String> {
     .await
 }
 
-fn phc(password: &NewPassword, salt: &[u8]) -> argon2::password_hash::Result<String> {
+fn phc(password: &str, salt: &[u8]) -> argon2::password_hash::Result<String> {
     let params = Params::default();
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: ParamsString::try_from(&params)?,
         salt: Some(Salt::new(salt)?),
-        hash: Some(compute(Version::V0x13, params, password.reveal(), salt)?),
+        hash: Some(compute(Version::V0x13, params, password, salt)?),
     };
     Ok(hash.to_string())
 }
@@ -50,6 +50,17 @@ pub(super) async fn matches(password: &TypedPassword, hash: Option<String>) -> R
         Ok(matches && known)
     })
     .await
+}
+
+/// Whether a hash was made with less than the parameters of today.
+pub(super) fn is_outdated(hash: &str) -> bool {
+    let made_with = PasswordHash::new(hash).ok().and_then(|hash| Params::try_from(&hash).ok());
+    let today = Params::default();
+    made_with.is_none_or(|params| {
+        params.m_cost() < today.m_cost()
+            || params.t_cost() < today.t_cost()
+            || params.p_cost() < today.p_cost()
+    })
 }
 
 /// Computes with the parameters the hash was made with.
@@ -88,8 +99,8 @@ mod tests {
     #[test]
     fn nobodys_hash_costs_what_a_new_one_costs() {
         let nobodys = PasswordHash::new(NOBODYS).expect("a PHC string");
-        let password = NewPassword::try_from("Correct-Horse-1".to_owned()).expect("a password");
-        let new = PasswordHash::new(&phc(&password, &[7; 16]).expect("a hash")).expect("a PHC string");
+        let new = phc("Correct-Horse-1", &[7; 16]).expect("a hash");
+        let new = PasswordHash::new(&new).expect("a PHC string");
 
         assert_eq!(nobodys.algorithm, new.algorithm);
         assert_eq!(nobodys.version, new.version);
@@ -99,8 +110,7 @@ mod tests {
 
     #[test]
     fn a_hash_matches_its_password_and_no_other() {
-        let password = NewPassword::try_from("Correct-Horse-1".to_owned()).expect("a password");
-        let hash = phc(&password, &[7; 16]).expect("a hash");
+        let hash = phc("Correct-Horse-1", &[7; 16]).expect("a hash");
 
         assert_eq!(verify("Correct-Horse-1", &hash), Ok(true));
         assert_eq!(verify("Correct-Horse-2", &hash), Ok(false));
@@ -113,5 +123,6 @@ mod tests {
 
         assert_eq!(verify("password", hash), Ok(true));
         assert_eq!(verify("passwore", hash), Ok(false));
+        assert!(is_outdated(hash) && !is_outdated(NOBODYS));
     }
 }

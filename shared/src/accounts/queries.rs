@@ -4,9 +4,12 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::fields::{Email, PersonName, Username};
+use super::people::Seen;
+use super::sessions::Session;
 use super::{Device, Profile};
 use crate::Result;
 use crate::ids::{ConversationId, SessionId, UserId};
+use crate::page::Limit;
 use crate::postgres::{Postgres, Row, Type};
 use crate::tokens::access::GlobalRole;
 use crate::tokens::{Identity, Secret};
@@ -56,7 +59,7 @@ pub(super) async fn insert_user(
             ],
         )
         .await?;
-    Ok(row.as_ref().map(profile))
+    Ok(row.as_ref().map(Profile::from_row))
 }
 
 /// Whether somebody has the address.
@@ -75,12 +78,12 @@ pub(super) async fn find_user_by_name(postgres: &Postgres, name: &str) -> Result
             &[(&name, Type::TEXT)],
         )
         .await?;
-    Ok(row.map(|row| (profile(&row), row.get("password_hash"))))
+    Ok(row.map(|row| (Profile::from_row(&row), row.get("password_hash"))))
 }
 
 pub(super) async fn find_user(postgres: &Postgres, id: UserId) -> Result<Option<Profile>> {
     let row = postgres.query_opt("select * from users where id = $1", &[(&id.0, Type::UUID)]).await?;
-    Ok(row.as_ref().map(profile))
+    Ok(row.as_ref().map(Profile::from_row))
 }
 
 pub(super) async fn find_user_id_by_email(postgres: &Postgres, email: &str) -> Result<Option<UserId>> {
@@ -110,7 +113,7 @@ pub(super) async fn update_names(
         .await?;
     Ok(row.map(|row| {
         let conversations: Vec<Uuid> = row.get("conversations");
-        (profile(&row), conversations.into_iter().map(ConversationId).collect())
+        (Profile::from_row(&row), conversations.into_iter().map(ConversationId).collect())
     }))
 }
 
@@ -262,25 +265,174 @@ pub(super) async fn find_session_state(
     Ok(row.map(|row| (row.get("live"), row.get("disabled"))))
 }
 
+pub(super) async fn find_user_with_hash(
+    postgres: &Postgres,
+    id: UserId,
+) -> Result<Option<(Profile, String)>> {
+    let row = postgres.query_opt("select * from users where id = $1", &[(&id.0, Type::UUID)]).await?;
+    Ok(row.map(|row| (Profile::from_row(&row), row.get("password_hash"))))
+}
+
+/// Puts a hash in the place of another one of the same password.
+pub(super) async fn rehash_password(postgres: &Postgres, id: UserId, old: &str, new: &str) -> Result<()> {
+    postgres
+        .query(
+            "update users set password_hash = $3 where id = $1 and password_hash = $2",
+            &[(&id.0, Type::UUID), (&old, Type::TEXT), (&new, Type::TEXT)],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Sets another password and ends the user's other sessions, which are returned. `None`: the hash is not the old one.
+pub(super) async fn replace_password(
+    postgres: &Postgres,
+    caller: Identity,
+    old: &str,
+    new: &str,
+) -> Result<Option<Vec<Identity>>> {
+    let row = postgres
+        .query_opt(
+            "with changed as (
+                 update users set password_hash = $4 where id = $1 and password_hash = $3 returning id),
+             ended as (
+                 update sessions set revoked_at = now()
+                 where user_id in (select id from changed) and id <> $2 and revoked_at is null
+                 returning id)
+             select array(select id from ended) as sessions from changed",
+            &[
+                (&caller.user.0, Type::UUID),
+                (&caller.session.0, Type::UUID),
+                (&old, Type::TEXT),
+                (&new, Type::TEXT),
+            ],
+        )
+        .await?;
+    Ok(row.map(|row| {
+        let sessions: Vec<Uuid> = row.get("sessions");
+        let ended = sessions.into_iter().map(SessionId);
+        ended.map(|session| Identity { session, ..caller }).collect()
+    }))
+}
+
+/// Where a page of sessions starts: before the one of this time and id.
+pub(super) type Before = (OffsetDateTime, Uuid);
+
+pub(super) async fn list_sessions(
+    postgres: &Postgres,
+    user: UserId,
+    current: SessionId,
+    before: Option<Before>,
+    limit: Limit,
+) -> Result<Vec<Session>> {
+    let (at, id) = before.unzip();
+    let rows = postgres
+        .query(
+            "select * from sessions
+             where user_id = $1 and revoked_at is null and expires_at > now()
+               and ($2::timestamptz is null or (created_at, id) < ($2, $3))
+             order by created_at desc, id desc limit $4",
+            &[
+                (&user.0, Type::UUID),
+                (&at, Type::TIMESTAMPTZ),
+                (&id, Type::UUID),
+                (&limit.and_one(), Type::INT8),
+            ],
+        )
+        .await?;
+    let sessions = rows.iter().map(|row| Session {
+        id: SessionId(row.get("id")),
+        created_at: row.get("created_at"),
+        last_used_at: row.get("last_used_at"),
+        expires_at: row.get("expires_at"),
+        ip: row.get("ip"),
+        user_agent: row.get("user_agent"),
+        current: row.get::<_, Uuid>("id") == current.0,
+    });
+    Ok(sessions.collect())
+}
+
+/// Ends a session of this user: true if it was live, false if it had ended lately, `None` if there is none such.
+pub(super) async fn end_session(
+    postgres: &Postgres,
+    user: UserId,
+    session: SessionId,
+) -> Result<Option<bool>> {
+    let row = postgres
+        .query_opt(
+            "with ended as (
+                 update sessions set revoked_at = now()
+                 where id = $2 and user_id = $1 and revoked_at is null and expires_at > now() returning id)
+             select exists (select from ended) as now from sessions
+             where id = $2 and user_id = $1 and coalesce(revoked_at, now()) >= now() - interval '130 min'",
+            &[(&user.0, Type::UUID), (&session.0, Type::UUID)],
+        )
+        .await?;
+    Ok(row.map(|row| row.get("now")))
+}
+
+pub(super) async fn search_people(
+    postgres: &Postgres,
+    reader: UserId,
+    text: &str,
+    after: Option<&str>,
+    limit: Limit,
+) -> Result<Vec<Seen>> {
+    let pattern = text.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_") + "%";
+    let rows = postgres
+        .query(
+            "select u.*, u.id = $1 or is_admin($1) as sees_all from users u
+             where (lower(u.username) like $2 or lower(u.email) = lower($3)) and u.disabled_at is null
+               and ($4::text is null or lower(u.username) > $4)
+             order by lower(u.username) limit $5",
+            &[
+                (&reader.0, Type::UUID),
+                (&pattern, Type::TEXT),
+                (&text, Type::TEXT),
+                (&after, Type::TEXT),
+                (&limit.and_one(), Type::INT8),
+            ],
+        )
+        .await?;
+    Ok(rows.iter().map(seen).collect())
+}
+
+pub(super) async fn find_person(postgres: &Postgres, reader: UserId, id: UserId) -> Result<Option<Seen>> {
+    let row = postgres
+        .query_opt(
+            "select u.*, u.id = $1 or is_admin($1) as sees_all from users u where u.id = $2",
+            &[(&reader.0, Type::UUID), (&id.0, Type::UUID)],
+        )
+        .await?;
+    Ok(row.as_ref().map(seen))
+}
+
+fn seen(row: &Row) -> Seen {
+    Seen::by(row.get("sees_all"), Profile::from_row(row))
+}
+
 fn identity(row: &Row) -> Identity {
     Identity { session: SessionId(row.get("id")), user: UserId(row.get("user_id")) }
 }
 
-fn profile(row: &Row) -> Profile {
-    Profile {
-        id: UserId(row.get("id")),
-        username: row.get("username"),
-        first_name: row.get("first_name"),
-        last_name: row.get("last_name"),
-        name: row.get("name"),
-        created_at: row.get("created_at"),
-        email: row.get("email"),
-        email_verified: row.get::<_, Option<OffsetDateTime>>("email_verified_at").is_some(),
-        role: role(row.get("role")),
-        disabled: row.get::<_, Option<OffsetDateTime>>("disabled_at").is_some(),
-    }
-}
-
 fn role(text: &str) -> GlobalRole {
     if text == "admin" { GlobalRole::Admin } else { GlobalRole::User }
+}
+
+impl Profile {
+    /// From a row with the columns of the table.
+    pub(crate) fn from_row(row: &Row) -> Self {
+        Self {
+            id: UserId(row.get("id")),
+            username: row.get("username"),
+            first_name: row.get("first_name"),
+            last_name: row.get("last_name"),
+            name: row.get("name"),
+            created_at: row.get("created_at"),
+            email: row.get("email"),
+            email_verified: row.get::<_, Option<OffsetDateTime>>("email_verified_at").is_some(),
+            role: role(row.get("role")),
+            disabled: row.get::<_, Option<OffsetDateTime>>("disabled_at").is_some(),
+        }
+    }
 }

@@ -342,7 +342,11 @@ async fn admit(app: &App, connection: &ConnectionId, record: &Record) -> Result<
     }
     match admission {
         (outcome, oldest) if outcome == "admitted" => Ok(oldest.map(ConnectionId)),
-        _ => Err(Error::Unauthenticated("The session has ended.")),
+        _ => {
+            // Ended: Postgres knows whether because the account is disabled.
+            accounts::require_live_session(app, record.identity.session).await?;
+            Err(Error::Unauthenticated("The session has ended."))
+        }
     }
 }
 

@@ -38,6 +38,17 @@ pub enum Kind {
     Channel,
 }
 
+impl Kind {
+    /// As the database writes it.
+    pub(crate) fn of(text: &str) -> Self {
+        match text {
+            "direct" => Self::Direct,
+            "channel" => Self::Channel,
+            _ => Self::Group,
+        }
+    }
+}
+
 /// A conversation, as one of its participants sees it.
 #[derive(Debug, Serialize)]
 pub struct Conversation {

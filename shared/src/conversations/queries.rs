@@ -276,11 +276,7 @@ pub(super) async fn find_participant(
 fn conversation(row: &Row) -> Result<Conversation> {
     Ok(Conversation {
         id: ConversationId(row.get("id")),
-        kind: match row.get("kind") {
-            "direct" => Kind::Direct,
-            "channel" => Kind::Channel,
-            _ => Kind::Group,
-        },
+        kind: Kind::of(row.get("kind")),
         name: row.get("name"),
         role: role(row.get("role")),
         participants: first_participants(row),

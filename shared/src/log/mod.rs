@@ -222,6 +222,16 @@ pub async fn commit(
     Ok(Committed { outcome: self::outcome(&outcome)?, entries })
 }
 
+/// Deletes a conversation by a global admin's word, and publishes that.
+pub async fn delete(app: &App, conversation: ConversationId, actor: UserId, key: &Key) -> Result<()> {
+    let (said, entries) = queries::delete_conversation(&app.postgres, conversation, actor, &key.0).await?;
+    if said != "deleted" {
+        return Err(refusal(&said));
+    }
+    publish(app, conversation, &entries).await;
+    Ok(())
+}
+
 fn outcome(said: &str) -> Result<Outcome> {
     match said {
         "appended" => Ok(Outcome::Appended),

@@ -33,6 +33,11 @@ pub(super) async fn append(
             ],
         )
         .await?;
+    said(&rows)
+}
+
+/// An outcome and the entries with it.
+fn said(rows: &[Row]) -> Result<(String, Vec<Entry>)> {
     let outcome = rows.first().map(|row| row.get("outcome")).unwrap_or_default();
     let with_entry = rows.iter().filter(|row| row.get::<_, Option<i64>>("seq").is_some());
     Ok((outcome, with_entry.map(Entry::from_row).collect::<Result<_>>()?))
@@ -61,6 +66,22 @@ pub(super) async fn append_messages(
         Ok((row.get("outcome"), entry))
     });
     said.collect()
+}
+
+/// What the database's `delete_conversation` said, and its entry.
+pub(super) async fn delete_conversation(
+    postgres: &Postgres,
+    conversation: ConversationId,
+    actor: UserId,
+    key: &str,
+) -> Result<(String, Vec<Entry>)> {
+    let rows = postgres
+        .query(
+            "select d.outcome, (d.entry).* from delete_conversation($1, $2, $3) d",
+            &[(&conversation.0, Type::UUID), (&actor.0, Type::UUID), (&key, Type::TEXT)],
+        )
+        .await?;
+    said(&rows)
 }
 
 /// Where the log stood at one moment, who took part, and its newest entries.

@@ -35,6 +35,16 @@ pub enum GlobalRole {
     Admin,
 }
 
+impl GlobalRole {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// What a token says.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Claims {
