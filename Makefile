@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build test lint fmt validate check model bench soak faults coverage clean
+.PHONY: help run watch build admin test lint fmt validate check model bench soak faults coverage clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ watch: ## The same with cargo lambda watch: edited functions are reloaded
 
 build: ## Build the functions, the gateway and the load generator
 	@cargo build --release --workspace --bins
+
+admin: ## Make EMAIL an admin of the stack that runs; asks for a password when there is no such account
+	@$(STACK) admin -- "$(EMAIL)"
 
 test: ## Run all tests on stores of their own; TEST_ARGS are cargo test's
 	@$(STACK) test -- $(TEST_ARGS)

@@ -185,3 +185,26 @@ async fn nobody_else_reaches_any_of_it() {
     root.delete(&format!("{nobody}/sessions")).await.expect_error(404, "not_found");
     root.get("/api/v1/admin/audit?cursor=nonsense").await.expect_invalid("cursor");
 }
+
+#[tokio::test]
+async fn the_operator_makes_the_first_admin_with_a_password_or_of_an_account_there_is() {
+    let chat = TestChat::start().await;
+    let bob = chat.user("bob").await;
+    let email = format!("root-{}", bob.email);
+    let appoint = async |event: Value| chat.stack.invoke_with("migrate", json!({"admin": event})).await;
+
+    assert_eq!(appoint(json!({"email": email})).await, json!({"admin": "password_required"}));
+    let weak = appoint(json!({"email": email, "password": "weak"})).await;
+    assert_eq!(weak["errors"][0]["field"], "password");
+    let nobody = appoint(json!({"email": "nobody"})).await;
+    assert_eq!(nobody["errors"][0]["field"], "email");
+    let made = json!({"email": email, "password": "Correct-Horse-1"});
+    assert_eq!(appoint(made.clone()).await, json!({"admin": "created"}));
+    assert_eq!(appoint(made).await, json!({"admin": "unchanged"}));
+    assert_eq!(appoint(json!({"email": bob.email})).await, json!({"admin": "promoted"}));
+
+    let signed_in = chat.log_in("email", &email, "Correct-Horse-1").await.expect(200);
+    assert_eq!(signed_in["user"]["role"], "admin");
+    assert_eq!(signed_in["user"]["email_verified"], true);
+    bob.get(USERS).await.expect(200);
+}

@@ -223,14 +223,20 @@ impl Stack {
 
     /// Invokes a function by Lambda's API, as a schedule does, and waits until it has returned.
     pub async fn invoke(&self, binary: &str) {
+        self.invoke_with(binary, serde_json::json!({})).await;
+    }
+
+    /// The same with an event, and what it returns.
+    pub async fn invoke_with(&self, binary: &str, event: serde_json::Value) -> serde_json::Value {
         let console = self.console_url.trim_end_matches('/');
         let url = format!("{console}/2015-03-31/functions/{binary}/invocations");
-        let request = console_client().post(&url).json(&serde_json::json!({}));
+        let request = console_client().post(&url).json(&event);
         let answer = request.send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
         let failed = answer.headers().contains_key("x-amz-function-error");
         let status = answer.status();
         let body = answer.text().await.unwrap_or_else(|err| panic!("{url}: {err}"));
         assert!(status == 200 && !failed, "{binary}: {status}: {body}");
+        serde_json::from_str(&body).unwrap_or_else(|err| panic!("{binary}: {err}: {body}"))
     }
 
     /// Kills a process as the kernel would when memory runs out: no handler sees it coming.

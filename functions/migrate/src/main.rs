@@ -1,24 +1,52 @@
-//! `migrate`: bring the database's schema up to date. A step of every deployment, never of a handler's start.
+//! `migrate`: bring the database's schema up to date, a step of every deployment, never of a handler's start; and make the
+//! first admin, which no request can.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::{config, postgres, telemetry};
+use shared::administration::{self, Appointment};
+use shared::{config, parse, postgres, telemetry};
 
 mod migrations {
     refinery::embed_migrations!("../../infra/migrations");
+}
+
+#[derive(Deserialize)]
+struct Event {
+    /// Whom to make an admin, in place of migrating.
+    admin: Option<Value>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
     let database_url = &config::Stores::from_env()?.database_url;
-    let handler = async |_: LambdaEvent<Value>| {
-        let mut database = postgres::connect(database_url).await?;
-        // Each migration is its own transaction; refinery refuses one that was changed after it was applied.
-        let report = migrations::migrations::runner().run_async(&mut database).await?;
-        let applied: Vec<_> = report.applied_migrations().iter().map(ToString::to_string).collect();
-        tracing::info!(count = applied.len(), "migrated");
-        Ok::<_, Error>(json!({ "applied": applied }))
+    let handler = async |event: LambdaEvent<Event>| match event.payload.admin {
+        None => migrate(database_url).await,
+        Some(admin) => appoint(database_url, admin).await,
     };
     lambda_runtime::run(service_fn(handler)).await
+}
+
+async fn migrate(database_url: &str) -> Result<Value, Error> {
+    let mut database = postgres::connect(database_url).await?;
+    // Each migration is its own transaction; refinery refuses one that was changed after it was applied.
+    let report = migrations::migrations::runner().run_async(&mut database).await?;
+    let applied: Vec<_> = report.applied_migrations().iter().map(ToString::to_string).collect();
+    tracing::info!(count = applied.len(), "migrated");
+    Ok(json!({ "applied": applied }))
+}
+
+/// What is wrong with the input is answered, not failed with: a failure's text would go into the log.
+async fn appoint(database_url: &str, admin: Value) -> Result<Value, Error> {
+    let database = postgres::Postgres::new(database_url)?;
+    let appointed = match parse::typed::<Appointment>(admin) {
+        Ok(appointment) => administration::appoint(&database, &appointment).await,
+        Err(error) => Err(error),
+    };
+    match appointed {
+        Ok(outcome) => Ok(json!({ "admin": outcome })),
+        Err(error) if !error.fields().is_empty() => Ok(json!({ "errors": error.fields() })),
+        Err(error) => Err(error.into()),
+    }
 }

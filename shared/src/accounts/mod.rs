@@ -17,6 +17,7 @@ pub use self::fields::{Email, NewPassword, PersonName, TypedPassword, Username};
 pub use self::people::{Person, Seen, find_person, search_people};
 pub use self::sessions::{Ended, PasswordChange, Session, change_password, end_session, list_sessions};
 use crate::ids::{SessionId, UserId};
+use crate::postgres::Postgres;
 use crate::redis::Call;
 use crate::redis::keys::UserKeys;
 use crate::tokens::access::{self, GlobalRole};
@@ -178,6 +179,26 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
     let profile = inserted?.ok_or_else(|| Error::conflict("email", "is taken"))?;
     remember_live(app, identity).await;
     Ok(SignedIn { user: profile, tokens: pair(app, identity, GlobalRole::User, refresh_token, now)? })
+}
+
+/// Makes an account of somebody whom the operator vouches for, who signs in later. `None`: the address is taken.
+pub(crate) async fn create(
+    postgres: &Postgres,
+    email: &Email,
+    password: &NewPassword,
+) -> Result<Option<UserId>> {
+    let username = Username::from_email(email, &format!("-{:06}", rand::random_range(0..1_000_000)));
+    let password_hash = password::hash(password.reveal()).await?;
+    let name = PersonName::try_from("Admin".to_owned()).map_err(|error| anyhow::anyhow!(error))?;
+    let user = queries::NewUser {
+        id: UserId::generate(),
+        email,
+        username: &username,
+        first_name: &name,
+        last_name: &name,
+        password_hash: &password_hash,
+    };
+    queries::insert_verified_user(postgres, &user).await
 }
 
 /// Signs in. An unknown account and a wrong password are one answer and take the same time.

@@ -62,6 +62,25 @@ pub(super) async fn insert_user(
     Ok(row.as_ref().map(Profile::from_row))
 }
 
+/// A user whose address needs no proof; `None` when it or the username is taken.
+pub(super) async fn insert_verified_user(postgres: &Postgres, new: &NewUser<'_>) -> Result<Option<UserId>> {
+    let row = postgres
+        .query_opt(
+            "insert into users (id, email, username, first_name, last_name, password_hash, email_verified_at)
+             values ($1, $2, $3, $4, $5, $6, now()) on conflict do nothing returning id",
+            &[
+                (&new.id.0, Type::UUID),
+                (&new.email.as_str(), Type::TEXT),
+                (&new.username.as_str(), Type::TEXT),
+                (&new.first_name.as_str(), Type::TEXT),
+                (&new.last_name.as_str(), Type::TEXT),
+                (&new.password_hash, Type::TEXT),
+            ],
+        )
+        .await?;
+    Ok(row.map(|row| UserId(row.get("id"))))
+}
+
 /// Whether somebody has the address.
 pub(super) async fn is_email_taken(postgres: &Postgres, email: &Email) -> Result<bool> {
     Ok(find_user_id_by_email(postgres, email.as_str()).await?.is_some())

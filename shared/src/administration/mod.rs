@@ -8,16 +8,40 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::accounts::Profile;
+use crate::accounts::{self, Email, NewPassword, Profile};
 use crate::conversations::Kind;
 use crate::ids::{ConversationId, SessionId, UserId};
 use crate::log::{self, Key};
 use crate::page::{self, Limit, Micros, Page};
+use crate::postgres::Postgres;
 use crate::tokens::Identity;
 use crate::tokens::access::GlobalRole;
 use crate::{App, Error, Result};
 
 const ADMINS_ONLY: Error = Error::Forbidden("Only an admin may do this.");
+
+/// Whom the operator makes an admin.
+#[derive(Debug, Deserialize)]
+pub struct Appointment {
+    /// By address.
+    pub email: Email,
+    /// With which password, if the account is to be made.
+    pub password: Option<NewPassword>,
+}
+
+/// What became of an appointment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Appointed {
+    /// The account was made, as an admin's.
+    Created,
+    /// The account there was is an admin's now.
+    Promoted,
+    /// It was one already.
+    Unchanged,
+    /// There is no such account, and to make one takes a password.
+    PasswordRequired,
+}
 
 /// What to change of a user.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -93,6 +117,22 @@ pub struct ByKind {
     pub group: i64,
     /// Named uniquely.
     pub channel: i64,
+}
+
+/// Makes somebody an admin by the operator's word, who needs no account: so the first one comes to be.
+pub async fn appoint(postgres: &Postgres, appointment: &Appointment) -> Result<Appointed> {
+    let Appointment { email, password } = appointment;
+    if let Some(promoted) = queries::promote(postgres, email).await? {
+        return Ok(if promoted { Appointed::Promoted } else { Appointed::Unchanged });
+    }
+    let Some(password) = password else { return Ok(Appointed::PasswordRequired) };
+    if !password.differs_from(email.as_str()) {
+        return Err(Error::invalid("password", "must not be the e-mail address"));
+    }
+    accounts::create(postgres, email, password).await?;
+    // Also when somebody signed up with the address meanwhile.
+    let promoted = queries::promote(postgres, email).await?;
+    promoted.map(|_| Appointed::Created).ok_or_else(|| Error::conflict("email", "is taken"))
 }
 
 /// Refuses whoever is no admin now, whatever their token says.

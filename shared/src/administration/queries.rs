@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{ByKind, Deed, Figures, Overview, UserChange};
-use crate::accounts::Profile;
+use crate::accounts::{Email, Profile};
 use crate::conversations::Kind;
 use crate::ids::{ConversationId, SessionId, UserId};
 use crate::page::Limit;
@@ -19,6 +19,24 @@ type Before = (OffsetDateTime, Uuid);
 pub(super) async fn is_admin(postgres: &Postgres, user: UserId) -> Result<bool> {
     let row = postgres.query_one("select is_admin($1)", &[(&user.0, Type::UUID)]).await?;
     Ok(row.get(0))
+}
+
+/// Makes the user with this address an admin: whether they were none before; `None`: there is none such.
+pub(super) async fn promote(postgres: &Postgres, email: &Email) -> Result<Option<bool>> {
+    let row = postgres
+        .query_opt(
+            "with found as (select id, role from users where lower(email) = lower($1) for update),
+             changed as (
+                 update users u set role = 'admin' from found where u.id = found.id and found.role <> 'admin'
+                 returning u.id),
+             noted as (
+                 insert into audit (action, target, details)
+                 select 'user.role', id, jsonb_build_object('from', 'user', 'to', 'admin') from changed)
+             select exists (select from changed) as promoted from found",
+            &[(&email.as_str(), Type::TEXT)],
+        )
+        .await?;
+    Ok(row.map(|row| row.get("promoted")))
 }
 
 pub(super) async fn user_exists(postgres: &Postgres, user: UserId) -> Result<bool> {
