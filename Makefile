@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin test lint fmt validate check model bench soak faults coverage clean
+.PHONY: help run watch build admin rotate-keys test lint fmt validate check model bench soak faults coverage clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ build: ## Build the functions, the gateway and the load generator
 
 admin: ## Make EMAIL an admin of the stack that runs; asks for a password when there is no such account
 	@$(STACK) admin -- "$(EMAIL)"
+
+rotate-keys: ## Sign access tokens by a new key from the next run on; those of the key before stay good
+	@$(STACK) rotate-keys
 
 test: ## Run all tests on stores of their own; TEST_ARGS are cargo test's
 	@$(STACK) test -- $(TEST_ARGS)

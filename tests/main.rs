@@ -14,6 +14,7 @@ mod conversations;
 mod crash;
 mod gateway;
 mod history;
+mod hostile_tokens;
 mod maintenance;
 mod messaging;
 mod people;

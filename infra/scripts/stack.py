@@ -118,12 +118,24 @@ def function_environment(settings: Settings, parts: stores.Stores) -> Dict[str, 
     }
 
 
+def rotate_keys(settings: Settings) -> None:
+    """Draws a new key that signs from now on; the one before still verifies, so nobody is signed out."""
+    path = settings.data_dir / "jwt-keys.json"
+    kept = (stores.read_json(path) or {}).get("keys", [])[:1]
+    stores.write_json(path, {"keys": [draw_key(), *kept]})
+    say("Access tokens are signed by a new key from the next `make run` on; those of the key before are still good.")
+
+
+def draw_key() -> Dict[str, str]:
+    secret = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
+    return {"kty": "oct", "alg": "HS256", "use": "sig", "kid": secrets.token_hex(4), "k": secret}
+
+
 def key_ring(path: Optional[Path] = None) -> str:
     """The keys of the access tokens as a JWK set, drawn once and then kept in the file."""
     keys = stores.read_json(path) if path else None
     if keys is None:
-        secret = base64.urlsafe_b64encode(secrets.token_bytes(32)).rstrip(b"=").decode()
-        keys = {"keys": [{"kty": "oct", "alg": "HS256", "use": "sig", "kid": secrets.token_hex(4), "k": secret}]}
+        keys = {"keys": [draw_key()]}
         if path:
             stores.write_json(path, keys)
     return json.dumps(keys, separators=(",", ":"))
@@ -616,6 +628,7 @@ def main(arguments: List[str]) -> int:
         "faults": faults,
         "coverage": coverage,
         "admin": make_admin,
+        "rotate-keys": lambda settings, _: rotate_keys(settings),
         "validate": lambda settings, _: validate(settings),
         "clean": lambda settings, _: clean(settings),
     }

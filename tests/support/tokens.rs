@@ -1,7 +1,7 @@
 //! Access tokens that no honest client has: signed with the right key but with other claims, or with none.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{EncodingKey, Header};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::Value;
 
 use crate::Settings;
@@ -25,10 +25,68 @@ pub fn unsigned(token: &str) -> String {
 /// The token signed with another key of the same kind.
 #[track_caller]
 pub fn forged(token: &str) -> String {
-    let header: Header = serde_json::from_slice(&part(token, 0)).expect("the header is a JOSE header");
-    let claims: Value = serde_json::from_slice(&part(token, 1)).expect("the claims are JSON");
-    let key = EncodingKey::from_secret(b"not the key of this system, though as long");
-    jsonwebtoken::encode(&header, &claims, &key).expect("claims can be signed")
+    Forgery::of(token).signed_by(b"not the key of this system, though as long")
+}
+
+/// A token in the making: one that there is, changed.
+#[derive(Debug)]
+pub struct Forgery {
+    header: Value,
+    claims: Value,
+}
+
+impl Forgery {
+    /// Starts from a token.
+    #[track_caller]
+    pub fn of(token: &str) -> Self {
+        let json = |number| serde_json::from_slice(&part(token, number)).expect("a part is JSON");
+        Self { header: json(0), claims: json(1) }
+    }
+
+    /// With another header.
+    #[must_use]
+    pub fn header(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.header);
+        self
+    }
+
+    /// With other claims.
+    #[must_use]
+    pub fn claims(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.claims);
+        self
+    }
+
+    /// Signed with the system's own key by HS256, whatever the header says.
+    pub fn signed(self) -> String {
+        self.signed_with(Algorithm::HS256)
+    }
+
+    /// Signed with the system's own key by another algorithm.
+    pub fn signed_with(self, algorithm: Algorithm) -> String {
+        self.finish(&signing_key(), algorithm)
+    }
+
+    /// Signed with any key.
+    pub fn signed_by(self, key: &[u8]) -> String {
+        self.finish(&EncodingKey::from_secret(key), Algorithm::HS256)
+    }
+
+    /// With any text for a signature.
+    pub fn with_signature(self, signature: &str) -> String {
+        format!("{}.{signature}", self.message())
+    }
+
+    fn finish(self, key: &EncodingKey, algorithm: Algorithm) -> String {
+        let message = self.message();
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), key, algorithm);
+        format!("{message}.{}", signature.expect("an HMAC takes any key"))
+    }
+
+    fn message(&self) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}", part(&self.header), part(&self.claims))
+    }
 }
 
 /// A claim of a token, which the holder may read.
