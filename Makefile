@@ -20,7 +20,7 @@ build: ## Build the functions, the gateway and the load generator
 admin: ## Make EMAIL an admin of the stack that runs; asks for a password when there is no such account
 	@$(STACK) admin -- "$(EMAIL)"
 
-rotate-keys: ## Sign access tokens by a new key from the next run on; those of the key before stay good
+rotate-keys: ## Sign access tokens by a new key from the next run on; those of the keys before stay good
 	@$(STACK) rotate-keys
 
 test: ## Run all tests on stores of their own; TEST_ARGS are cargo test's

@@ -50,6 +50,7 @@ from settings import ROOT, TEMPLATE, Settings, load, shown, target_dir, without_
 
 CARGO_LAMBDA = "1.9.2"
 SAM_CLI = "1.170.0"
+KEYS_KEPT = 2  # beside the new one: a token lives 15 min, so keys may rotate every few minutes
 GATEWAY_READY_WITHIN = 30
 # What Lambda gives every function; here it only has to be there, and must not be the user's own.
 LOCAL_CREDENTIALS = {
@@ -119,11 +120,12 @@ def function_environment(settings: Settings, parts: stores.Stores) -> Dict[str, 
 
 
 def rotate_keys(settings: Settings) -> None:
-    """Draws a new key that signs from now on; the one before still verifies, so nobody is signed out."""
+    """Draws a new key that signs from now on; those before still verify, so nobody is signed out."""
     path = settings.data_dir / "jwt-keys.json"
-    kept = (stores.read_json(path) or {}).get("keys", [])[:1]
+    kept = (stores.read_json(path) or {}).get("keys", [])[:KEYS_KEPT]
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     stores.write_json(path, {"keys": [draw_key(), *kept]})
-    say("Access tokens are signed by a new key from the next `make run` on; those of the key before are still good.")
+    say("Access tokens are signed by a new key from the next `make run` on; those of the keys before are still good.")
 
 
 def draw_key() -> Dict[str, str]:
