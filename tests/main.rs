@@ -12,6 +12,7 @@ mod cluster;
 mod connections;
 mod conversations;
 mod crash;
+mod erasure;
 mod gateway;
 mod history;
 mod hostile_tokens;

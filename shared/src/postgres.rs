@@ -149,6 +149,10 @@ fn store_error(error: tokio_postgres::Error) -> Error {
             || std::error::Error::source(&error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
         return if broken { Error::Unavailable(error.into()) } else { Error::Internal(error.into()) };
     };
+    if refusal.code() == &SqlState::FOREIGN_KEY_VIOLATION {
+        // Whatever else is named was looked up by the statement: what is gone is who acts.
+        return Error::Unauthenticated("The account does not exist any more.");
+    }
     let code = refusal.code().code().to_owned();
     let unavailable = ["08", "53", "57"].iter().any(|class| code.starts_with(class));
     let refusal = Refusal { code, message: refusal.message().to_owned() };

@@ -87,7 +87,8 @@ impl User {
         self.call(Method::DELETE, path, None).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+    /// Any JSON request.
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
         self.chat.call(method, path, Some(&self.access_token), body).await
     }
 

@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use serde::Serialize;
 use shared::accounts::{
-    self, Ended, Names, PasswordChange, Profile, Refresh, Refreshed, Session, SignIn, SignUp, SignedIn,
-    TokenPair,
+    self, Ended, Erasure, Export, Names, PasswordChange, Profile, Refresh, Refreshed, Session, SignIn,
+    SignUp, SignedIn, TokenPair,
 };
-use shared::http::{Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query};
+use shared::http::{Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query, RequestKey};
 use shared::page::{Limit, Page};
 use shared::tokens::{Secret, ticket};
 use shared::{App, Error, Result, connections};
@@ -34,7 +34,8 @@ pub(crate) fn router(websocket_url: String) -> Router<App> {
         .route("/api/v1/auth/sessions", get(list_sessions).delete(sign_out_everywhere))
         .route("/api/v1/auth/sessions/{id}", delete(end_session))
         .route("/api/v1/auth/password", post(change_password))
-        .route("/api/v1/auth/profile", get(profile).patch(rename))
+        .route("/api/v1/auth/profile", get(profile).patch(rename).delete(erase))
+        .route("/api/v1/auth/profile/export", get(export))
         .route(
             "/api/v1/auth/ws-ticket",
             post(async |state, caller| issue_ticket(state, caller, websocket_url).await),
@@ -130,6 +131,25 @@ async fn profile(State(app): State<App>, caller: Caller) -> Result<Json<Profile>
 
 async fn rename(State(app): State<App>, caller: Caller, Json(names): Json<Names>) -> Result<Json<Profile>> {
     accounts::rename(&app, caller.user(), &names).await.map(Json)
+}
+
+async fn erase(
+    State(app): State<App>,
+    caller: Caller,
+    RequestKey(key): RequestKey,
+    Json(erasure): Json<Erasure>,
+) -> Result<StatusCode> {
+    let ended = accounts::erase(&app, caller.user(), &erasure, &key).await?;
+    connections::end(&app, &ended).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn export(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Query(listing): Query<Listing>,
+) -> Result<Json<Export>> {
+    accounts::export(&app, caller, listing.cursor.as_deref()).await.map(Json)
 }
 
 async fn issue_ticket(

@@ -2,6 +2,7 @@
 //!
 //! Postgres decides who exists and which session is live; Redis only remembers the answer for `$connect`.
 
+mod erasure;
 mod fields;
 mod password;
 mod people;
@@ -13,6 +14,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
+pub use self::erasure::{Erasure, Export, Membership, erase, export, replay_erasures};
 pub use self::fields::{Email, NewPassword, PersonName, TypedPassword, Username};
 pub use self::people::{Person, Seen, find_person, search_people};
 pub use self::sessions::{Ended, PasswordChange, Session, change_password, end_session, list_sessions};

@@ -3,12 +3,14 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::erasure::Membership;
 use super::fields::{Email, PersonName, Username};
 use super::people::Seen;
 use super::sessions::Session;
 use super::{Device, Profile};
 use crate::Result;
 use crate::ids::{ConversationId, SessionId, UserId};
+use crate::log::Role;
 use crate::page::Limit;
 use crate::postgres::{Postgres, Row, Type};
 use crate::tokens::access::GlobalRole;
@@ -359,7 +361,11 @@ pub(super) async fn list_sessions(
             ],
         )
         .await?;
-    let sessions = rows.iter().map(|row| Session {
+    Ok(rows.iter().map(|row| session(row, current)).collect())
+}
+
+fn session(row: &Row, current: SessionId) -> Session {
+    Session {
         id: SessionId(row.get("id")),
         created_at: row.get("created_at"),
         last_used_at: row.get("last_used_at"),
@@ -367,8 +373,7 @@ pub(super) async fn list_sessions(
         ip: row.get("ip"),
         user_agent: row.get("user_agent"),
         current: row.get::<_, Uuid>("id") == current.0,
-    });
-    Ok(sessions.collect())
+    }
 }
 
 /// Ends a session of this user: true if it was live, false if it had ended lately, `None` if there is none such.
@@ -388,6 +393,74 @@ pub(super) async fn end_session(
         )
         .await?;
     Ok(row.map(|row| row.get("now")))
+}
+
+/// All live sessions, as seen from the caller's.
+pub(super) async fn export_sessions(postgres: &Postgres, caller: Identity) -> Result<Vec<Session>> {
+    let rows = postgres
+        .query(
+            "select * from sessions where user_id = $1 and revoked_at is null and expires_at > now()
+             order by created_at desc, id desc",
+            &[(&caller.user.0, Type::UUID)],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| session(row, caller.session)).collect())
+}
+
+pub(super) async fn export_memberships(postgres: &Postgres, user: UserId) -> Result<Vec<Membership>> {
+    let rows = postgres
+        .query(
+            "select c.id, c.kind, c.name, p.role, p.joined_at, p.read_seq, p.muted, p.archived
+             from participants p join conversations c on c.id = p.conversation_id
+             where p.user_id = $1 order by p.joined_at, c.id",
+            &[(&user.0, Type::UUID)],
+        )
+        .await?;
+    let memberships = rows.iter().map(|row| Membership {
+        id: ConversationId(row.get("id")),
+        kind: row.get("kind"),
+        name: row.get("name"),
+        role: if row.get::<_, &str>("role") == "admin" { Role::Admin } else { Role::Member },
+        joined_at: row.get("joined_at"),
+        read_seq: row.get("read_seq"),
+        muted: row.get("muted"),
+        archived: row.get("archived"),
+    });
+    Ok(memberships.collect())
+}
+
+/// What the database's `erase_user` said: the outcome, the sessions and the conversations.
+pub(super) async fn erase_user(
+    postgres: &Postgres,
+    user: UserId,
+    password_hash: &str,
+    key: &str,
+) -> Result<(String, Vec<Identity>, Vec<ConversationId>)> {
+    let row = postgres
+        .query_one(
+            "select * from erase_user($1, $2, $3)",
+            &[(&user.0, Type::UUID), (&password_hash, Type::TEXT), (&key, Type::TEXT)],
+        )
+        .await?;
+    let ids = |name| row.get::<_, Option<Vec<Uuid>>>(name).unwrap_or_default().into_iter();
+    let sessions = ids("session_ids").map(|session| Identity { user, session: SessionId(session) });
+    Ok((row.get("outcome"), sessions.collect(), ids("conversation_ids").map(ConversationId).collect()))
+}
+
+/// The erasures that are over for long enough to be seen by every later snapshot, and where they were known.
+pub(super) async fn list_erasures(postgres: &Postgres) -> Result<Vec<(i64, Vec<ConversationId>)>> {
+    let rows =
+        postgres.query("select * from erasures where created_at < now() - interval '30 s'", &[]).await?;
+    let erased = rows.iter().map(|row| {
+        let conversations: Vec<Uuid> = row.get("conversation_ids");
+        (row.get("id"), conversations.into_iter().map(ConversationId).collect())
+    });
+    Ok(erased.collect())
+}
+
+pub(super) async fn delete_erasure(postgres: &Postgres, id: i64) -> Result<()> {
+    postgres.query("delete from erasures where id = $1", &[(&id, Type::INT8)]).await?;
+    Ok(())
 }
 
 pub(super) async fn search_people(

@@ -91,6 +91,11 @@ impl Key {
         Self(format!("e:{client_id}"))
     }
 
+    /// As it is stored.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The request's own, when the client chose none: a second delivery of it is one entry.
     pub fn of_request(request_id: &str) -> Self {
         Self(format!("r:{request_id}"))
@@ -355,6 +360,37 @@ pub async fn rename_member(
     });
     app.redis.wave(calls.collect()).await?;
     Ok(())
+}
+
+/// Throws away what Redis holds of conversations and loads it again, because something else than their logs changed: who
+/// somebody is. A conversation that Redis does not hold is left alone.
+pub async fn reload(app: &App, conversations: &[ConversationId]) {
+    static FORGET: Script =
+        LazyLock::new(|| Source::new("return redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])"));
+    for conversation in conversations {
+        let keys = ConversationKeys::of(*conversation);
+        let reloaded = async {
+            let forget = Call::script(&FORGET, &[keys.stream(), keys.members(), keys.changed()]);
+            if app.redis.call::<i64>(forget).await? > 0 {
+                catch_up(app, *conversation, &Token::generate()).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = reloaded.await {
+            warn(*conversation, "not reloaded", &error);
+        }
+    }
+}
+
+/// What somebody wrote and did not take back, by conversation and place in it.
+pub async fn list_messages_by(
+    app: &App,
+    user: UserId,
+    after: Option<(ConversationId, i64)>,
+    limit: i64,
+) -> Result<Vec<Message>> {
+    let entries = queries::list_messages_by(&app.postgres, user, after, limit).await?;
+    Ok(entries.into_iter().filter_map(Entry::into_message).collect())
 }
 
 /// What a fold left to do.

@@ -229,6 +229,26 @@ pub(super) async fn list_messages(
     entries_if_member(&postgres.query(&sql, &params).await?)
 }
 
+/// The messages of one author after a place, at most `limit`, without those that were taken back.
+pub(super) async fn list_messages_by(
+    postgres: &Postgres,
+    author: UserId,
+    after: Option<(ConversationId, i64)>,
+    limit: i64,
+) -> Result<Vec<Entry>> {
+    let (conversation, seq) = after.map(|(conversation, seq)| (conversation.0, seq)).unzip();
+    let rows = postgres
+        .query(
+            "select * from log
+             where actor_id = $1 and kind = 'message' and deleted_at is null
+               and ($2::uuid is null or (conversation_id, seq) > ($2, $3))
+             order by conversation_id, seq limit $4",
+            &[(&author.0, Type::UUID), (&conversation, Type::UUID), (&seq, Type::INT8), (&limit, Type::INT8)],
+        )
+        .await?;
+    entries(&rows)
+}
+
 /// Whether a user takes part.
 pub(super) async fn is_member(
     postgres: &Postgres,

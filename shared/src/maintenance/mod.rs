@@ -69,6 +69,7 @@ pub async fn run(app: &App) -> Result<()> {
     app.redis.wave(marking.collect()).await?;
 
     accounts::replay_renames(app).await?;
+    accounts::replay_erasures(app).await?;
     tracing::info!(compared = compared.len(), unsettled = unsettled.len(), "maintained");
     Ok(())
 }
