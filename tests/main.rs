@@ -13,6 +13,7 @@ mod conversations;
 mod crash;
 mod gateway;
 mod history;
+mod mail;
 mod maintenance;
 mod messaging;
 mod promises;

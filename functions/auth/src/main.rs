@@ -1,5 +1,7 @@
-//! `auth`: sign up, sign in, refresh, sign out, one's own profile, tickets for WebSockets.
+//! `auth`: sign up, sign in, refresh, sign out, one's own profile, tickets for WebSockets, and what mails lead to.
 
+mod mail_routes;
+mod pages;
 mod routes;
 
 use shared::{App, Need, config, http, telemetry};
@@ -8,6 +10,6 @@ use shared::{App, Need, config, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let websocket_url = config::websocket_url()?;
-    let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
+    let app = App::from_env(&[Need::Tokens, Need::Push, Need::MailJobs]).await?;
     http::serve(app, routes::router(websocket_url)).await
 }

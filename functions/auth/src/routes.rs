@@ -5,14 +5,20 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use serde::Serialize;
-use shared::accounts::{self, Names, Profile, Refresh, Refreshed, SignIn, SignUp, SignedIn, TokenPair};
+use shared::accounts::recovery::Purpose;
+use shared::accounts::{
+    self, Names, Profile, Refresh, Refreshed, SignIn, SignUp, SignedIn, SignedUp, TokenPair,
+};
 use shared::http::{Caller, Client, Json, OptionalCaller, OptionalJson};
 use shared::tokens::{Secret, ticket};
-use shared::{App, Error, Result, connections};
+use shared::{App, Error, Result, connections, mail};
+
+use crate::mail_routes;
 
 /// The router; `websocket_url` is where tickets are used.
 pub(crate) fn router(websocket_url: String) -> Router<App> {
     Router::new()
+        .merge(mail_routes::router())
         .route("/api/v1/auth/signup", post(sign_up))
         .route("/api/v1/auth/login", post(sign_in))
         .route("/api/v1/auth/refresh", post(refresh))
@@ -29,9 +35,10 @@ async fn sign_up(
     State(app): State<App>,
     Client(device): Client,
     Json(new): Json<SignUp>,
-) -> Result<(StatusCode, Json<SignedIn>)> {
-    let signed_in = accounts::sign_up(&app, new, &device).await?;
-    Ok((StatusCode::CREATED, Json(signed_in)))
+) -> Result<(StatusCode, Json<SignedUp>)> {
+    let signed_up = accounts::sign_up(&app, new, &device).await?;
+    mail::start(&app, Purpose::Verify, signed_up.user.id).await;
+    Ok((StatusCode::CREATED, Json(signed_up)))
 }
 
 async fn sign_in(

@@ -119,7 +119,8 @@ async fn post(gateway: &Gateway, id: &str, body: Incoming) -> Response<Full<Byte
 pub(crate) fn is_signed(headers: &HeaderMap, service: &str) -> bool {
     let authorization =
         headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    authorization.starts_with("AWS4-HMAC-SHA256 ") && authorization.contains(&format!("/{service}/aws4_request"))
+    authorization.starts_with("AWS4-HMAC-SHA256 ")
+        && authorization.contains(&format!("/{service}/aws4_request"))
 }
 
 /// The answer to `GetConnection`.

@@ -5,6 +5,7 @@
 mod fields;
 mod password;
 mod queries;
+pub mod recovery;
 #[cfg(test)]
 mod tests;
 
@@ -133,8 +134,18 @@ pub struct SignedIn {
     pub tokens: TokenPair,
 }
 
-/// Makes an account and signs it in.
-pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn> {
+/// A new user, signed in unless their address must be verified first.
+#[derive(Serialize)]
+pub struct SignedUp {
+    /// Who.
+    pub user: Profile,
+    /// With what.
+    #[serde(flatten)]
+    pub tokens: Option<TokenPair>,
+}
+
+/// Makes an account, and signs it in unless its address must be verified first.
+pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedUp> {
     if new.password_confirm.as_ref().is_some_and(|confirm| confirm.reveal() != new.password.reveal()) {
         return Err(Error::invalid("password_confirm", "must be the same as the password"));
     }
@@ -155,9 +166,9 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
         password_hash: &password_hash,
     };
     let expires_at = now + SESSION_LIFETIME;
+    let session = (!app.email_verification_required).then_some(identity.session);
     let mut inserted =
-        queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at)
-            .await;
+        queries::insert_user(&app.postgres, &user, session, device, &refresh_token, expires_at).await;
     if matches!(inserted, Ok(None)) {
         if queries::is_email_taken(&app.postgres, &new.email).await? {
             return Err(Error::conflict("email", "is taken"));
@@ -168,12 +179,14 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
         let distinct = Username::from_email(&new.email, &format!("-{:06}", rand::random_range(0..1_000_000)));
         user.username = &distinct;
         inserted =
-            queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at)
-                .await;
+            queries::insert_user(&app.postgres, &user, session, device, &refresh_token, expires_at).await;
     }
-    let profile = inserted?.ok_or_else(|| Error::conflict("email", "is taken"))?;
+    let user = inserted?.ok_or_else(|| Error::conflict("email", "is taken"))?;
+    if session.is_none() {
+        return Ok(SignedUp { user, tokens: None });
+    }
     remember_live(app, identity).await;
-    Ok(SignedIn { user: profile, tokens: pair(app, identity, GlobalRole::User, refresh_token, now)? })
+    Ok(SignedUp { user, tokens: Some(pair(app, identity, GlobalRole::User, refresh_token, now)?) })
 }
 
 /// Signs in. An unknown account and a wrong password are one answer and take the same time.
@@ -192,6 +205,9 @@ pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<
     let profile = profile.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))?;
     if profile.disabled {
         return Err(Error::Forbidden("The account is disabled."));
+    }
+    if app.email_verification_required && !profile.email_verified {
+        return Err(Error::EmailNotVerified);
     }
 
     let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());

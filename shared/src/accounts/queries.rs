@@ -20,12 +20,12 @@ pub(super) struct NewUser<'a> {
     pub password_hash: &'a str,
 }
 
-/// A user, signed in: all three rows, or none when the address or the username is taken. That is no error of the
+/// A user, signed in if a session is given: all three rows, or none when the address or the username is taken. That is no error of the
 /// statement's, because Postgres writes those into its log with the values.
 pub(super) async fn insert_user(
     postgres: &Postgres,
     new: &NewUser<'_>,
-    session: SessionId,
+    session: Option<SessionId>,
     device: &Device,
     refresh_token: &Secret,
     expires_at: OffsetDateTime,
@@ -37,7 +37,7 @@ pub(super) async fn insert_user(
                  values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning *),
              new_session as (
                  insert into sessions (id, user_id, ip, user_agent, expires_at)
-                 select $7, id, $8, $9, $10 from new_user returning id),
+                 select $7, id, $8, $9, $10 from new_user where $7 is not null returning id),
              new_token as (
                  insert into refresh_tokens (digest, session_id) select $11, id from new_session)
              select * from new_user",
@@ -48,7 +48,7 @@ pub(super) async fn insert_user(
                 (&new.first_name.as_str(), Type::TEXT),
                 (&new.last_name.as_str(), Type::TEXT),
                 (&new.password_hash, Type::TEXT),
-                (&session.0, Type::UUID),
+                (&session.map(|session| session.0), Type::UUID),
                 (&device.ip, Type::TEXT),
                 (&device.user_agent, Type::TEXT),
                 (&expires_at, Type::TIMESTAMPTZ),

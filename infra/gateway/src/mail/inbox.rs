@@ -4,7 +4,6 @@
 //! whose links open in a tab of their own.
 
 use std::collections::VecDeque;
-use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -88,40 +87,36 @@ pub(crate) fn page(inbox: &Inbox) -> Response<Full<Bytes>> {
 }
 
 fn render(mails: &[Mail]) -> String {
-    let mut page = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Inbox</title><style>{STYLE}</style><h1>Inbox</h1>"
-    );
-    if mails.is_empty() {
-        page.push_str("<p>No mail has been sent yet.</p>");
-    }
-    for mail in mails {
-        let written = write!(
-            page,
-            "<article><h2>{}</h2><p>To {} · from {} · {}</p>",
-            escape(&mail.subject),
-            escape(&mail.to.join(", ")),
-            escape(&mail.from),
-            escape(&mail.at)
-        );
-        written.expect("a String takes all that is written to it");
-        if let Some(html) = &mail.html {
-            let framed = format!("<base target=\"_blank\">{html}");
-            let sandbox = "allow-popups allow-popups-to-escape-sandbox";
-            page.push_str(&format!(
-                "<iframe title=\"The mail\" sandbox=\"{sandbox}\" srcdoc=\"{}\"></iframe>",
-                escape(&framed)
-            ));
-        }
-        if let Some(text) = &mail.text {
-            let open = if mail.html.is_none() { " open" } else { "" };
-            page.push_str(&format!(
-                "<details{open}><summary>As plain text</summary><pre>{}</pre></details>",
-                with_links(text)
-            ));
-        }
-        page.push_str("</article>");
-    }
-    page
+    let shown = match mails {
+        [] => "<p>No mail has been sent yet.</p>".to_owned(),
+        mails => mails.iter().map(article).collect(),
+    };
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Inbox</title><style>{STYLE}</style>\
+         <h1>Inbox</h1>{shown}"
+    )
+}
+
+fn article(mail: &Mail) -> String {
+    let frame = mail.html.as_ref().map(|html| {
+        let framed = escape(&format!("<base target=\"_blank\">{html}"));
+        let sandbox = "allow-popups allow-popups-to-escape-sandbox";
+        format!("<iframe title=\"The mail\" sandbox=\"{sandbox}\" srcdoc=\"{framed}\"></iframe>")
+    });
+    let plain = mail.text.as_ref().map(|text| {
+        let open = if mail.html.is_none() { " open" } else { "" };
+        let text = with_links(text);
+        format!("<details{open}><summary>As plain text</summary><pre>{text}</pre></details>")
+    });
+    format!(
+        "<article><h2>{}</h2><p>To {} · from {} · {}</p>{}{}</article>",
+        escape(&mail.subject),
+        escape(&mail.to.join(", ")),
+        escape(&mail.from),
+        escape(&mail.at),
+        frame.unwrap_or_default(),
+        plain.unwrap_or_default()
+    )
 }
 
 /// Plain text as HTML, its web addresses as links.
@@ -203,7 +198,10 @@ mod tests {
 
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("or <b>"), "{page}");
-        assert!(page.contains("srcdoc=\"&lt;base target=&quot;_blank&quot;&gt;&lt;p title=&quot;x&quot;&gt;"), "{page}");
+        assert!(
+            page.contains("srcdoc=\"&lt;base target=&quot;_blank&quot;&gt;&lt;p title=&quot;x&quot;&gt;"),
+            "{page}"
+        );
         assert!(page.contains("<a href=\"https://chat.example/a?b&amp;c\""), "{page}");
     }
 }

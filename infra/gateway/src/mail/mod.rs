@@ -1,4 +1,4 @@
-//! SES: `SendEmail` of its API v2 (Amazon SES API v2 reference, "SendEmail"), and the inbox where mails end up.
+//! SES: `SendEmail` (Amazon SES API v2 reference, under that name), and the inbox where mails end up.
 //!
 //! No mail leaves this machine. A request must be signed for `ses`, but the signature itself is not verified.
 
@@ -37,11 +37,13 @@ struct SendEmail {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
 struct Destination {
-    to_addresses: Vec<String>,
-    cc_addresses: Vec<String>,
-    bcc_addresses: Vec<String>,
+    #[serde(rename = "ToAddresses", default)]
+    to: Vec<String>,
+    #[serde(rename = "CcAddresses", default)]
+    cc: Vec<String>,
+    #[serde(rename = "BccAddresses", default)]
+    bcc: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -104,7 +106,7 @@ fn read(body: &[u8]) -> Result<Mail, (&'static str, String)> {
         serde_json::from_slice(body).map_err(|error| ("SerializationException", error.to_string()))?;
     let simple = request.content.simple.ok_or_else(|| bad("Only Content.Simple is emulated"))?;
     let from = request.from_email_address.ok_or_else(|| bad("FromEmailAddress is required"))?;
-    let Destination { to_addresses: to, cc_addresses: cc, bcc_addresses: bcc } = request.destination;
+    let Destination { to, cc, bcc } = request.destination;
     let recipients = || to.iter().chain(&cc).chain(&bcc);
     match recipients().count() {
         0 => return Err(bad("Destination must have at least one address")),
@@ -129,7 +131,7 @@ fn read(body: &[u8]) -> Result<Mail, (&'static str, String)> {
     })
 }
 
-/// SES takes ASCII only: a domain in Punycode, and no SMTPUTF8 (the same guide, "SendEmail", Destination).
+/// SES takes ASCII only, a domain in Punycode (the same reference, "Destination").
 fn check_address(address: &str) -> Result<(), &'static str> {
     let bare = match address.rsplit_once('<') {
         Some((_, rest)) => rest.strip_suffix('>').ok_or("Missing '>'")?,
@@ -188,7 +190,10 @@ mod tests {
         assert_eq!(to(json!(["ü@example.com"])).1, "Local address contains control or whitespace");
         assert_eq!(to(json!(["a@müller.example"])).1, "Domain contains illegal character");
         assert_eq!(to(json!(vec!["a@example.com"; 51])).1, "Recipient count exceeds 50.");
-        assert_eq!(refusal(|request| request["Content"]["Simple"]["Body"] = json!({})).0, "BadRequestException");
+        assert_eq!(
+            refusal(|request| request["Content"]["Simple"]["Body"] = json!({})).0,
+            "BadRequestException"
+        );
         assert_eq!(refusal(|request| request["Content"] = json!({"Raw": {}})).0, "BadRequestException");
         assert_eq!(refusal(|request| request["FromEmailAddress"] = Value::Null).0, "BadRequestException");
         assert_eq!(refusal(|request| *request = json!([])).0, "SerializationException");
