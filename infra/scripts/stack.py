@@ -287,6 +287,7 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
         f"  HTTP API    {addresses['url']}",
         f"  WebSocket   {addresses['websocket_url']}",
         f"  Console     {addresses['console_url']}",
+        f"  Mails       {addresses['console_url']}/inbox",
     ]
     for position, account in enumerate(accounts):
         label = "" if position else "Accounts"

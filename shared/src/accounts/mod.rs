@@ -199,7 +199,7 @@ pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<
     let found =
         if name.contains('\0') { None } else { queries::find_user_by_name(&app.postgres, name).await? };
     let (profile, hash) = found.unzip();
-    if !password::matches(&credentials.password, hash).await? {
+    if !password::matches(&credentials.password, hash.clone()).await? {
         return Err(Error::Unauthenticated(WRONG_CREDENTIALS));
     }
     let profile = profile.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))?;
@@ -212,7 +212,10 @@ pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<
 
     let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());
     let identity = Identity { user: profile.id, session: SessionId::generate() };
-    queries::insert_session(&app.postgres, identity, device, &refresh_token, now + SESSION_LIFETIME).await?;
+    let (hash, expires_at) = (hash.as_deref(), now + SESSION_LIFETIME);
+    if !queries::insert_session(&app.postgres, identity, hash, device, &refresh_token, expires_at).await? {
+        return Err(Error::Unauthenticated(WRONG_CREDENTIALS));
+    }
     remember_live(app, identity).await;
     let tokens = pair(app, identity, profile.role, refresh_token, now)?;
     Ok(SignedIn { user: profile, tokens })

@@ -114,18 +114,24 @@ pub(super) async fn update_names(
     }))
 }
 
+/// A session of whoever still has the password of this hash, if it took a password. The lock lets a change of it end
+/// either this session or come first: then there is none.
 pub(super) async fn insert_session(
     postgres: &Postgres,
     identity: Identity,
+    password_hash: Option<&str>,
     device: &Device,
     refresh_token: &Secret,
     expires_at: OffsetDateTime,
-) -> Result<()> {
-    postgres
+) -> Result<bool> {
+    let rows = postgres
         .query(
-            "with new_session as (
-                 insert into sessions (id, user_id, ip, user_agent, expires_at) values ($1, $2, $3, $4, $5) returning id)
-             insert into refresh_tokens (digest, session_id) select $6, id from new_session",
+            "with person as (
+                 select id from users where id = $2 and ($7 is null or password_hash = $7) for share),
+             new_session as (
+                 insert into sessions (id, user_id, ip, user_agent, expires_at)
+                 select $1, id, $3, $4, $5 from person returning id)
+             insert into refresh_tokens (digest, session_id) select $6, id from new_session returning session_id",
             &[
                 (&identity.session.0, Type::UUID),
                 (&identity.user.0, Type::UUID),
@@ -133,10 +139,11 @@ pub(super) async fn insert_session(
                 (&device.user_agent, Type::TEXT),
                 (&expires_at, Type::TIMESTAMPTZ),
                 (&refresh_token.digest(), Type::BYTEA),
+                (&password_hash, Type::TEXT),
             ],
         )
         .await?;
-    Ok(())
+    Ok(!rows.is_empty())
 }
 
 /// What the database's `rotate_refresh_token` said.
