@@ -59,7 +59,7 @@ async fn the_link_in_the_mail_of_a_signup_verifies_the_address_by_a_click_on_its
     let alice = chat.user("alice").await;
 
     let mail = chat.mail_to(&alice.email, VERIFY, 1).await;
-    assert_eq!(mail.to, [alice.email.clone()]);
+    assert_eq!(mail.to, std::slice::from_ref(&alice.email));
     assert_eq!(mail.from, "Chat <chat@example.com>");
     // A scanner that opens the link changes nothing, however often.
     let page = chat.open_page(&mail.link()).await;
@@ -400,6 +400,24 @@ async fn a_killed_mail_function_fails_no_signup_and_the_mail_still_comes() {
 }
 
 #[tokio::test]
+async fn a_mail_that_ses_refuses_fails_no_signup_and_is_logged_without_its_address() {
+    let gateway_args = vec!["--async-retry-wait".to_owned(), "0.05".to_owned()];
+    // SES takes only ASCII.
+    let options = StackOptions { mail_from: "chat@müller.example", gateway_args, ..StackOptions::default() };
+    let chat = TestChat::alone(options).await;
+
+    let alice = chat.user("alice").await;
+
+    let refused =
+        |logs: &[String]| logs.iter().any(|log| log.contains("SES did not take a mail: status Some(400)"));
+    wait_for_logs(&chat, refused).await;
+    // Once and twice more; then the mail is given up.
+    assert_eq!(chat.stack.settled_invocations("mail").await, 3);
+    assert!(chat.inbox_of(&alice.email).await.is_empty());
+    assert!(logs_of(&chat).iter().all(|log| !log.contains(&alice.email)));
+}
+
+#[tokio::test]
 async fn an_address_that_ses_does_not_take_fails_no_signup() {
     let chat = TestChat::start().await;
     let mut account = new_account();
@@ -436,14 +454,19 @@ async fn a_name_is_never_mailed_and_neither_token_nor_address_is_logged_or_kept(
 
     assert!(!(mail.text.clone() + &mail.html + &mail.subject).contains("evil.example"));
     assert!(chat.stack.postgres_tables_with(&mail.token()).await.is_empty());
-    // They are written in the background.
-    let deadline = Instant::now() + PATIENCE;
-    while !logs_of(&chat).iter().any(|log| log.contains("POST /api/v1/auth/verify-email/…")) {
-        assert!(Instant::now() < deadline, "the request is not logged");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let posted = |logs: &[String]| logs.iter().any(|log| log.contains("POST /api/v1/auth/verify-email/…"));
+    wait_for_logs(&chat, posted).await;
     for log in logs_of(&chat) {
         assert!(!log.contains(&mail.token()) && !log.contains(&email), "{log}");
+    }
+}
+
+/// Logs are written in the background.
+async fn wait_for_logs(chat: &TestChat, complete: impl Fn(&[String]) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !complete(&logs_of(chat)) {
+        assert!(Instant::now() < deadline, "what is awaited is not logged");
+        sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -40,6 +40,8 @@ pub struct StackOptions {
     pub throttle_messages: String,
     /// `EMAIL_VERIFICATION`, `optional` or `required`.
     pub email_verification: &'static str,
+    /// `MAIL_FROM`, the sender of mails.
+    pub mail_from: &'static str,
     /// Processes per function.
     pub concurrency: u16,
     /// Where the functions reach Postgres, when not directly.
@@ -59,6 +61,7 @@ impl Default for StackOptions {
         Self {
             throttle_messages: "10/60".to_owned(),
             email_verification: "optional",
+            mail_from: "Chat <chat@example.com>",
             concurrency: 4,
             postgres_through: None,
             redis_through: None,
@@ -167,7 +170,7 @@ impl Stack {
             .env("ENVIRONMENT", "development")
             .env("PUBLIC_URL", "http://localhost")
             .env("ALLOWED_ORIGINS", ALLOWED_ORIGIN)
-            .env("MAIL_FROM", "Chat <chat@example.com>")
+            .env("MAIL_FROM", options.mail_from)
             .env("EMAIL_VERIFICATION", options.email_verification)
             .env("LOG_LEVEL", "info")
             .env("CONCURRENCY", options.concurrency.to_string())
