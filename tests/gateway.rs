@@ -116,6 +116,7 @@ async fn one_environment_suits_all_functions_as_cargo_lambda_needs_it() {
         .env("REDIS_URL", "redis://somewhere")
         .env("JWT_KEYS", "{}")
         .env("PUBLIC_URL", "http://localhost")
+        .env("MAIL_FROM", "Chat <chat@example.com>")
         .output()
         .await
         .unwrap();
@@ -123,5 +124,6 @@ async fn one_environment_suits_all_functions_as_cargo_lambda_needs_it() {
     let environment: Value =
         serde_json::from_slice(&said.stdout).unwrap_or_else(|err| panic!("{err}: {said:?}"));
     assert_eq!(environment["FAN_OUT_FUNCTION"], "FanOutFunction");
+    assert_eq!(environment["MAIL_FUNCTION"], "MailFunction");
     assert_eq!(environment["DATABASE_URL"], "postgres://somewhere");
 }

@@ -16,6 +16,7 @@ mod erasure;
 mod gateway;
 mod history;
 mod hostile_tokens;
+mod mail;
 mod maintenance;
 mod messaging;
 mod people;

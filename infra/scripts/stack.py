@@ -112,6 +112,7 @@ def function_environment(settings: Settings, parts: stores.Stores) -> Dict[str, 
         "ENVIRONMENT": "development",
         "PUBLIC_URL": f"http://localhost:{port}",
         "ALLOWED_ORIGINS": f"http://localhost:{port},http://127.0.0.1:{port}",
+        "MAIL_FROM": "Chat <chat@example.com>",
         **settings.functions,
         "DATABASE_URL": parts.database_url,
         "REDIS_URL": parts.redis_url,
@@ -301,6 +302,7 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
         f"  HTTP API    {addresses['url']}",
         f"  WebSocket   {addresses['websocket_url']}",
         f"  Console     {addresses['console_url']}",
+        f"  Mails       {addresses['console_url']}/inbox",
     ]
     for position, account in enumerate(accounts):
         label = "" if position else "Accounts"

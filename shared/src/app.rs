@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::config;
+use crate::mail::Mailer;
 use crate::postgres::Postgres;
 use crate::push::Push;
 use crate::redis::Redis;
@@ -19,6 +20,10 @@ pub enum Need {
     Push,
     /// The same for `fan-out`, which hands it to itself.
     FanOut,
+    /// To start jobs of `mail`, beside [`Need::Push`].
+    MailJobs,
+    /// To send mails.
+    Mailer,
 }
 
 /// The clients and settings of one instance; cheap to clone.
@@ -33,8 +38,12 @@ pub struct Parts {
     pub redis: Redis,
     /// How many messages a user may send into a conversation.
     pub throttle_messages: Vec<Window>,
+    /// Whether an address must be verified before its owner may sign in.
+    pub email_verification_required: bool,
     keys: Option<KeyRing>,
     push: Option<Push>,
+    mail_function: Option<String>,
+    mailer: Option<Mailer>,
 }
 
 impl App {
@@ -50,9 +59,13 @@ impl App {
         } else {
             needs.contains(&Need::Push).then(config::Push::from_env).transpose()?
         };
+        let mailer = needs.contains(&Need::Mailer).then(config::Mail::from_env).transpose()?;
         let app = Self(Arc::new(Parts {
+            email_verification_required: config::email_verification_required()?,
             keys: keys.transpose()?,
             push: push.map(Push::new),
+            mail_function: needs.contains(&Need::MailJobs).then(config::mail_function).transpose()?,
+            mailer: mailer.map(Mailer::new),
             ..Parts::new(&config::Stores::from_env()?, config::throttle_messages()?)?
         }));
         tokio::join!(app.postgres.warm_up(), app.redis.warm_up());
@@ -74,6 +87,16 @@ impl App {
     pub fn push(&self) -> &Push {
         self.push.as_ref().expect("the function's main asks for Need::Push or Need::FanOut")
     }
+
+    /// The name of the function that writes mails.
+    pub fn mail_function(&self) -> &str {
+        self.mail_function.as_ref().expect("the function's main asks for Need::MailJobs")
+    }
+
+    /// The way to SES.
+    pub fn mailer(&self) -> &Mailer {
+        self.mailer.as_ref().expect("the function's main asks for Need::Mailer")
+    }
 }
 
 impl Parts {
@@ -82,8 +105,11 @@ impl Parts {
             postgres: Postgres::new(&stores.database_url)?,
             redis: Redis::new(&stores.redis_url)?,
             throttle_messages,
+            email_verification_required: false,
             keys: None,
             push: None,
+            mail_function: None,
+            mailer: None,
         })
     }
 }

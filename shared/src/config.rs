@@ -39,6 +39,24 @@ pub struct Push {
     pub fan_out_function: String,
     /// `AWS_ENDPOINT_URL_LAMBDA`: where functions are invoked, when not at Lambda's own address.
     pub lambda_endpoint: Option<String>,
+    /// Who asks.
+    pub aws: Aws,
+}
+
+/// SES, and what mails say.
+pub struct Mail {
+    /// `MAIL_FROM`: the sender, `Name <address>` or an address alone.
+    pub from: String,
+    /// `AWS_ENDPOINT_URL_SESV2`: where SES is, when not at its own address.
+    pub ses_endpoint: Option<String>,
+    /// `PUBLIC_URL`: where the links of mails lead.
+    pub public_url: String,
+    /// Who asks.
+    pub aws: Aws,
+}
+
+/// Who asks AWS for something, and where.
+pub struct Aws {
     /// `AWS_REGION`, for the signature.
     pub region: String,
     /// `AWS_ACCESS_KEY_ID`, which Lambda sets.
@@ -91,11 +109,50 @@ impl Push {
             endpoint: required("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI")?,
             fan_out_function,
             lambda_endpoint: optional("AWS_ENDPOINT_URL_LAMBDA"),
+            aws: Aws::from_env()?,
+        })
+    }
+}
+
+impl Mail {
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let from = required("MAIL_FROM")?;
+        ensure!(
+            from.contains('@') && !from.contains(char::is_control),
+            "MAIL_FROM must be an e-mail address, or a name and <an address>, not {from:?}"
+        );
+        Ok(Self {
+            from,
+            ses_endpoint: optional("AWS_ENDPOINT_URL_SESV2"),
+            public_url: required("PUBLIC_URL")?,
+            aws: Aws::from_env()?,
+        })
+    }
+}
+
+impl Aws {
+    fn from_env() -> anyhow::Result<Self> {
+        Ok(Self {
             region: required("AWS_REGION")?,
             access_key_id: required("AWS_ACCESS_KEY_ID")?,
             secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
             session_token: optional("AWS_SESSION_TOKEN"),
         })
+    }
+}
+
+/// `MAIL_FUNCTION`: the name of the function that writes mails.
+pub fn mail_function() -> anyhow::Result<String> {
+    required("MAIL_FUNCTION")
+}
+
+/// `EMAIL_VERIFICATION`: whether an address must be verified before its owner may sign in; `optional` by default.
+pub fn email_verification_required() -> anyhow::Result<bool> {
+    match optional("EMAIL_VERIFICATION").as_deref() {
+        None | Some("optional") => Ok(false),
+        Some("required") => Ok(true),
+        Some(other) => anyhow::bail!("EMAIL_VERIFICATION must be optional or required, not {other:?}"),
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Error {
     /// Known, but not allowed.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// Signing in before the address is verified, where that is required.
+    #[error("The e-mail address is not verified yet.")]
+    EmailNotVerified,
     /// Not there, or not for this caller to know of.
     #[error("There is no such {0}.")]
     NotFound(&'static str),

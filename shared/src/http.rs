@@ -3,6 +3,7 @@
 //! Handlers are axum routers under `lambda_http`; every response carries `x-request-id`, and every error is a
 //! problem document (RFC 9457) with a code of the public contract.
 
+use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use crate::ids::{ConversationId, MessageId, SessionId, UserId};
 use crate::log::Key;
 use crate::messages::Emoji;
 use crate::throttle::Window;
-use crate::tokens::{Identity, access};
+use crate::tokens::{Identity, Secret, access};
 use crate::{App, Error, FieldError, Result, administration, parse, telemetry};
 
 const MAX_BODY: usize = 64 * 1024;
@@ -225,6 +226,20 @@ async fn body(request: Request) -> Result<axum::body::Bytes> {
     to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| Error::TooLarge)
 }
 
+/// A form-encoded body, typed: what the form of a page posts.
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Form<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        let bytes = body(request).await?;
+        let fields = form_urlencoded::parse(&bytes);
+        let object = fields.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
+        parse::typed(serde_json::Value::Object(object)).map(Self)
+    }
+}
+
 /// A query, typed. A field that is wrong is named.
 pub struct Query<T>(pub T);
 
@@ -315,6 +330,18 @@ impl<S: Send + Sync> FromRequestParts<S> for OfParticipant {
     }
 }
 
+/// The one-time token of the path. One that is no text is no valid token.
+pub struct OfLink(pub Secret);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfLink {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let token: Option<String> = in_path(parts, state, "token").await;
+        Ok(Self(Secret::from(token.unwrap_or_default())))
+    }
+}
+
 async fn in_path<T: std::str::FromStr, S: Send + Sync>(
     parts: &mut Parts,
     state: &S,
@@ -347,6 +374,7 @@ pub fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         }
         Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
         Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
+        Error::EmailNotVerified => (StatusCode::FORBIDDEN, "email_not_verified"),
         Error::NotFound(_) | Error::NotFoundAmong(_) | Error::NotSubscribed => {
             (StatusCode::NOT_FOUND, "not_found")
         }

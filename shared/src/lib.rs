@@ -2,7 +2,7 @@
 //!
 //! Functions call the edges and the domains, domains call the log and the plumbing; a domain never imports an
 //! edge, and calls between domains form no cycle (maintenance → connections, messages and administration →
-//! conversations → accounts → log → presence).
+//! conversations → accounts → log → presence; mail → accounts).
 
 // Edges: what arrives, and what is answered.
 pub mod http;
@@ -16,6 +16,7 @@ pub mod administration;
 pub mod connections;
 pub mod conversations;
 pub mod log;
+pub mod mail;
 pub mod maintenance;
 pub mod messages;
 pub mod presence;
@@ -26,6 +27,7 @@ pub mod tokens;
 
 // Plumbing.
 mod app;
+mod aws;
 pub mod config;
 mod error;
 pub mod ids;

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use aws_credential_types::Credentials;
 use aws_sdk_apigatewaymanagement::Client;
 use aws_sdk_apigatewaymanagement::config::retry::RetryConfig;
 use aws_sdk_apigatewaymanagement::config::timeout::TimeoutConfig;
@@ -14,12 +13,11 @@ use aws_sdk_apigatewaymanagement::config::{BehaviorVersion, Config, Region};
 use aws_sdk_apigatewaymanagement::error::SdkError;
 use aws_sdk_apigatewaymanagement::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use aws_smithy_http_client::{Builder, tls};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use crate::config;
 use crate::ids::ConnectionId;
+use crate::{aws, config};
 
 /// How long the platform may take to accept a frame. A round of pushes, and with it the ack of whoever pushes, waits
 /// no longer for one recipient; who was missed is told to catch up.
@@ -49,24 +47,12 @@ pub struct Push {
 impl Push {
     /// A client for the stage at the configured endpoint.
     pub fn new(config: config::Push) -> Self {
-        let credentials = Credentials::new(
-            config.access_key_id,
-            config.secret_access_key,
-            config.session_token,
-            None, // Lambda replaces an environment before its credentials expire.
-            "environment",
-        );
+        let region = Region::new(config.aws.region.clone());
+        let credentials = aws::credentials(config.aws);
         // Both are plain on a laptop, and both are not on AWS.
-        let http = if config.endpoint.starts_with("http://") {
-            Builder::new().build_http()
-        } else {
-            Builder::new()
-                .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-                .build_https()
-        };
+        let http = aws::http_client(Some(&config.endpoint));
         let timeout =
             |limit| TimeoutConfig::builder().connect_timeout(limit).operation_timeout(limit).build();
-        let region = Region::new(config.region);
         let management = Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(region.clone())
@@ -91,10 +77,15 @@ impl Push {
         }
     }
 
-    /// Starts a job: Lambda queues it and answers at once.
+    /// Starts a job of `fan-out`.
     pub fn start_job(&self, job: String) -> BoxFuture<'_, anyhow::Result<()>> {
+        self.start(&self.fan_out, job)
+    }
+
+    /// Starts a job of a function: Lambda queues it and answers at once.
+    pub fn start<'a>(&'a self, function: &'a str, job: String) -> BoxFuture<'a, anyhow::Result<()>> {
         async move {
-            let invoke = self.lambda.invoke().function_name(&self.fan_out);
+            let invoke = self.lambda.invoke().function_name(function);
             invoke.invocation_type(InvocationType::Event).payload(Blob::new(job)).send().await?;
             Ok(())
         }

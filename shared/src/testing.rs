@@ -17,10 +17,12 @@ pub(crate) async fn app() -> App {
         endpoint: "http://127.0.0.1:1".to_owned(),
         fan_out_function: "fan-out".to_owned(),
         lambda_endpoint: Some("http://127.0.0.1:1".to_owned()),
-        region: "nowhere".to_owned(),
-        access_key_id: String::new(),
-        secret_access_key: String::new(),
-        session_token: None,
+        aws: config::Aws {
+            region: "nowhere".to_owned(),
+            access_key_id: String::new(),
+            secret_access_key: String::new(),
+            session_token: None,
+        },
     };
     App::over(&config::Stores { database_url, redis_url }, nowhere).expect("an app")
 }

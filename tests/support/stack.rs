@@ -38,6 +38,10 @@ const REDIS_DATABASES: u32 = 64;
 pub struct StackOptions {
     /// `THROTTLE_MESSAGES`, as `<count>/<seconds>` or `off`.
     pub throttle_messages: String,
+    /// `EMAIL_VERIFICATION`, `optional` or `required`.
+    pub email_verification: &'static str,
+    /// `MAIL_FROM`, the sender of mails.
+    pub mail_from: &'static str,
     /// Processes per function.
     pub concurrency: u16,
     /// Where the functions reach Postgres, when not directly.
@@ -56,6 +60,8 @@ impl Default for StackOptions {
     fn default() -> Self {
         Self {
             throttle_messages: "10/60".to_owned(),
+            email_verification: "optional",
+            mail_from: "Chat <chat@example.com>",
             concurrency: 4,
             postgres_through: None,
             redis_through: None,
@@ -78,8 +84,11 @@ pub struct Process {
 }
 
 #[derive(Deserialize)]
-struct Functions {
+#[serde(rename_all = "camelCase")]
+struct State {
     functions: Vec<Function>,
+    /// Those that no process has taken yet among them.
+    asynchronous_events: u64,
 }
 
 #[derive(Deserialize)]
@@ -161,6 +170,8 @@ impl Stack {
             .env("ENVIRONMENT", "development")
             .env("PUBLIC_URL", "http://localhost")
             .env("ALLOWED_ORIGINS", ALLOWED_ORIGIN)
+            .env("MAIL_FROM", options.mail_from)
+            .env("EMAIL_VERIFICATION", options.email_verification)
             .env("LOG_LEVEL", "info")
             .env("CONCURRENCY", options.concurrency.to_string())
             .env("THROTTLE_MESSAGES", options.throttle_messages);
@@ -193,12 +204,12 @@ impl Stack {
 
     /// The binaries of this stack's functions.
     pub async fn functions(&self) -> Vec<String> {
-        self.console().await.into_iter().map(|function| function.binary).collect()
+        self.state().await.functions.into_iter().map(|function| function.binary).collect()
     }
 
     /// The processes that run a function now.
     pub async fn processes(&self, binary: &str) -> Vec<Process> {
-        let functions = self.console().await;
+        let functions = self.state().await.functions;
         let function = functions.into_iter().find(|function| function.binary == binary);
         let function = function.unwrap_or_else(|| panic!("the console knows no function {binary}"));
         let started = function.processes.into_iter().filter_map(|Listed { pid, busy, invocations }| {
@@ -211,8 +222,9 @@ impl Stack {
     pub async fn settled_invocations(&self, binary: &str) -> u64 {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let functions = self.console().await;
-            if functions.iter().flat_map(|function| &function.processes).all(|process| !process.busy) {
+            let State { functions, asynchronous_events } = self.state().await;
+            let idle = functions.iter().flat_map(|function| &function.processes).all(|process| !process.busy);
+            if idle && asynchronous_events == 0 {
                 let own = functions.iter().filter(|function| function.binary == binary);
                 return own.flat_map(|function| &function.processes).map(|process| process.invocations).sum();
             }
@@ -228,8 +240,7 @@ impl Stack {
 
     /// The same with an event, and what it returns.
     pub async fn invoke_with(&self, binary: &str, event: serde_json::Value) -> serde_json::Value {
-        let console = self.console_url.trim_end_matches('/');
-        let url = format!("{console}/2015-03-31/functions/{binary}/invocations");
+        let url = self.console(&format!("/2015-03-31/functions/{binary}/invocations"));
         let request = console_client().post(&url).json(&event);
         let answer = request.send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
         let failed = answer.headers().contains_key("x-amz-function-error");
@@ -265,15 +276,19 @@ impl Stack {
         &self.logs
     }
 
-    async fn console(&self) -> Vec<Function> {
-        let url = format!("{}/functions", self.console_url.trim_end_matches('/'));
+    /// An address on the gateway's console port.
+    pub fn console(&self, path: &str) -> String {
+        format!("{}{path}", self.console_url.trim_end_matches('/'))
+    }
+
+    async fn state(&self) -> State {
+        let url = self.console("/");
         let answer = console_client().get(&url).send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
-        let functions: Functions = answer.json().await.unwrap_or_else(|err| panic!("{url}: {err}"));
-        functions.functions
+        answer.json().await.unwrap_or_else(|err| panic!("{url}: {err}"))
     }
 }
 
-fn console_client() -> reqwest::Client {
+pub(crate) fn console_client() -> reqwest::Client {
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
     client.expect("a client without TLS can be built")
 }

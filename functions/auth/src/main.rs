@@ -1,7 +1,9 @@
-//! `auth`: sign up, sign in, refresh, sign out, one's own profile and sessions, tickets for WebSockets; finding people; and
-//! what admins do.
+//! `auth`: sign up, sign in, refresh, sign out, one's own profile and sessions, tickets for WebSockets, and what mails lead
+//! to; finding people; and what admins do.
 
 mod administration;
+mod mail_routes;
+mod pages;
 mod people;
 mod routes;
 
@@ -11,6 +13,6 @@ use shared::{App, Need, config, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let websocket_url = config::websocket_url()?;
-    let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
+    let app = App::from_env(&[Need::Tokens, Need::Push, Need::MailJobs]).await?;
     http::serve(app, routes::router(websocket_url)).await
 }

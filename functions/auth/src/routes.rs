@@ -5,16 +5,17 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
 use serde::Serialize;
+use shared::accounts::recovery::Purpose;
 use shared::accounts::{
     self, Ended, Erasure, Export, Names, PasswordChange, Profile, Refresh, Refreshed, Session, SignIn,
-    SignUp, SignedIn, TokenPair,
+    SignUp, SignedIn, SignedUp, TokenPair,
 };
 use shared::http::{Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query, RequestKey};
 use shared::page::{Limit, Page};
 use shared::tokens::{Secret, ticket};
-use shared::{App, Error, Result, connections};
+use shared::{App, Error, Result, connections, mail};
 
-use crate::{administration, people};
+use crate::{administration, mail_routes, people};
 
 /// Which page of a list.
 #[derive(serde::Deserialize)]
@@ -27,6 +28,7 @@ pub(crate) struct Listing {
 /// The router; `websocket_url` is where tickets are used.
 pub(crate) fn router(websocket_url: String) -> Router<App> {
     Router::new()
+        .merge(mail_routes::router())
         .route("/api/v1/auth/signup", post(sign_up))
         .route("/api/v1/auth/login", post(sign_in))
         .route("/api/v1/auth/refresh", post(refresh))
@@ -48,9 +50,10 @@ async fn sign_up(
     State(app): State<App>,
     Client(device): Client,
     Json(new): Json<SignUp>,
-) -> Result<(StatusCode, Json<SignedIn>)> {
-    let signed_in = accounts::sign_up(&app, new, &device).await?;
-    Ok((StatusCode::CREATED, Json(signed_in)))
+) -> Result<(StatusCode, Json<SignedUp>)> {
+    let signed_up = accounts::sign_up(&app, new, &device).await?;
+    mail::start(&app, Purpose::Verify, signed_up.user.id).await;
+    Ok((StatusCode::CREATED, Json(signed_up)))
 }
 
 async fn sign_in(

@@ -143,6 +143,7 @@ mod tests {
     use crate::functions::Functions;
     use crate::hosted::{Function, Launch};
     use crate::journal::Journal;
+    use crate::mail::Inbox;
     use crate::websocket::Connections;
 
     #[tokio::test]
@@ -168,6 +169,7 @@ mod tests {
             http_api: None,
             websocket_api: None,
             connections: Connections::default(),
+            inbox: Inbox::default(),
             journal,
             port: 0,
             console_port: 0,

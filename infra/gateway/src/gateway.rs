@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::asynchronous::Queue;
 use crate::functions::Functions;
 use crate::journal::Journal;
+use crate::mail::Inbox;
 use crate::routing::Router;
 use crate::template::{HttpApi, WebSocketApi};
 use crate::websocket::Connections;
@@ -26,6 +27,8 @@ pub(crate) struct Gateway {
     pub(crate) websocket_api: Option<WebSocketApi>,
     /// The open WebSocket connections.
     pub(crate) connections: Connections,
+    /// The mails that functions sent.
+    pub(crate) inbox: Inbox,
     /// Where invocations are told.
     pub(crate) journal: Journal,
     /// The port of the HTTP and the WebSocket API.

@@ -30,6 +30,9 @@ const DISCARD_LIMIT: usize = 64 * 1024 * 1024;
 /// The same page: request line and header values together.
 const HEADER_LIMIT: usize = 10_240;
 
+/// As long as a UUID; what is longer in a path is not logged.
+const LONGEST_ID: usize = 36;
+
 const CORS_HEADERS: [HeaderName; 6] = [
     header::ACCESS_CONTROL_ALLOW_ORIGIN,
     header::ACCESS_CONTROL_ALLOW_METHODS,
@@ -124,7 +127,7 @@ async fn invoke(
         function: gateway.name(route.function).to_owned(),
         route: matched.key.to_owned(),
         api_request_id: request_id.to_owned(),
-        request: Some(format!("{} {path}", parts.method)),
+        request: Some(format!("{} {}", parts.method, without_secrets(path))),
         ..Record::default()
     });
     let pending = gateway.functions.submit(route.function, event, &trace_root, route.integration_timeout);
@@ -149,6 +152,12 @@ async fn invoke(
     };
     report.record().status = Some(response.status().as_u16());
     response
+}
+
+/// A path as it is logged. A segment longer than any id may be the token of a mailed link, which nobody else may read.
+fn without_secrets(path: &str) -> String {
+    let shown = path.split('/').map(|segment| if segment.len() > LONGEST_ID { "…" } else { segment });
+    shown.collect::<Vec<_>>().join("/")
 }
 
 fn head_size(request: &Request<Incoming>) -> usize {
@@ -336,6 +345,15 @@ mod tests {
         assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_METHODS], "GET,POST");
         assert_eq!(response.headers()[header::ACCESS_CONTROL_MAX_AGE], "600");
         assert_eq!(response.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "https://b.example");
+    }
+
+    #[test]
+    fn a_path_is_logged_with_its_ids_and_without_its_tokens() {
+        let id = "/conversations/01890a5d-ac96-774b-bcce-b302099a8057/messages";
+        let token = format!("/verify-email/{}/", "x".repeat(43));
+
+        assert_eq!(without_secrets(id), id);
+        assert_eq!(without_secrets(&token), "/verify-email/…/");
     }
 
     #[test]

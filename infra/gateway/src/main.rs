@@ -13,6 +13,7 @@ mod http;
 mod ids;
 mod invoke;
 mod journal;
+mod mail;
 mod management;
 mod options;
 mod responses;

@@ -1,4 +1,5 @@
-//! The console port: the `@connections` management API, Lambda's Invoke route and a view of the processes.
+//! The console port: the `@connections` management API, Lambda's Invoke route, SES with its inbox, and a view of
+//! the processes.
 //!
 //! It answers only requests addressed to the loopback interface and made by no other origin's page. Requests
 //! to `@connections` must be signed for `execute-api`, but the signature itself is not verified (API Gateway
@@ -22,7 +23,7 @@ use crate::gateway::Gateway;
 use crate::hosted::ProcessState;
 use crate::responses::{failure, message};
 use crate::websocket::{Connection, MESSAGE_LIMIT, PostError};
-use crate::{ids, invoke};
+use crate::{ids, invoke, mail};
 
 /// Answers one request on the console port.
 pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -36,6 +37,11 @@ pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) ->
         (&Method::GET, ["functions"]) => functions(gateway),
         (&Method::POST, ["2015-03-31", "functions", name, "invocations"]) => {
             invoke::serve(gateway, name, request).await
+        }
+        (&Method::POST, ["v2", "email", "outbound-emails"]) => mail::send(gateway, request).await,
+        (&Method::GET, ["inbox"]) => mail::page(&gateway.inbox),
+        (&Method::GET, ["inbox.json"]) => {
+            json(&mail::list(&gateway.inbox, request.uri().query().unwrap_or_default()))
         }
         (_, [stage, "@connections" | "%40connections", id]) => connections(gateway, stage, id, request).await,
         _ => message(StatusCode::NOT_FOUND, "Not Found"),
@@ -59,7 +65,7 @@ async fn connections(
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let known_stage = gateway.websocket_api.as_ref().is_some_and(|api| api.stage == stage);
-    if !known_stage || !is_signed(request.headers()) {
+    if !known_stage || !is_signed(request.headers(), "execute-api") {
         return failure(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden");
     }
     let id = percent_decode_str(id).decode_utf8_lossy();
@@ -109,10 +115,12 @@ async fn post(gateway: &Gateway, id: &str, body: Incoming) -> Response<Full<Byte
     }
 }
 
-fn is_signed(headers: &HeaderMap) -> bool {
+/// Whether a request claims to be signed for a service.
+pub(crate) fn is_signed(headers: &HeaderMap, service: &str) -> bool {
     let authorization =
         headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    authorization.starts_with("AWS4-HMAC-SHA256 ") && authorization.contains("/execute-api/aws4_request")
+    authorization.starts_with("AWS4-HMAC-SHA256 ")
+        && authorization.contains(&format!("/{service}/aws4_request"))
 }
 
 /// The answer to `GetConnection`.
@@ -221,20 +229,20 @@ mod tests {
     #[test]
     fn a_request_signed_for_another_service_is_not_signed() {
         let mut headers = HeaderMap::new();
-        assert!(!is_signed(&headers));
+        assert!(!is_signed(&headers, "execute-api"));
         headers.insert(
             header::AUTHORIZATION,
             HeaderValue::from_static(
                 "AWS4-HMAC-SHA256 Credential=A/20261121/us-east-1/execute-api/aws4_request, Signature=x",
             ),
         );
-        assert!(is_signed(&headers));
+        assert!(is_signed(&headers, "execute-api"));
         headers.insert(
             header::AUTHORIZATION,
             HeaderValue::from_static(
                 "AWS4-HMAC-SHA256 Credential=A/20261121/us-east-1/lambda/aws4_request, Signature=x",
             ),
         );
-        assert!(!is_signed(&headers));
+        assert!(!is_signed(&headers, "execute-api"));
     }
 }

@@ -24,6 +24,7 @@ use crate::functions::Functions;
 use crate::gateway::Gateway;
 use crate::hosted::{Function, Launch};
 use crate::journal::Journal;
+use crate::mail::Inbox;
 use crate::options::{InvokeOptions, ServeOptions, TemplateOptions};
 use crate::routing::Router;
 use crate::template::{LocalAddresses, Template, function_arn};
@@ -94,6 +95,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         http_api,
         websocket_api: template.websocket_api.take(),
         connections: Connections::default(),
+        inbox: Inbox::default(),
         journal,
         port,
         console_port,

@@ -7,6 +7,7 @@ mod fields;
 mod password;
 mod people;
 mod queries;
+pub mod recovery;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -140,8 +141,18 @@ pub struct SignedIn {
     pub tokens: TokenPair,
 }
 
-/// Makes an account and signs it in.
-pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn> {
+/// A new user, signed in unless their address must be verified first.
+#[derive(Serialize)]
+pub struct SignedUp {
+    /// Who.
+    pub user: Profile,
+    /// With what.
+    #[serde(flatten)]
+    pub tokens: Option<TokenPair>,
+}
+
+/// Makes an account, and signs it in unless its address must be verified first.
+pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedUp> {
     if new.password_confirm.as_ref().is_some_and(|confirm| confirm.reveal() != new.password.reveal()) {
         return Err(Error::invalid("password_confirm", "must be the same as the password"));
     }
@@ -162,9 +173,9 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
         password_hash: &password_hash,
     };
     let expires_at = now + SESSION_LIFETIME;
+    let session = (!app.email_verification_required).then_some(identity.session);
     let mut inserted =
-        queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at)
-            .await;
+        queries::insert_user(&app.postgres, &user, session, device, &refresh_token, expires_at).await;
     if matches!(inserted, Ok(None)) {
         if queries::is_email_taken(&app.postgres, &new.email).await? {
             return Err(Error::conflict("email", "is taken"));
@@ -175,12 +186,14 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedIn
         let distinct = Username::from_email(&new.email, &format!("-{:06}", rand::random_range(0..1_000_000)));
         user.username = &distinct;
         inserted =
-            queries::insert_user(&app.postgres, &user, identity.session, device, &refresh_token, expires_at)
-                .await;
+            queries::insert_user(&app.postgres, &user, session, device, &refresh_token, expires_at).await;
     }
-    let profile = inserted?.ok_or_else(|| Error::conflict("email", "is taken"))?;
+    let user = inserted?.ok_or_else(|| Error::conflict("email", "is taken"))?;
+    if session.is_none() {
+        return Ok(SignedUp { user, tokens: None });
+    }
     remember_live(app, identity).await;
-    Ok(SignedIn { user: profile, tokens: pair(app, identity, GlobalRole::User, refresh_token, now)? })
+    Ok(SignedUp { user, tokens: Some(pair(app, identity, GlobalRole::User, refresh_token, now)?) })
 }
 
 /// Makes an account of somebody whom the operator vouches for, who signs in later. `None`: the address is taken.
@@ -205,35 +218,54 @@ pub(crate) async fn create(
 
 /// Signs in. An unknown account and a wrong password are one answer and take the same time.
 pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<SignedIn> {
-    let name = match (&credentials.email, &credentials.username) {
-        (Some(name), _) | (None, Some(name)) => name.trim(),
+    let (name, password) = match (&credentials.email, &credentials.username) {
+        (Some(name), _) | (None, Some(name)) => (name.trim(), &credentials.password),
         (None, None) => return Err(Error::invalid("email", "is required, or a username")),
     };
+    // The second time the hash is another: a better one of the same password, or the password was changed.
+    let mut signed_in = try_sign_in(app, name, password, device).await?;
+    if signed_in.is_none() {
+        signed_in = try_sign_in(app, name, password, device).await?;
+    }
+    signed_in.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))
+}
+
+/// `None`: the hash was replaced since it was read.
+async fn try_sign_in(
+    app: &App,
+    name: &str,
+    password: &TypedPassword,
+    device: &Device,
+) -> Result<Option<SignedIn>> {
     // Postgres' text cannot hold a null character, so no account has one in its name.
     let found =
         if name.contains('\0') { None } else { queries::find_user_by_name(&app.postgres, name).await? };
     let (profile, hash) = found.unzip();
-    let outdated = hash.clone().filter(|hash| password::is_outdated(hash));
-    if !password::matches(&credentials.password, hash).await? {
+    if !password::matches(password, hash.clone()).await? {
         return Err(Error::Unauthenticated(WRONG_CREDENTIALS));
     }
     let profile = profile.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))?;
     if profile.disabled {
         return Err(Error::Forbidden("The account is disabled."));
     }
-
-    if let Some(old) = outdated {
-        // Parameters have risen since: only now is the password known that a better hash is made of.
-        let new = password::hash(credentials.password.reveal()).await?;
-        queries::rehash_password(&app.postgres, profile.id, &old, &new).await?;
+    if app.email_verification_required && !profile.email_verified {
+        return Err(Error::EmailNotVerified);
     }
 
     let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());
     let identity = Identity { user: profile.id, session: SessionId::generate() };
-    queries::insert_session(&app.postgres, identity, device, &refresh_token, now + SESSION_LIFETIME).await?;
+    let (checked, expires_at) = (hash.as_deref(), now + SESSION_LIFETIME);
+    if !queries::insert_session(&app.postgres, identity, checked, device, &refresh_token, expires_at).await? {
+        return Ok(None);
+    }
+    if let Some(old) = hash.filter(|hash| password::is_outdated(hash)) {
+        // Parameters have risen since: only now is the password known that a better hash is made of.
+        let new = password::hash(password.reveal()).await?;
+        queries::rehash_password(&app.postgres, profile.id, &old, &new).await?;
+    }
     remember_live(app, identity).await;
     let tokens = pair(app, identity, profile.role, refresh_token, now)?;
-    Ok(SignedIn { user: profile, tokens })
+    Ok(Some(SignedIn { user: profile, tokens }))
 }
 
 /// Exchanges a refresh token for a new pair. A token used before, longer ago than a lost answer explains, ends

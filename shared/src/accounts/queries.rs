@@ -25,12 +25,12 @@ pub(super) struct NewUser<'a> {
     pub password_hash: &'a str,
 }
 
-/// A user, signed in: all three rows, or none when the address or the username is taken. That is no error of the
+/// A user, signed in if a session is given: all three rows, or none when the address or the username is taken. That is no error of the
 /// statement's, because Postgres writes those into its log with the values.
 pub(super) async fn insert_user(
     postgres: &Postgres,
     new: &NewUser<'_>,
-    session: SessionId,
+    session: Option<SessionId>,
     device: &Device,
     refresh_token: &Secret,
     expires_at: OffsetDateTime,
@@ -42,7 +42,7 @@ pub(super) async fn insert_user(
                  values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning *),
              new_session as (
                  insert into sessions (id, user_id, ip, user_agent, expires_at)
-                 select $7, id, $8, $9, $10 from new_user returning id),
+                 select $7, id, $8, $9, $10 from new_user where $7 is not null returning id),
              new_token as (
                  insert into refresh_tokens (digest, session_id) select $11, id from new_session)
              select * from new_user",
@@ -53,7 +53,7 @@ pub(super) async fn insert_user(
                 (&new.first_name.as_str(), Type::TEXT),
                 (&new.last_name.as_str(), Type::TEXT),
                 (&new.password_hash, Type::TEXT),
-                (&session.0, Type::UUID),
+                (&session.map(|session| session.0), Type::UUID),
                 (&device.ip, Type::TEXT),
                 (&device.user_agent, Type::TEXT),
                 (&expires_at, Type::TIMESTAMPTZ),
@@ -138,18 +138,24 @@ pub(super) async fn update_names(
     }))
 }
 
+/// A session of whoever still has the password of this hash, if it took a password. The lock lets a change of it end
+/// either this session or come first: then there is none.
 pub(super) async fn insert_session(
     postgres: &Postgres,
     identity: Identity,
+    password_hash: Option<&str>,
     device: &Device,
     refresh_token: &Secret,
     expires_at: OffsetDateTime,
-) -> Result<()> {
-    postgres
+) -> Result<bool> {
+    let rows = postgres
         .query(
-            "with new_session as (
-                 insert into sessions (id, user_id, ip, user_agent, expires_at) values ($1, $2, $3, $4, $5) returning id)
-             insert into refresh_tokens (digest, session_id) select $6, id from new_session",
+            "with person as (
+                 select id from users where id = $2 and ($7 is null or password_hash = $7) for share),
+             new_session as (
+                 insert into sessions (id, user_id, ip, user_agent, expires_at)
+                 select $1, id, $3, $4, $5 from person returning id)
+             insert into refresh_tokens (digest, session_id) select $6, id from new_session returning session_id",
             &[
                 (&identity.session.0, Type::UUID),
                 (&identity.user.0, Type::UUID),
@@ -157,10 +163,11 @@ pub(super) async fn insert_session(
                 (&device.user_agent, Type::TEXT),
                 (&expires_at, Type::TIMESTAMPTZ),
                 (&refresh_token.digest(), Type::BYTEA),
+                (&password_hash, Type::TEXT),
             ],
         )
         .await?;
-    Ok(())
+    Ok(!rows.is_empty())
 }
 
 /// What the database's `rotate_refresh_token` said.

@@ -15,9 +15,9 @@ const GRACE: f64 = 10.0;
 async fn session(app: &App, token: &Secret) -> Identity {
     let identity = Identity { user: user(app, "ann").await, session: SessionId::generate() };
     let expires_at = OffsetDateTime::now_utc() + Duration::days(1);
-    queries::insert_session(&app.postgres, identity, &Device::default(), token, expires_at)
-        .await
-        .expect("a session");
+    let device = Device::default();
+    let inserted = queries::insert_session(&app.postgres, identity, None, &device, token, expires_at).await;
+    assert!(inserted.expect("a session"));
     identity
 }
 
@@ -63,6 +63,23 @@ async fn a_late_repeat_does_not_lock_out_who_went_on_already() {
     let repeated = rotate(&app, &token, &Secret::draw(), GRACE).await;
 
     assert!(matches!(repeated, Rotation::Rotated { identity: whose, .. } if whose == identity));
+}
+
+#[tokio::test]
+async fn a_session_does_not_begin_with_a_password_that_was_replaced_meanwhile() {
+    let app = app().await;
+    let identity = Identity { user: user(&app, "ann").await, session: SessionId::generate() };
+    let (device, token) = (Device::default(), Secret::draw());
+    let expires_at = OffsetDateTime::now_utc() + Duration::days(1);
+    let begin = async |hash| {
+        queries::insert_session(&app.postgres, identity, Some(hash), &device, &token, expires_at).await
+    };
+
+    // The hash of everybody in these tests is a dash.
+    assert!(!begin("replaced").await.expect("an answer"));
+    assert!(require_live_session(&app, identity.session).await.is_err());
+    assert!(begin("-").await.expect("an answer"));
+    assert!(require_live_session(&app, identity.session).await.is_ok());
 }
 
 #[tokio::test]

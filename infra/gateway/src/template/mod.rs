@@ -22,8 +22,8 @@ use loader::Loader;
 /// The account of every ARN and request context.
 pub(crate) const ACCOUNT_ID: &str = "123456789012";
 
-/// Where the AWS SDKs look for another address of Lambda than the region's own.
-const LAMBDA_ENDPOINT: &str = "AWS_ENDPOINT_URL_LAMBDA";
+/// Where the AWS SDKs look for another address of a service than the region's own: Lambda, and SES.
+const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_SESV2"];
 
 const URL_SUFFIX: &str = "amazonaws.com";
 const IMPLICIT_HTTP_API: &str = "ServerlessHttpApi";
@@ -187,7 +187,7 @@ impl Template {
     }
 
     /// The declared environment of one function, with the project's own addresses made local; `given` wins
-    /// over what the template says. The address of Lambda is in it even if it is not declared.
+    /// over what the template says. The addresses of Lambda and of SES are in it even if they are not declared.
     pub(crate) fn environment(
         &self,
         function: &Function,
@@ -209,7 +209,9 @@ impl Template {
                 environment.insert(name.clone(), self.localise(&value, local));
             }
         }
-        environment.entry(LAMBDA_ENDPOINT.to_owned()).or_insert_with(|| local.console_url());
+        for name in ENDPOINTS {
+            environment.entry(name.to_owned()).or_insert_with(|| local.console_url());
+        }
         Ok(environment)
     }
 
@@ -220,7 +222,9 @@ impl Template {
 
     fn localise(&self, value: &str, local: LocalAddresses) -> String {
         let region = &self.resolver.region;
-        let mut value = value.replace(&format!("https://lambda.{region}.{URL_SUFFIX}"), &local.console_url());
+        let mut value = value
+            .replace(&format!("https://lambda.{region}.{URL_SUFFIX}"), &local.console_url())
+            .replace(&format!("https://email.{region}.{URL_SUFFIX}"), &local.console_url());
         let host = |id: &str| format!("{id}.execute-api.{region}.{URL_SUFFIX}");
         if let Some(api) = &self.websocket_api {
             let host = host(&api.id);
@@ -393,10 +397,13 @@ Resources:
     }
 
     #[test]
-    fn lambdas_address_is_the_gateways_declared_or_not() {
+    fn the_addresses_of_lambda_and_ses_are_the_gateways_declared_or_not() {
         let declared = CHAT.replace(
             "LEVEL: debug",
-            "AWS_ENDPOINT_URL_LAMBDA: !Sub https://lambda.${AWS::Region}.${AWS::URLSuffix}\n          SELF: !Sub ${AWS::Region}",
+            concat!(
+                "AWS_ENDPOINT_URL_LAMBDA: !Sub https://lambda.${AWS::Region}.${AWS::URLSuffix}\n          ",
+                "AWS_ENDPOINT_URL_SESV2: !Sub https://email.${AWS::Region}.${AWS::URLSuffix}",
+            ),
         );
         for text in [CHAT, &declared] {
             let template = loaded(text);
@@ -406,6 +413,7 @@ Resources:
                 })
                 .unwrap();
             assert_eq!(environment["AWS_ENDPOINT_URL_LAMBDA"], "http://127.0.0.1:8081");
+            assert_eq!(environment["AWS_ENDPOINT_URL_SESV2"], "http://127.0.0.1:8081");
         }
     }
 

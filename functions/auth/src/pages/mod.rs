@@ -1,0 +1,103 @@
+//! The pages behind the links of mails. To look at one changes nothing, because mail scanners follow links: only its
+//! form does, which posts to the page's own address.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use shared::Error;
+use shared::tokens::Secret;
+
+const LAYOUT: &str = include_str!("layout.html");
+const VERIFY: &str = include_str!("verify.html");
+const RESET: &str = include_str!("reset.html");
+
+/// The page that verifies an address.
+pub(crate) fn verify() -> Response {
+    page(StatusCode::OK, "Verify your address", VERIFY)
+}
+
+/// The page that says so.
+pub(crate) fn verified() -> Response {
+    page(StatusCode::OK, "Your address is verified", "<p>Thank you. You can close this page.</p>")
+}
+
+/// The page that sets a new password.
+pub(crate) fn reset() -> Response {
+    page(StatusCode::OK, "Set a new password", RESET)
+}
+
+/// The page that says so.
+pub(crate) fn password_set() -> Response {
+    let content = "<p>All devices are signed out. Sign in with the new password.</p>";
+    page(StatusCode::OK, "Your new password is set", content)
+}
+
+/// What is wrong with what the form of a page posted, with the form again if that can help.
+pub(crate) fn refused(error: Error, form: Refused) -> Response {
+    let wrong_token = error.fields().iter().any(|field| field.field == "token");
+    let named = error.fields().iter().filter_map(|field| {
+        let name = match field.field.as_str() {
+            "token" => "This link",
+            "password" => "The password",
+            "password_confirm" => "The second password",
+            _ => return None,
+        };
+        Some(format!("<p role=\"alert\">{name} {}.</p>", escape(&field.message)))
+    });
+    let mut reasons: String = named.collect();
+    if reasons.is_empty() {
+        reasons = format!("<p role=\"alert\">{}</p>", escape(&error.to_string()));
+    }
+    let (title, form) = match form {
+        _ if wrong_token => ("This link is not valid", "<p>Ask for another mail.</p>"),
+        Refused::Verification => ("Your address is not verified", VERIFY),
+        Refused::Reset => ("Set a new password", RESET),
+    };
+    // What it is for a client, and for the log, it stays; only the text is a page.
+    let mut response = error.into_response();
+    let page = page(response.status(), title, &(reasons + form));
+    let (parts, body) = page.into_parts();
+    response.headers_mut().extend(parts.headers);
+    *response.body_mut() = body;
+    response
+}
+
+/// Which form was refused.
+#[derive(Clone, Copy)]
+pub(crate) enum Refused {
+    /// The one that verifies an address.
+    Verification,
+    /// The one that sets a new password.
+    Reset,
+}
+
+/// A page that loads nothing, runs nothing, is framed by nobody, kept by nobody, and tells nobody its address.
+fn page(status: StatusCode, title: &str, content: &str) -> Response {
+    let nonce = Secret::draw();
+    let text = LAYOUT
+        .replace("{{title}}", title)
+        .replace("{{nonce}}", nonce.reveal())
+        .replace("{{content}}", content);
+    let policy = format!(
+        "default-src 'none'; style-src 'nonce-{}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        nonce.reveal()
+    );
+    let mut response = (status, Body::from(text)).into_response();
+    let headers: [(HeaderName, HeaderValue); 5] = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            HeaderValue::try_from(policy).expect("a nonce is base64url, which a header can hold"),
+        ),
+    ];
+    response.headers_mut().extend(headers);
+    response
+}
+
+fn escape(text: &str) -> String {
+    let replaced = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    replaced.replace('"', "&quot;").replace('\'', "&#39;")
+}
