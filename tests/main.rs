@@ -19,6 +19,7 @@ mod hostile_tokens;
 mod mail;
 mod maintenance;
 mod messaging;
+mod oauth;
 mod people;
 mod promises;
 mod reading;

@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Dict, Iterator, Sequence
+from typing import Dict, Iterator, List, Sequence
 
 from processes import Failure, output_of, run, step
 
@@ -22,11 +22,18 @@ UNPACKED = ".unpacked"
 
 def python_tool(tools_dir: Path, package: str, version: str, program: str, *options: str) -> Path:
     """A program of a Python package, installed on first use."""
+    path = python_package(tools_dir, package, version, *options) / "bin" / program
+    if not path.exists():
+        raise Failure(f"{package} {version} brought no program {program}; see {tools_dir / package}.log")
+    return path
+
+
+def python_package(tools_dir: Path, package: str, version: str, *options: str) -> Path:
+    """The folder with a Python package, installed on first use; options are pip's, other packages among them."""
     home = tools_dir / f"{package}-{version}"
-    path = home / "bin" / program
     with installing(tools_dir):
         if (home / "complete").exists():
-            return path
+            return home
         shutil.rmtree(home, ignore_errors=True)
         log = tools_dir / f"{package}.log"
         with step(f"Installing {package} {version} into {tools_dir}"):
@@ -40,10 +47,15 @@ def python_tool(tools_dir: Path, package: str, version: str, program: str, *opti
                 run([sys.executable, *pip, "--target", home, requirement], problem=problem, log=log)
             else:
                 raise Failure(f"{package} is missing, and this Python has neither venv nor pip to install it with")
-        if not path.exists():
-            raise Failure(f"{package} {version} brought no program {program}; see {log}")
         (home / "complete").touch()
-    return path
+    return home
+
+
+def python_of(home: Path) -> List[str]:
+    """The Python that has a package, and where it finds it unless that is a virtual environment."""
+    if (home / "pyvenv.cfg").exists():
+        return [str(home / "bin" / "python")]
+    return [sys.executable, str(home)]
 
 
 def python_tool_environment(path: Path) -> Dict[str, str]:

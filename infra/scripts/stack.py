@@ -50,6 +50,7 @@ from settings import ROOT, TEMPLATE, Settings, load, shown, target_dir, without_
 
 CARGO_LAMBDA = "1.9.2"
 SAM_CLI = "1.170.0"
+AUTHLIB, REQUESTS = "1.6.5", "2.32.5"
 KEYS_KEPT = 2  # beside the new one: a token lives 15 min, so keys may rotate every few minutes
 GATEWAY_READY_WITHIN = 30
 # What Lambda gives every function; here it only has to be there, and must not be the user's own.
@@ -317,8 +318,15 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
 def test(settings: Settings, arguments: List[str]) -> None:
     check_tools()
     with throwaway(settings, "test") as env:
-        outcome = run_tests(env, arguments)
+        outcome = run_tests({**env, **authlib(settings)}, arguments)
     outcome.conclude()
+
+
+def authlib(settings: Settings) -> Dict[str, str]:
+    """An OAuth client library of another language, for the stories of OAuth."""
+    home = packages.python_package(settings.tools_dir, "Authlib", AUTHLIB, f"requests=={REQUESTS}")
+    python, *path = packages.python_of(home)
+    return {"TEST_AUTHLIB_PYTHON": python, **({"TEST_AUTHLIB_PATH": path[0]} if path else {})}
 
 
 def bench(settings: Settings, arguments: List[str]) -> None:
@@ -363,7 +371,7 @@ def coverage(settings: Settings, arguments: List[str]) -> None:
         LLVM_PROFILE_FILE=str(profiles / "%m%c.profraw"),
     )
     with throwaway(settings, "coverage", told_where_to_count) as env:
-        outcome = run_tests(env, arguments)
+        outcome = run_tests({**env, **authlib(settings)}, arguments)
 
     with step("Coverage: summing up"):
         merged = target / "tests.profdata"

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::oauth;
 use crate::throttle::Window;
 
 /// What an operation returns.
@@ -69,6 +70,14 @@ pub enum Error {
         windows: Vec<Window>,
         /// How long to wait until the same request would pass.
         retry_after: Duration,
+    },
+    /// An OAuth request that is refused.
+    #[error("{description}")]
+    OAuth {
+        /// Why, by the name of the RFC.
+        code: oauth::Code,
+        /// Why, for the developer of the client.
+        description: String,
     },
     /// A store did not answer, so the outcome is open: the client retries with the same idempotency key.
     #[error("A store is unavailable; the outcome is open, try again.")]

@@ -28,7 +28,7 @@ use crate::log::Key;
 use crate::messages::Emoji;
 use crate::throttle::Window;
 use crate::tokens::{Identity, Secret, access};
-use crate::{App, Error, FieldError, Result, administration, parse, telemetry};
+use crate::{App, Error, FieldError, Result, administration, oauth, parse, telemetry};
 
 const MAX_BODY: usize = 64 * 1024;
 
@@ -107,8 +107,8 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let OptionalCaller(caller) = OptionalCaller::from_request_parts(parts, app).await?;
-        caller.map(Self).ok_or(Error::Unauthenticated("An access token is required."))
+        let claims = claims(parts, app)?.ok_or(TOKEN_REQUIRED)?;
+        Ok(Self(claims.identity()))
     }
 }
 
@@ -120,9 +120,12 @@ impl FromRequestParts<App> for Admin {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let Caller(identity) = Caller::from_request_parts(parts, app).await?;
-        administration::require_admin(app, identity.user).await?;
-        Ok(Self(identity))
+        let claims = claims(parts, app)?.ok_or(TOKEN_REQUIRED)?;
+        if claims.is_of_client() {
+            return Err(Error::Forbidden("An OAuth client may not administer, whoever it acts for."));
+        }
+        administration::require_admin(app, claims.identity().user).await?;
+        Ok(Self(claims.identity()))
     }
 }
 
@@ -134,15 +137,22 @@ impl FromRequestParts<App> for OptionalCaller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return Ok(Self(None)) };
-        let token = bearer(value)
-            .ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
-        let identity = access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity();
-        if let Some(Who(who)) = parts.extensions.get() {
-            who.get_or_init(|| identity.user);
-        }
-        Ok(Self(Some(identity)))
+        Ok(Self(claims(parts, app)?.map(|claims| claims.identity())))
     }
+}
+
+const TOKEN_REQUIRED: Error = Error::Unauthenticated("An access token is required.");
+
+/// What the request's access token says, if it has one.
+fn claims(parts: &Parts, app: &App) -> Result<Option<access::Claims>> {
+    let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let token =
+        bearer(value).ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
+    let claims = access::verify(app.keys(), token, OffsetDateTime::now_utc())?;
+    if let Some(Who(who)) = parts.extensions.get() {
+        who.get_or_init(|| claims.identity().user);
+    }
+    Ok(Some(claims))
 }
 
 /// The token of an `Authorization: Bearer` header.
@@ -233,10 +243,33 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Form<T> {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        let bytes = body(request).await?;
-        let fields = form_urlencoded::parse(&bytes);
-        let object = fields.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
+        let FormPairs(pairs) = FormPairs::from_request(request, &()).await?;
+        let object = pairs.into_iter().map(|(name, value)| (name, value.into())).collect();
         parse::typed(serde_json::Value::Object(object)).map(Self)
+    }
+}
+
+/// A form-encoded body as it is, where it matters that a name is there twice.
+pub struct FormPairs(pub Vec<(String, String)>);
+
+impl<S: Sync> FromRequest<S> for FormPairs {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        let bytes = body(request).await?;
+        Ok(Self(form_urlencoded::parse(&bytes).into_owned().collect()))
+    }
+}
+
+/// A query as it is, where it matters that a name is there twice.
+pub struct QueryPairs(pub Vec<(String, String)>);
+
+impl<S: Sync> FromRequestParts<S> for QueryPairs {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
     }
 }
 
@@ -305,6 +338,17 @@ impl<S: Send + Sync> FromRequestParts<S> for OfUser {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         in_path(parts, state, "id").await.ok_or(Error::NotFound("user")).map(Self)
+    }
+}
+
+/// The OAuth client of the path.
+pub struct OfClient(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfClient {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        in_path(parts, state, "client_id").await.ok_or(Error::NotFound("client")).map(Self)
     }
 }
 
@@ -379,6 +423,10 @@ pub fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::NOT_FOUND, "not_found")
         }
         Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
+        Error::OAuth { code: code @ oauth::Code::InvalidClient, .. } => {
+            (StatusCode::UNAUTHORIZED, code.as_str())
+        }
+        Error::OAuth { code, .. } => (StatusCode::BAD_REQUEST, code.as_str()),
         Error::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
         Error::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
         Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -418,6 +466,17 @@ pub fn problem(error: &Error) -> (StatusCode, HeaderMap, String) {
                     headers.insert(name, value);
                 }
             }
+        }
+        Error::OAuth { code, description } => {
+            // Its own shape, by RFC 6749 §5.2.
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            if *code == oauth::Code::InvalidClient {
+                let challenge = HeaderValue::from_static("Basic realm=\"oauth\"");
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+            let body = serde_json::json!({ "error": code.as_str(), "error_description": description });
+            return (status, headers, body.to_string());
         }
         _ => {}
     }

@@ -45,6 +45,8 @@ impl TestChat {
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(PATIENCE)
+            // Where an answer leads is for the story to see.
+            .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client without TLS can be built");
         Self { stack, http }

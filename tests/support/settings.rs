@@ -23,6 +23,10 @@ pub struct Settings {
     pub template_file: PathBuf,
     /// The key ring of the access tokens, a JWK set.
     pub jwt_keys: String,
+    /// A Python that has Authlib, a client library of OAuth, which only the stories need.
+    pub authlib_python: Option<PathBuf>,
+    /// Where it finds it, when that is not a virtual environment.
+    pub authlib_path: Option<String>,
     /// Where whoever started the stores takes orders to break them, if they may be broken.
     pub store_orders: Option<PathBuf>,
 }
@@ -40,6 +44,8 @@ impl Settings {
             bin_dir: variable("TEST_BIN_DIR").into(),
             template_file: variable("TEST_TEMPLATE_FILE").into(),
             jwt_keys: variable("TEST_JWT_KEYS"),
+            authlib_python: optional("TEST_AUTHLIB_PYTHON").map(PathBuf::from),
+            authlib_path: optional("TEST_AUTHLIB_PATH"),
             store_orders: optional("TEST_STORE_ORDERS").map(PathBuf::from),
         })
     }

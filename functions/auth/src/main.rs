@@ -1,8 +1,10 @@
 //! `auth`: sign up, sign in, refresh, sign out, one's own profile and sessions, tickets for WebSockets, and what mails lead
-//! to; finding people; and what admins do.
+//! to; OAuth; finding people; and what admins do.
 
 mod administration;
 mod mail_routes;
+mod oauth;
+mod oauth_clients;
 mod pages;
 mod people;
 mod routes;

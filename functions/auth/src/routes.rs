@@ -14,8 +14,9 @@ use shared::http::{Caller, Client, Json, OfSession, OptionalCaller, OptionalJson
 use shared::page::{Limit, Page};
 use shared::tokens::{Secret, ticket};
 use shared::{App, Error, Result, connections, mail};
+use time::OffsetDateTime;
 
-use crate::{administration, mail_routes, people};
+use crate::{administration, mail_routes, oauth, oauth_clients, people};
 
 /// Which page of a list.
 #[derive(serde::Deserialize)]
@@ -44,6 +45,8 @@ pub(crate) fn router(websocket_url: String) -> Router<App> {
         )
         .merge(people::router())
         .merge(administration::router())
+        .merge(oauth::router())
+        .merge(oauth_clients::router())
 }
 
 async fn sign_up(
@@ -65,8 +68,10 @@ async fn sign_in(
 }
 
 async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Json<TokenPair>> {
-    match accounts::refresh(&app, &body.refresh_token).await? {
-        Refreshed::Pair(pair) => Ok(Json(pair)),
+    match accounts::refresh(&app, &body.refresh_token, None).await? {
+        Refreshed::Now { identity, role, successor } => {
+            accounts::pair(&app, identity, role, successor, OffsetDateTime::now_utc()).map(Json)
+        }
         Refreshed::Ended(session) => {
             connections::end(&app, &[session]).await?;
             Err(Error::Unauthenticated("The session has ended."))

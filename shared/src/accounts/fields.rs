@@ -153,6 +153,12 @@ impl TypedPassword {
     }
 }
 
+impl From<String> for TypedPassword {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 impl fmt::Debug for TypedPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TypedPassword")

@@ -28,7 +28,7 @@ use crate::tokens::{Identity, Secret};
 use crate::{App, Error, Result, log};
 
 /// How long a session lives without being refreshed.
-const SESSION_LIFETIME: Duration = Duration::days(30);
+pub(crate) const SESSION_LIFETIME: Duration = Duration::days(30);
 /// How long a used refresh token yields another pair: its answer may have been lost.
 const REFRESH_GRACE: Duration = Duration::seconds(10);
 /// How long Redis remembers of a session whether it is live; after that `$connect` asks Postgres.
@@ -125,8 +125,15 @@ pub struct TokenPair {
 
 /// What became of a refresh.
 pub enum Refreshed {
-    /// A new pair.
-    Pair(TokenPair),
+    /// Another token takes its place.
+    Now {
+        /// Whose.
+        identity: Identity,
+        /// What they may do.
+        role: GlobalRole,
+        /// The token.
+        successor: Secret,
+    },
     /// The token was used before: whoever has it, this session has ended by it.
     Ended(Identity),
 }
@@ -222,21 +229,48 @@ pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<
         (Some(name), _) | (None, Some(name)) => (name.trim(), &credentials.password),
         (None, None) => return Err(Error::invalid("email", "is required, or a username")),
     };
-    // The second time the hash is another: a better one of the same password, or the password was changed.
-    let mut signed_in = try_sign_in(app, name, password, device).await?;
-    if signed_in.is_none() {
-        signed_in = try_sign_in(app, name, password, device).await?;
-    }
-    signed_in.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))
+    let Started { profile, identity, refresh_token } =
+        start_session(app, name, password, device, SESSION_LIFETIME, None).await?;
+    let tokens = pair(app, identity, profile.role, refresh_token, OffsetDateTime::now_utc())?;
+    Ok(SignedIn { user: profile, tokens })
 }
 
-/// `None`: the hash was replaced since it was read.
-async fn try_sign_in(
+/// A session that a password started.
+pub(crate) struct Started {
+    /// Whose.
+    pub(crate) profile: Profile,
+    /// Which.
+    pub(crate) identity: Identity,
+    /// Its first refresh token.
+    pub(crate) refresh_token: Secret,
+}
+
+/// Starts a session of whoever has the name and the password, for an OAuth client if one is named.
+pub(crate) async fn start_session(
     app: &App,
     name: &str,
     password: &TypedPassword,
     device: &Device,
-) -> Result<Option<SignedIn>> {
+    lifetime: Duration,
+    client: Option<&str>,
+) -> Result<Started> {
+    let mut started = try_start_session(app, name, password, device, lifetime, client).await?;
+    if started.is_none() {
+        // The hash is another by now: a better one of the same password, or the password was changed.
+        started = try_start_session(app, name, password, device, lifetime, client).await?;
+    }
+    started.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))
+}
+
+/// `None`: the hash was replaced since it was read.
+async fn try_start_session(
+    app: &App,
+    name: &str,
+    password: &TypedPassword,
+    device: &Device,
+    lifetime: Duration,
+    client: Option<&str>,
+) -> Result<Option<Started>> {
     // Postgres' text cannot hold a null character, so no account has one in its name.
     let found =
         if name.contains('\0') { None } else { queries::find_user_by_name(&app.postgres, name).await? };
@@ -252,10 +286,16 @@ async fn try_sign_in(
         return Err(Error::EmailNotVerified);
     }
 
-    let (now, refresh_token) = (OffsetDateTime::now_utc(), Secret::draw());
-    let identity = Identity { user: profile.id, session: SessionId::generate() };
-    let (checked, expires_at) = (hash.as_deref(), now + SESSION_LIFETIME);
-    if !queries::insert_session(&app.postgres, identity, checked, device, &refresh_token, expires_at).await? {
+    let (refresh_token, session) = (Secret::draw(), SessionId::generate());
+    let identity = Identity { user: profile.id, session };
+    let new = queries::NewSession {
+        identity,
+        device,
+        refresh_token: Some(&refresh_token),
+        client,
+        expires_at: OffsetDateTime::now_utc() + lifetime,
+    };
+    if queries::insert_session(&app.postgres, &new, hash.as_deref()).await?.is_none() {
         return Ok(None);
     }
     if let Some(old) = hash.filter(|hash| password::is_outdated(hash)) {
@@ -264,25 +304,74 @@ async fn try_sign_in(
         queries::rehash_password(&app.postgres, profile.id, &old, &new).await?;
     }
     remember_live(app, identity).await;
-    let tokens = pair(app, identity, profile.role, refresh_token, now)?;
-    Ok(Some(SignedIn { user: profile, tokens }))
+    Ok(Some(Started { profile, identity, refresh_token }))
 }
 
-/// Exchanges a refresh token for a new pair. A token used before, longer ago than a lost answer explains, ends
-/// its session: somebody else has it.
-pub async fn refresh(app: &App, token: &Secret) -> Result<Refreshed> {
-    let (now, successor) = (OffsetDateTime::now_utc(), Secret::draw());
+/// Starts a session of a client's own user, which has no refresh token. `None`: the user is disabled.
+pub(crate) async fn start_service_session(
+    app: &App,
+    user: UserId,
+    device: &Device,
+    lifetime: Duration,
+    client: &str,
+) -> Result<Option<(Identity, GlobalRole)>> {
+    let identity = Identity { user, session: SessionId::generate() };
+    let new = queries::NewSession {
+        identity,
+        device,
+        refresh_token: None,
+        client: Some(client),
+        expires_at: OffsetDateTime::now_utc() + lifetime,
+    };
+    let role = queries::insert_session(&app.postgres, &new, None).await?;
+    if role.is_some() {
+        remember_live(app, identity).await;
+    }
+    Ok(role.map(|role| (identity, role)))
+}
+
+/// The account of an OAuth client's own user. Its password nobody knows, its address is nobody's (RFC 2606), and nobody
+/// can have taken either name before, because they are drawn.
+pub(crate) async fn service_account(name: &str) -> Result<ServiceAccount> {
+    let drawn: String = Secret::draw().reveal().chars().take(20).collect();
+    Ok(ServiceAccount {
+        id: UserId::generate(),
+        email: format!("{}@clients.invalid", drawn.trim_matches('-')),
+        username: format!("client-{drawn}"),
+        first_name: name.to_owned(),
+        last_name: "(client)".to_owned(),
+        password_hash: password::hash(Secret::draw().reveal()).await?,
+    })
+}
+
+/// What the user of an OAuth client is made of.
+pub(crate) struct ServiceAccount {
+    pub(crate) id: UserId,
+    pub(crate) email: String,
+    pub(crate) username: String,
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+    pub(crate) password_hash: String,
+}
+
+/// Exchanges a refresh token for its successor, if it was given to this OAuth client, or to none. A token used before,
+/// longer ago than a lost answer explains, ends its session: somebody else has it.
+pub async fn refresh(app: &App, token: &Secret, client: Option<&str>) -> Result<Refreshed> {
+    let successor = Secret::draw();
     let (grace, lifetime) = (REFRESH_GRACE.as_seconds_f64(), SESSION_LIFETIME.as_seconds_f64());
-    match queries::rotate_refresh_token(&app.postgres, token, &successor, grace, lifetime).await? {
+    match queries::rotate_refresh_token(&app.postgres, token, &successor, grace, lifetime, client).await? {
         queries::Rotation::Rotated { disabled: true, .. } => {
             Err(Error::Forbidden("The account is disabled."))
         }
-        queries::Rotation::Rotated { identity, role, .. } => {
-            pair(app, identity, role, successor, now).map(Refreshed::Pair)
-        }
+        queries::Rotation::Rotated { identity, role, .. } => Ok(Refreshed::Now { identity, role, successor }),
         queries::Rotation::Ended(identity) => Ok(Refreshed::Ended(identity)),
         queries::Rotation::Refused => Err(Error::Unauthenticated("The refresh token is not valid.")),
     }
+}
+
+/// Ends a session, if it has not ended; says whose it is.
+pub(crate) async fn revoke_session(app: &App, session: SessionId) -> Result<Option<Identity>> {
+    queries::revoke_session(&app.postgres, session).await
 }
 
 /// Ends the caller's session, or the one of a refresh token, and says which. Repeated, it has ended already.
@@ -331,6 +420,11 @@ pub async fn list_ended_sessions(app: &App, since: OffsetDateTime) -> Result<Vec
     queries::list_ended_sessions(&app.postgres, since).await
 }
 
+/// Forgets the sessions that ended before a moment.
+pub async fn forget_sessions(app: &App, ended_before: OffsetDateTime) -> Result<()> {
+    queries::delete_old_sessions(&app.postgres, ended_before).await
+}
+
 /// Ends all sessions of a user. Returns those whose connections may be open.
 pub async fn sign_out_everywhere(app: &App, user: UserId) -> Result<Vec<Identity>> {
     queries::revoke_sessions(&app.postgres, user).await
@@ -353,7 +447,8 @@ pub async fn require_live_session(app: &App, session: SessionId) -> Result<()> {
     }
 }
 
-fn pair(
+/// A pair of tokens for the person themselves.
+pub fn pair(
     app: &App,
     identity: Identity,
     role: GlobalRole,
@@ -361,7 +456,7 @@ fn pair(
     now: OffsetDateTime,
 ) -> Result<TokenPair> {
     Ok(TokenPair {
-        access_token: access::sign(app.keys(), identity, role, now)?,
+        access_token: access::sign(app.keys(), identity, role, None, now)?,
         refresh_token,
         token_type: "Bearer",
         expires_in: access::LIFETIME.whole_seconds(),

@@ -138,36 +138,45 @@ pub(super) async fn update_names(
     }))
 }
 
-/// A session of whoever still has the password of this hash, if it took a password. The lock lets a change of it end
-/// either this session or come first: then there is none.
+pub(super) struct NewSession<'a> {
+    pub identity: Identity,
+    pub device: &'a Device,
+    pub refresh_token: Option<&'a Secret>,
+    pub client: Option<&'a str>,
+    pub expires_at: OffsetDateTime,
+}
+
+/// A session of whoever still has the password of this hash, if it took a password, and is not disabled; their role. The
+/// lock lets a change of either end this session or come first: then there is none.
 pub(super) async fn insert_session(
     postgres: &Postgres,
-    identity: Identity,
+    new: &NewSession<'_>,
     password_hash: Option<&str>,
-    device: &Device,
-    refresh_token: &Secret,
-    expires_at: OffsetDateTime,
-) -> Result<bool> {
-    let rows = postgres
-        .query(
+) -> Result<Option<GlobalRole>> {
+    let row = postgres
+        .query_opt(
             "with person as (
-                 select id from users where id = $2 and ($7 is null or password_hash = $7) for share),
+                 select id, role from users
+                 where id = $2 and ($7 is null or password_hash = $7) and disabled_at is null for share),
              new_session as (
-                 insert into sessions (id, user_id, ip, user_agent, expires_at)
-                 select $1, id, $3, $4, $5 from person returning id)
-             insert into refresh_tokens (digest, session_id) select $6, id from new_session returning session_id",
+                 insert into sessions (id, user_id, ip, user_agent, expires_at, client_id)
+                 select $1, id, $3, $4, $5, $8 from person returning id),
+             new_token as (
+                 insert into refresh_tokens (digest, session_id) select $6, id from new_session where $6 is not null)
+             select role from person",
             &[
-                (&identity.session.0, Type::UUID),
-                (&identity.user.0, Type::UUID),
-                (&device.ip, Type::TEXT),
-                (&device.user_agent, Type::TEXT),
-                (&expires_at, Type::TIMESTAMPTZ),
-                (&refresh_token.digest(), Type::BYTEA),
+                (&new.identity.session.0, Type::UUID),
+                (&new.identity.user.0, Type::UUID),
+                (&new.device.ip, Type::TEXT),
+                (&new.device.user_agent, Type::TEXT),
+                (&new.expires_at, Type::TIMESTAMPTZ),
+                (&new.refresh_token.map(Secret::digest), Type::BYTEA),
                 (&password_hash, Type::TEXT),
+                (&new.client, Type::TEXT),
             ],
         )
         .await?;
-    Ok(!rows.is_empty())
+    Ok(row.map(|row| GlobalRole::named(row.get("role"))))
 }
 
 /// What the database's `rotate_refresh_token` said.
@@ -183,15 +192,17 @@ pub(super) async fn rotate_refresh_token(
     successor: &Secret,
     grace_seconds: f64,
     lifetime_seconds: f64,
+    client: Option<&str>,
 ) -> Result<Rotation> {
     let row = postgres
         .query_one(
-            "select * from rotate_refresh_token($1, $2, make_interval(secs => $3), make_interval(secs => $4))",
+            "select * from rotate_refresh_token($1, $2, make_interval(secs => $3), make_interval(secs => $4), $5)",
             &[
                 (&token.digest(), Type::BYTEA),
                 (&successor.digest(), Type::BYTEA),
                 (&grace_seconds, Type::FLOAT8),
                 (&lifetime_seconds, Type::FLOAT8),
+                (&client, Type::TEXT),
             ],
         )
         .await?;
@@ -200,7 +211,7 @@ pub(super) async fn rotate_refresh_token(
     Ok(match row.get("outcome") {
         "rotated" => Rotation::Rotated {
             identity: identity(),
-            role: role(row.get("role")),
+            role: GlobalRole::named(row.get("role")),
             disabled: row.get("disabled"),
         },
         "ended" => Rotation::Ended(identity()),
@@ -275,6 +286,17 @@ pub(super) async fn list_renames(postgres: &Postgres) -> Result<Vec<Renamed>> {
 
 pub(super) async fn delete_rename(postgres: &Postgres, id: i64) -> Result<()> {
     postgres.query("delete from renames where id = $1", &[(&id, Type::INT8)]).await?;
+    Ok(())
+}
+
+/// Forgets sessions that ended a while ago, with their tokens.
+pub(super) async fn delete_old_sessions(postgres: &Postgres, before: OffsetDateTime) -> Result<()> {
+    postgres
+        .query(
+            "delete from sessions where revoked_at < $1 or expires_at < $1",
+            &[(&before, Type::TIMESTAMPTZ)],
+        )
+        .await?;
     Ok(())
 }
 
@@ -514,10 +536,6 @@ fn identity(row: &Row) -> Identity {
     Identity { session: SessionId(row.get("id")), user: UserId(row.get("user_id")) }
 }
 
-fn role(text: &str) -> GlobalRole {
-    if text == "admin" { GlobalRole::Admin } else { GlobalRole::User }
-}
-
 impl Profile {
     /// From a row with the columns of the table.
     pub(crate) fn from_row(row: &Row) -> Self {
@@ -530,7 +548,7 @@ impl Profile {
             created_at: row.get("created_at"),
             email: row.get("email"),
             email_verified: row.get::<_, Option<OffsetDateTime>>("email_verified_at").is_some(),
-            role: role(row.get("role")),
+            role: GlobalRole::named(row.get("role")),
             disabled: row.get::<_, Option<OffsetDateTime>>("disabled_at").is_some(),
         }
     }

@@ -27,6 +27,9 @@ const SLACK: Duration = INTERVAL.saturating_mul(3);
 /// After so long a quiet conversation has left Redis.
 const WARM_FOR: Duration = Duration::from_hours(7 * 24);
 
+/// How long a session is remembered that has ended: for longer than a connection of it can live.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(24);
+
 /// Marks a partition, if the mark is still the one that was found there: Redis may have been lost meanwhile.
 ///
 /// `KEYS[1]` mark; `ARGV[1]` the mark found or '', `ARGV[2]` the new one, `ARGV[3]` its life in s
@@ -70,6 +73,7 @@ pub async fn run(app: &App) -> Result<()> {
 
     accounts::replay_renames(app).await?;
     accounts::replay_erasures(app).await?;
+    accounts::forget_sessions(app, began - FORGOTTEN_AFTER).await?;
     tracing::info!(compared = compared.len(), unsettled = unsettled.len(), "maintained");
     Ok(())
 }

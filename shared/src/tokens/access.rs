@@ -43,6 +43,11 @@ impl GlobalRole {
             Self::Admin => "admin",
         }
     }
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Self {
+        if name == "admin" { Self::Admin } else { Self::User }
+    }
 }
 
 /// What a token says.
@@ -57,12 +62,30 @@ pub struct Claims {
     iat: i64,
     nbf: i64,
     exp: i64,
+    /// The OAuth client it was given to (RFC 9068), if to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
 }
 
 impl Claims {
     /// Who, and in which session.
     pub fn identity(&self) -> Identity {
         Identity { user: self.sub, session: self.sid }
+    }
+
+    /// Whether it was given to an OAuth client.
+    pub fn is_of_client(&self) -> bool {
+        self.client_id.is_some()
+    }
+
+    /// When it was signed, in seconds since 1970.
+    pub fn issued_at(&self) -> i64 {
+        self.iat
+    }
+
+    /// When it expires, in seconds since 1970.
+    pub fn expires_at(&self) -> i64 {
+        self.exp
     }
 }
 
@@ -101,6 +124,11 @@ impl KeyRing {
         let signing = signing.context("JWT_KEYS has no key")?;
         Ok(Self { issuer: settings.issuer.clone(), signing, verifying })
     }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
 }
 
 /// `from_base64_secret` wants the standard alphabet with padding; a JWK has the URL's without.
@@ -112,8 +140,14 @@ fn to_standard(base64url: &str) -> String {
     text
 }
 
-/// Signs a token.
-pub fn sign(keys: &KeyRing, identity: Identity, role: GlobalRole, now: OffsetDateTime) -> Result<String> {
+/// Signs a token, for an OAuth client if one is named.
+pub fn sign(
+    keys: &KeyRing,
+    identity: Identity,
+    role: GlobalRole,
+    client: Option<&str>,
+    now: OffsetDateTime,
+) -> Result<String> {
     let (kid, key) = &keys.signing;
     let mut header = Header::new(Algorithm::HS256);
     header.kid = Some(kid.clone());
@@ -127,6 +161,7 @@ pub fn sign(keys: &KeyRing, identity: Identity, role: GlobalRole, now: OffsetDat
         iat: now.unix_timestamp(),
         nbf: (now - SKEW).unix_timestamp(),
         exp: (now + LIFETIME).unix_timestamp(),
+        client_id: client.map(str::to_owned),
     };
     jsonwebtoken::encode(&header, &claims, key).map_err(|error| Error::Internal(error.into()))
 }
@@ -183,7 +218,7 @@ mod tests {
     fn a_token_is_valid_until_it_expires_and_not_a_second_longer() {
         let (keys, now, identity) = (ring(&["a"]), OffsetDateTime::now_utc(), somebody());
 
-        let token = sign(&keys, identity, GlobalRole::User, now).expect("a token");
+        let token = sign(&keys, identity, GlobalRole::User, None, now).expect("a token");
 
         assert_eq!(verify(&keys, &token, now).map(|claims| claims.identity()).ok(), Some(identity));
         assert!(verify(&keys, &token, now + LIFETIME - Duration::seconds(1)).is_ok());
@@ -194,7 +229,7 @@ mod tests {
     #[test]
     fn a_retired_key_still_verifies_and_a_dropped_one_does_not() {
         let now = OffsetDateTime::now_utc();
-        let token = sign(&ring(&["old"]), somebody(), GlobalRole::User, now).expect("a token");
+        let token = sign(&ring(&["old"]), somebody(), GlobalRole::User, None, now).expect("a token");
 
         assert!(verify(&ring(&["new", "old"]), &token, now).is_ok());
         assert!(verify(&ring(&["new"]), &token, now).is_err());
@@ -203,7 +238,7 @@ mod tests {
     #[test]
     fn a_token_of_another_type_algorithm_or_none_is_refused() {
         let (keys, now) = (ring(&["a"]), OffsetDateTime::now_utc());
-        let token = sign(&keys, somebody(), GlobalRole::User, now).expect("a token");
+        let token = sign(&keys, somebody(), GlobalRole::User, None, now).expect("a token");
         let payload = token.split('.').nth(1).expect("a payload");
         let none = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt","kid":"a"}"#);
         let mut header = Header::new(Algorithm::HS384);

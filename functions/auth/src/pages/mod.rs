@@ -1,15 +1,17 @@
-//! The pages behind the links of mails. To look at one changes nothing, because mail scanners follow links: only its
-//! form does, which posts to the page's own address.
+//! The pages: those behind the links of mails, and the one where somebody lets an OAuth client act for them. To look at one
+//! changes nothing, because mail scanners follow links: only its form does, which posts to the page's own address.
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use shared::Error;
+use shared::oauth::Authorization;
 use shared::tokens::Secret;
 
 const LAYOUT: &str = include_str!("layout.html");
 const VERIFY: &str = include_str!("verify.html");
 const RESET: &str = include_str!("reset.html");
+const AUTHORIZE: &str = include_str!("authorize.html");
 
 /// The page that verifies an address.
 pub(crate) fn verify() -> Response {
@@ -53,13 +55,67 @@ pub(crate) fn refused(error: Error, form: Refused) -> Response {
         Refused::Verification => ("Your address is not verified", VERIFY),
         Refused::Reset => ("Set a new password", RESET),
     };
-    // What it is for a client, and for the log, it stays; only the text is a page.
+    as_page(error, title, &(reasons + form), "")
+}
+
+/// An error, shown to a person. What it is for a client, and for the log, it stays; only the text is a page.
+fn as_page(error: Error, title: &str, content: &str, target: &str) -> Response {
     let mut response = error.into_response();
-    let page = page(response.status(), title, &(reasons + form));
+    let page = page_leading_to(response.status(), title, content, target);
     let (parts, body) = page.into_parts();
     response.headers_mut().extend(parts.headers);
     *response.body_mut() = body;
     response
+}
+
+/// The page where somebody signs in to let a client act for them, or does not; after a try, with what was wrong.
+pub(crate) fn authorize(
+    authorization: &Authorization,
+    asked: &[(&str, &str)],
+    refused: Option<Error>,
+) -> Response {
+    let hidden = |(name, value): &(&str, &str)| {
+        format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value))
+    };
+    let uri = &authorization.redirect_uri;
+    let shown = uri.host_str().map_or_else(|| format!("the app {}", uri.scheme()), str::to_owned);
+    let reason =
+        refused.as_ref().map(|error| format!("<p role=\"alert\">{}</p>", escape(&error.to_string())));
+    // One after the other, the client's name last: it could have a placeholder in it.
+    let content = AUTHORIZE
+        .replace("{{hidden}}", "\u{1}")
+        .replace("{{place}}", &escape(&shown))
+        .replace("{{reason}}", &reason.unwrap_or_default())
+        .replace("{{client}}", &escape(&authorization.client.name))
+        .replace('\u{1}', &asked.iter().map(hidden).collect::<String>());
+    // A form's redirect is held to this, too, by some browsers.
+    let origin = uri.origin();
+    let target = if origin.is_tuple() { origin.ascii_serialization() } else { format!("{}:", uri.scheme()) };
+    match refused {
+        Some(error) => as_page(error, "Sign in", &content, &target),
+        None => page_leading_to(StatusCode::OK, "Sign in", &content, &target),
+    }
+}
+
+/// The page that says why nobody can be asked, where nobody can be told by a redirect.
+pub(crate) fn not_authorized(error: Error) -> Response {
+    let fields = error.fields().iter().map(|field| format!("{} {}", field.field, field.message));
+    let mut reason = fields.collect::<Vec<_>>().join(", ");
+    if reason.is_empty() {
+        reason = error.to_string();
+    }
+    let content = format!("<p role=\"alert\">{}</p>", escape(&reason));
+    as_page(error, "This request is not valid", &content, "")
+}
+
+/// Leads the browser to a client. Nobody keeps the answer, and its address is told to nobody else.
+pub(crate) fn redirect(url: &url::Url) -> Response {
+    let headers = [
+        (header::LOCATION, url.as_str()),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ];
+    (StatusCode::SEE_OTHER, headers).into_response()
 }
 
 /// Which form was refused.
@@ -73,13 +129,18 @@ pub(crate) enum Refused {
 
 /// A page that loads nothing, runs nothing, is framed by nobody, kept by nobody, and tells nobody its address.
 fn page(status: StatusCode, title: &str, content: &str) -> Response {
+    page_leading_to(status, title, content, "")
+}
+
+/// The same, whose form leads to another place in the end.
+fn page_leading_to(status: StatusCode, title: &str, content: &str, target: &str) -> Response {
     let nonce = Secret::draw();
     let text = LAYOUT
         .replace("{{title}}", title)
         .replace("{{nonce}}", nonce.reveal())
         .replace("{{content}}", content);
     let policy = format!(
-        "default-src 'none'; style-src 'nonce-{}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'nonce-{}'; form-action 'self' {target}; base-uri 'none'; frame-ancestors 'none'",
         nonce.reveal()
     );
     let mut response = (status, Body::from(text)).into_response();

@@ -20,6 +20,7 @@ pub(super) async fn insert_token(
             "with person as (
                  select u.id, u.email from users u
                  where u.id = $1 and u.disabled_at is null and ($2 = 'reset' or u.email_verified_at is null)
+                     and not exists (select from oauth_clients c where c.service_user_id = u.id)
                      and $5 > (select count(*) from one_time_tokens t where t.user_id = $1 and t.purpose = $2
                                    and t.created_at > now() - interval '1 hour')),
              old as (

@@ -1,0 +1,243 @@
+//! The routes under `/oauth` (RFC 6749, 7009, 7662), form-encoded as the RFCs want them, and their page.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use shared::accounts::TypedPassword;
+use shared::http::{Client as Where, FormPairs, Json, QueryPairs};
+use shared::oauth::clients::{self, Client, GrantType};
+use shared::oauth::{self, Authorization, Code, Granted, Introspection, Proof, Tokens};
+use shared::tokens::Secret;
+use shared::{App, Error, Result, connections};
+
+use crate::pages;
+
+/// The router.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/oauth/token", post(token))
+        .route("/oauth/revoke_token", post(revoke))
+        .route("/oauth/introspect", post(introspect))
+        .route("/oauth/authorize", get(ask).post(decide))
+}
+
+async fn token(
+    State(app): State<App>,
+    Where(device): Where,
+    headers: HeaderMap,
+    FormPairs(pairs): FormPairs,
+) -> Result<Response> {
+    let parameters = Parameters::of(pairs)?;
+    let client = authenticate(&app, &headers, &parameters).await?;
+    oauth::require_scope(parameters.get("scope"))?;
+    let grant = parameters.require("grant_type")?;
+    let granted = match GrantType::named(grant) {
+        Some(GrantType::Password) => {
+            let name = parameters.require("username")?;
+            let password = TypedPassword::from(parameters.require("password")?.to_owned());
+            Granted::Tokens(oauth::grant_by_password(&app, &client, name.trim(), &password, &device).await?)
+        }
+        Some(GrantType::RefreshToken) => {
+            oauth::grant_by_refresh_token(&app, &client, &parameters.secret("refresh_token")?).await?
+        }
+        Some(GrantType::ClientCredentials) => {
+            Granted::Tokens(oauth::grant_by_client_credentials(&app, &client, &device).await?)
+        }
+        Some(GrantType::AuthorizationCode) => {
+            let proof = Proof {
+                redirect_uri: parameters.get("redirect_uri"),
+                verifier: parameters.require("code_verifier")?,
+            };
+            oauth::grant_by_code(&app, &client, &parameters.secret("code")?, &proof).await?
+        }
+        None => return Err(oauth::error(Code::UnsupportedGrantType, "There is no such grant_type.")),
+    };
+    match granted {
+        Granted::Tokens(tokens) => Ok(uncached(&tokens)),
+        Granted::Ended(session) => {
+            connections::end(&app, &[session]).await?;
+            Err(oauth::error(Code::InvalidGrant, "It was used before; all that was given for it has ended."))
+        }
+    }
+}
+
+async fn revoke(
+    State(app): State<App>,
+    headers: HeaderMap,
+    FormPairs(pairs): FormPairs,
+) -> Result<StatusCode> {
+    let parameters = Parameters::of(pairs)?;
+    let client = authenticate(&app, &headers, &parameters).await?;
+    if let Some(session) = oauth::revoke(&app, &client, &parameters.secret("token")?).await? {
+        connections::end(&app, &[session]).await?;
+    }
+    Ok(StatusCode::OK)
+}
+
+async fn introspect(
+    State(app): State<App>,
+    headers: HeaderMap,
+    FormPairs(pairs): FormPairs,
+) -> Result<Json<Introspection>> {
+    let parameters = Parameters::of(pairs)?;
+    let client = authenticate(&app, &headers, &parameters).await?;
+    oauth::introspect(&app, &client, &parameters.secret("token")?).await.map(Json)
+}
+
+/// Shows who asks for what, and asks whoever reads it to sign in.
+async fn ask(State(app): State<App>, QueryPairs(pairs): QueryPairs) -> Response {
+    let begun = begin(&app, pairs).await;
+    match begun {
+        Ok((parameters, authorization)) => match check(&authorization, &parameters) {
+            Ok(_) => pages::authorize(&authorization, &parameters.asked(), None),
+            Err(error) => redirect_with(&authorization, error),
+        },
+        Err(error) => pages::not_authorized(error),
+    }
+}
+
+/// What was decided: signed in, which allows it, or not.
+async fn decide(State(app): State<App>, Where(device): Where, FormPairs(pairs): FormPairs) -> Response {
+    let (parameters, authorization) = match begin(&app, pairs).await {
+        Ok(begun) => begun,
+        Err(error) => return pages::not_authorized(error),
+    };
+    let decided = async {
+        let challenge = check(&authorization, &parameters)?;
+        if parameters.get("decision") == Some("deny") {
+            return Err(oauth::error(Code::AccessDenied, "The person said no."));
+        }
+        let [name, password] = ["username", "password"].map(|name| parameters.get(name).unwrap_or_default());
+        let password = TypedPassword::from(password.to_owned());
+        authorization.allow(&app, name.trim(), &password, &device, challenge).await
+    };
+    match decided.await {
+        Ok(url) => pages::redirect(&url),
+        Err(error @ Error::OAuth { .. }) => redirect_with(&authorization, error),
+        Err(error) => pages::authorize(&authorization, &parameters.asked(), Some(error)),
+    }
+}
+
+async fn begin(app: &App, pairs: Vec<(String, String)>) -> Result<(Parameters, Authorization)> {
+    let parameters = Parameters::of(pairs)?;
+    let client_id = parameters.get("client_id").ok_or_else(|| Error::invalid("client_id", "is required"))?;
+    let (redirect_uri, state) = (parameters.get("redirect_uri"), parameters.get("state"));
+    let authorization = oauth::begin_authorization(app, client_id, redirect_uri, state).await?;
+    Ok((parameters, authorization))
+}
+
+/// The code challenge of a request that is right.
+fn check<'a>(authorization: &Authorization, parameters: &'a Parameters) -> Result<&'a str> {
+    let challenge = parameters.get("code_challenge");
+    authorization.check(
+        parameters.get("response_type"),
+        parameters.get("scope"),
+        challenge,
+        parameters.get("code_challenge_method"),
+    )?;
+    Ok(challenge.unwrap_or_default())
+}
+
+fn redirect_with(authorization: &Authorization, error: Error) -> Response {
+    match error {
+        Error::OAuth { code, description } => pages::redirect(&authorization.refuse(code, &description)),
+        other => pages::not_authorized(other),
+    }
+}
+
+/// The client that asks, by HTTP Basic or by its parameters, never both (RFC 6749 §2.3).
+async fn authenticate(app: &App, headers: &HeaderMap, parameters: &Parameters) -> Result<Client> {
+    let (id, secret) = match headers.get(header::AUTHORIZATION) {
+        Some(value) => {
+            if parameters.get("client_secret").is_some() {
+                let description = "The client authenticates in two ways at once.";
+                return Err(oauth::error(Code::InvalidRequest, description));
+            }
+            let (id, secret) = basic(value).ok_or_else(|| {
+                oauth::error(
+                    Code::InvalidClient,
+                    "The Authorization header must be Basic, of client and secret.",
+                )
+            })?;
+            (id, Some(secret))
+        }
+        None => (
+            parameters.get("client_id").unwrap_or_default().to_owned(),
+            parameters.get("client_secret").map(str::to_owned),
+        ),
+    };
+    if parameters.get("client_id").is_some_and(|named| named != id) {
+        return Err(oauth::error(Code::InvalidRequest, "The client_id is not the one that authenticates."));
+    }
+    clients::authenticate(app, &id, secret.map(Secret::from).as_ref()).await
+}
+
+/// Client and secret, each form-encoded within (RFC 6749 §2.3.1).
+fn basic(value: &HeaderValue) -> Option<(String, String)> {
+    let (scheme, credentials) = value.to_str().ok()?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let text = String::from_utf8(BASE64_STANDARD.decode(credentials.trim()).ok()?).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    let decoded = |text: &str| {
+        let (name, _) = form_urlencoded::parse(text.as_bytes()).next()?;
+        Some(name.into_owned())
+    };
+    Some((decoded(id)?, decoded(secret)?))
+}
+
+fn uncached(tokens: &Tokens) -> Response {
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+    (headers, axum::Json(tokens)).into_response()
+}
+
+/// The parameters of a request: each at most once, and one without a value is none (RFC 6749 §3.1, §3.2).
+struct Parameters(BTreeMap<String, String>);
+
+impl Parameters {
+    fn of(pairs: Vec<(String, String)>) -> Result<Self> {
+        let mut parameters = BTreeMap::new();
+        for (name, value) in pairs {
+            if !value.is_empty() && parameters.insert(name, value).is_some() {
+                return Err(oauth::error(Code::InvalidRequest, "A parameter is there more than once."));
+            }
+        }
+        Ok(Self(parameters))
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn require(&self, name: &str) -> Result<&str> {
+        self.get(name).ok_or_else(|| oauth::error(Code::InvalidRequest, format!("{name} is required.")))
+    }
+
+    fn secret(&self, name: &str) -> Result<Secret> {
+        self.require(name).map(|value| Secret::from(value.to_owned()))
+    }
+
+    /// What the form of the page hands on.
+    fn asked(&self) -> Vec<(&str, &str)> {
+        let of_request = |(name, _): &(&str, &str)| {
+            [
+                "response_type",
+                "client_id",
+                "redirect_uri",
+                "scope",
+                "state",
+                "code_challenge",
+                "code_challenge_method",
+            ]
+            .contains(name)
+        };
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(of_request).collect()
+    }
+}
