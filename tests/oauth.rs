@@ -47,18 +47,14 @@ impl Client {
 
     /// A form-encoded POST, authenticated by HTTP Basic, or by naming itself if there is no secret.
     async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        match &self.secret {
-            Some(secret) => {
-                let credentials = BASE64_STANDARD.encode(format!("{}:{secret}", self.id));
-                let request = self.chat.request(Method::POST, path, None);
-                let request = request.header(header::AUTHORIZATION, format!("Basic {credentials}"));
-                self.chat.answer_to(with_form(request, fields)).await
-            }
-            None => {
-                let named = [fields, &[("client_id", &*self.id)]].concat();
-                post_form(&self.chat, path, &named).await
-            }
-        }
+        let Some(secret) = &self.secret else {
+            let named = [fields, &[("client_id", &*self.id)]].concat();
+            return post_form(&self.chat, path, &named).await;
+        };
+        let credentials = BASE64_STANDARD.encode(format!("{}:{secret}", self.id));
+        let request = self.chat.request(Method::POST, path, None);
+        let request = request.header(header::AUTHORIZATION, format!("Basic {credentials}"));
+        self.chat.answer_to(with_form(request, fields)).await
     }
 
     async fn by_password(&self, user: &User) -> Value {
@@ -134,17 +130,19 @@ async fn post_form(chat: &TestChat, path: &str, fields: &[(&str, &str)]) -> Answ
 /// An error as RFC 6749 §5.2 has it.
 #[track_caller]
 fn expect_oauth_error(answer: Answer, status: u16, error: &str) {
-    assert_eq!((answer.status, &answer.body["error"]), (status, &json!(error)), "{}", answer.body);
-    assert!(answer.header("content-type").unwrap().starts_with("application/json"));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    let description = answer.body["error_description"].as_str().unwrap();
+    let header = |name| answer.header(name).map(str::to_owned);
+    let (content_type, caching, challenge) =
+        (header("content-type"), header("cache-control"), header("www-authenticate"));
+    let Answer { status: actual, body, .. } = answer;
+    assert_eq!((actual, &body["error"]), (status, &json!(error)), "{body}");
+    assert!(content_type.is_some_and(|kind| kind.starts_with("application/json")));
+    assert_eq!(caching.as_deref(), Some("no-store"));
+    let description = text(&body, "error_description");
     assert!(
-        description.bytes().all(|b| (0x20..=0x7e).contains(&b) && b != b'"' && b != b'\\'),
+        description.bytes().all(|byte| (0x20..=0x7e).contains(&byte) && byte != b'"' && byte != b'\\'),
         "{description}"
     );
-    if status == 401 {
-        assert!(answer.header("www-authenticate").unwrap().starts_with("Basic "));
-    }
+    assert_eq!(challenge.is_some_and(|scheme| scheme.starts_with("Basic ")), status == 401);
 }
 
 /// Where a browser is led.

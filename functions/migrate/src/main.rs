@@ -31,16 +31,17 @@ async fn main() -> Result<(), Error> {
 async fn migrate(database_url: &str) -> Result<Value, Error> {
     let mut database = postgres::connect(database_url).await?;
     // Each migration is its own transaction; refinery refuses one that was changed after it was applied.
-    let report = migrations::migrations::runner().run_async(&mut database).await.map_err(reason)?;
+    let report =
+        migrations::migrations::runner().run_async(&mut database).await.map_err(|error| reason(&error))?;
     let applied: Vec<_> = report.applied_migrations().iter().map(ToString::to_string).collect();
     tracing::info!(count = applied.len(), "migrated");
     Ok(json!({ "applied": applied }))
 }
 
 /// Why a migration failed: the chain of causes, and not all migrations there are, which refinery's error shows.
-fn reason(error: refinery::Error) -> Error {
+fn reason(error: &refinery::Error) -> Error {
     let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
+    let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         text = format!("{text}: {error}");
         cause = error.source();

@@ -91,12 +91,12 @@ pub enum Introspection {
         active: bool,
     },
     /// It is valid.
-    Active(Box<Active>),
+    Active(Box<Facts>),
 }
 
-/// A token that is valid.
+/// What there is to say of a token that is valid.
 #[derive(Serialize)]
-pub struct Active {
+pub struct Facts {
     active: bool,
     scope: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -247,7 +247,7 @@ pub async fn introspect(app: &App, client: &Client, token: &Secret) -> Result<In
     };
     let Some(session) = session else { return Ok(inactive) };
     let Some(found) = queries::find_live_session(&app.postgres, session).await? else { return Ok(inactive) };
-    Ok(Introspection::Active(Box::new(Active {
+    Ok(Introspection::Active(Box::new(Facts {
         active: true,
         scope: SCOPE,
         client_id: found.client_id,
