@@ -206,6 +206,22 @@ async fn a_global_admin_adds_and_removes_people_of_a_channel_without_being_in_it
     assert_eq!(inside, HashSet::from([root.id.clone(), bob.id.clone()]));
     bob.get(&channel.path("")).await.expect_error(404, "not_found");
     outside.get(&channel.path("")).await.expect_error(404, "not_found");
+    outside.add(&channel, &outside).await.expect(201);
+    outside.leave(&channel).await.expect(204);
+    root.add(&channel, &eve).await.expect(201);
+    let trail = root.get("/api/v1/admin/audit?limit=100").await.expect(200);
+    let of_channel = trail["items"].as_array().unwrap().iter().filter(|deed| deed["target"] == channel.id);
+    let deeds: Vec<_> = of_channel
+        .map(|deed| (deed["action"].as_str().unwrap(), deed["actor_id"].clone(), deed["details"].clone()))
+        .collect();
+    let by_outside = |action, target: &User| (action, json!(outside.id), json!({"user_id": target.id}));
+    let expected = [
+        by_outside("channel.participant.added", &outside),
+        by_outside("channel.participant.removed", &bob),
+        by_outside("channel.participant.added", &bob),
+        ("channel.started", json!(root.id), json!({})),
+    ];
+    assert_eq!(deeds, expected, "not what the channel's own admin does");
 }
 
 #[tokio::test]
