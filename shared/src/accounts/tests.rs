@@ -4,8 +4,9 @@ use futures_util::future::join_all;
 use time::{Duration, OffsetDateTime};
 
 use super::queries::{self, Rotation};
-use super::{Device, require_live_session};
+use super::{Device, forget_sessions, require_live_session};
 use crate::ids::SessionId;
+use crate::postgres::Type;
 use crate::testing::{app, user};
 use crate::tokens::{Identity, Secret};
 use crate::{App, Error};
@@ -73,6 +74,35 @@ async fn a_late_repeat_does_not_lock_out_who_went_on_already() {
     let repeated = rotate(&app, &token, &Secret::draw(), GRACE).await;
 
     assert!(matches!(repeated, Rotation::Rotated { identity: whose, .. } if whose == identity));
+}
+
+#[tokio::test]
+async fn a_session_is_forgotten_once_it_ended_long_ago() {
+    let app = app().await;
+    let tokens = [(); 3].map(|()| Secret::draw());
+    let [live, ended, revoked] = [0, 1, 2].map(|place| &tokens[place]);
+    let user = user(&app, "ann").await;
+    let sessions = [(); 3].map(|()| SessionId::generate());
+    for (session, token) in sessions.into_iter().zip(&tokens) {
+        assert!(insert(&app, Identity { user, session }, token, None).await);
+    }
+    let changes =
+        [(1, "expires_at = now() - interval '2 days'"), (2, "revoked_at = now() - interval '2 days'")];
+    for (place, change) in changes {
+        let sql = format!("update sessions set {change} where id = $1");
+        app.postgres.query(&sql, &[(&sessions[place].0, Type::UUID)]).await.expect("an update");
+    }
+
+    forget_sessions(&app, OffsetDateTime::now_utc() - Duration::days(3)).await.expect("nothing to forget");
+    let early = [live, ended, revoked].map(async |token| rotate(&app, token, &Secret::draw(), GRACE).await);
+    let early = join_all(early).await;
+    forget_sessions(&app, OffsetDateTime::now_utc() - Duration::days(1)).await.expect("two to forget");
+    let late =
+        join_all([live, ended, revoked].map(async |token| rotate(&app, token, &Secret::draw(), GRACE).await))
+            .await;
+
+    assert!(matches!(early[..], [Rotation::Rotated { .. }, Rotation::Ended(_), Rotation::Ended(_)]));
+    assert!(matches!(late[..], [Rotation::Rotated { .. }, Rotation::Refused, Rotation::Refused]));
 }
 
 #[tokio::test]
