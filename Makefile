@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test lint fmt validate check model bench soak faults coverage clean
+.PHONY: help run watch build admin rotate-keys test canaries lint fmt validate check model bench soak faults coverage clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ rotate-keys: ## Sign access tokens by a new key from the next run on; those of t
 test: ## Run all tests on stores of their own; TEST_ARGS are cargo test's
 	@$(STACK) test -- $(TEST_ARGS)
 
+canaries: ## Look for secrets in the logs of the last `make test`
+	@$(PYTHON) infra/scripts/canaries.py
+
 lint: ## Check formatting, lints and documentation; every warning is an error
 	@cargo fmt --all --check && cargo clippy --release --workspace --all-targets -- -D warnings && RUSTDOCFLAGS=-Dwarnings cargo doc --release --workspace --no-deps
 
@@ -35,7 +38,7 @@ fmt: ## Format the code
 validate: ## Check template.yaml with the SAM CLI
 	@$(STACK) validate
 
-check: test lint validate ## All that CI runs
+check: test canaries lint validate ## All that CI runs
 
 model: ## Search the randomised model of the protocol for violations; MODEL_ARGS as it says itself
 	@$(PYTHON) tests/model/send_protocol.py $(MODEL_ARGS)

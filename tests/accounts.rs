@@ -4,11 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use support::{Handshake, TestChat, tokens};
+use support::{Handshake, TestChat, User, tokens};
 use uuid::Uuid;
 
 const SIGNUP: &str = "/api/v1/auth/signup";
 const LOGIN: &str = "/api/v1/auth/login";
+const LOGOUT: &str = "/api/v1/auth/logout";
 const PROFILE: &str = "/api/v1/auth/profile";
 
 fn new_account() -> Value {
@@ -264,9 +265,24 @@ async fn a_sign_in_without_an_account_or_a_password_is_invalid() {
 
     let without_password = chat.post(LOGIN, json!({"email": "alice@example.com"})).await;
     let without_account = chat.post(LOGIN, json!({"password": "Quite-Secret-4-you"})).await;
+    let no_text = chat.post(LOGIN, json!({"email": "alice@example.com", "password": 1_234_567_890})).await;
 
     without_password.expect_invalid("password");
-    without_account.expect_error(422, "invalid");
+    without_account.expect_invalid("email");
+    no_text.expect_invalid("password");
+}
+
+#[tokio::test]
+async fn each_sign_in_is_a_session_of_its_own() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+
+    let (first, second) = (alice.signed_in_again().await, alice.signed_in_again().await);
+
+    let session = |user: &User| tokens::claim(&user.access_token, "sid");
+    assert_ne!(session(&first), session(&second));
+    first.log_out().await.expect(204);
+    chat.refresh(&second.refresh_token).await.expect(200);
 }
 
 #[tokio::test]
@@ -306,10 +322,12 @@ async fn a_refresh_with_anything_else_is_refused() {
     let access_token = chat.refresh(&alice.access_token).await;
     let nonsense = chat.refresh("nonsense").await;
     let missing = chat.post("/api/v1/auth/refresh", json!({})).await;
+    let no_text = chat.post("/api/v1/auth/refresh", json!({"refresh_token": 7})).await;
 
     access_token.expect_error(401, "unauthenticated");
     nonsense.expect_error(401, "unauthenticated");
     missing.expect_invalid("refresh_token");
+    no_text.expect_invalid("refresh_token");
 }
 
 #[tokio::test]
@@ -337,6 +355,37 @@ async fn signing_out_with_the_refresh_token_named_kills_it() {
 }
 
 #[tokio::test]
+async fn signing_out_twice_is_harmless_by_either_token() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+    let elsewhere = alice.signed_in_again().await;
+    let by_token = || chat.post(LOGOUT, json!({"refresh_token": elsewhere.refresh_token}));
+
+    alice.log_out().await.expect(204);
+    alice.log_out().await.expect(204);
+    by_token().await.expect(204);
+    by_token().await.expect(204);
+
+    for session in [&alice, &elsewhere] {
+        chat.refresh(&session.refresh_token).await.expect_error(401, "unauthenticated");
+    }
+}
+
+#[tokio::test]
+async fn signing_out_takes_a_token_and_an_access_token_ends_only_its_own_session() {
+    let chat = TestChat::start().await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+
+    chat.post(LOGOUT, json!({})).await.expect_error(401, "unauthenticated");
+    chat.post(LOGOUT, json!({"refresh_token": "x".repeat(43)})).await.expect_error(401, "unauthenticated");
+    chat.post(LOGOUT, json!({"refresh_token": 7})).await.expect_invalid("refresh_token");
+    alice.post(LOGOUT, json!({"refresh_token": bob.refresh_token})).await.expect(204);
+
+    chat.refresh(&alice.refresh_token).await.expect_error(401, "unauthenticated");
+    chat.refresh(&bob.refresh_token).await.expect(200);
+}
+
+#[tokio::test]
 async fn after_signing_out_no_connection_can_be_opened() {
     let chat = TestChat::start().await;
     let alice = chat.user("alice").await;
@@ -358,10 +407,12 @@ async fn one_sees_and_changes_ones_names() {
     let changed =
         alice.patch(PROFILE, json!({"first_name": "Alicia", "last_name": "Keen"})).await.expect(200);
     let partly_changed = alice.patch(PROFILE, json!({"last_name": "Keener"})).await.expect(200);
+    let repeated = alice.patch(PROFILE, json!({"last_name": "Keener"})).await.expect(200);
 
     assert_eq!(changed["name"], "Alicia Keen");
     assert_eq!(partly_changed["first_name"], "Alicia");
     assert_eq!(partly_changed["last_name"], "Keener");
+    assert_eq!(repeated, partly_changed);
     assert_eq!(alice.profile().await, partly_changed);
 }
 
@@ -475,6 +526,19 @@ async fn a_ticket_opens_one_connection_at_the_address_it_names() {
     let handshake = || Handshake::new().to(url).ticket(answer["ticket"].as_str().unwrap());
     alice.connect_by(handshake()).await.ping().await;
     assert_eq!(chat.connect(handshake()).await.err(), Some(401));
+}
+
+#[tokio::test]
+async fn each_ticket_is_another_and_opens_a_connection() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+
+    let (first, second) = (alice.ticket().await, alice.ticket().await);
+
+    assert_ne!(first, second);
+    for ticket in [first, second] {
+        alice.connect_by(Handshake::new().ticket(&ticket)).await.ping().await;
+    }
 }
 
 #[tokio::test]

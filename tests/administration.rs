@@ -96,9 +96,31 @@ async fn an_admin_sees_and_ends_the_sessions_of_a_user() {
     assert_eq!(connection.closed().await, 1000);
     chat.refresh(&bob.refresh_token).await.expect_error(401, "unauthenticated");
     assert_eq!(root.get(&path).await.expect(200)["items"], json!([]));
+    root.get(&format!("{path}?cursor=nonsense")).await.expect_invalid("cursor");
     let deed = audit(&root).await.into_iter().find(|deed| deed["target"] == json!(bob.id)).unwrap();
     assert_eq!((&deed["action"], &deed["details"]), (&json!("user.signed_out"), &json!({"sessions": 1})));
+    root.delete(&path).await.expect(204);
     bob.signed_in_again().await;
+}
+
+#[tokio::test]
+async fn bad_input_to_administration_names_the_field() {
+    let chat = TestChat::start().await;
+    let root = chat.admin("root").await;
+    let bob = chat.user("bob").await;
+    let of_bob = user_path(&bob, "");
+    let change = |body| root.patch(&of_bob, body);
+
+    for list in ["users", "conversations", "audit"] {
+        for (field, query) in [("limit", "limit=0"), ("limit", "limit=many"), ("cursor", "cursor=nonsense")] {
+            root.get(&format!("/api/v1/admin/{list}?{query}")).await.expect_invalid(field);
+        }
+    }
+    change(json!({"role": "boss"})).await.expect_invalid("role");
+    change(json!({"disabled": "yes"})).await.expect_invalid("disabled");
+    root.delete("/api/v1/admin/conversations/nonsense").await.expect_error(404, "not_found");
+
+    assert_eq!(change(json!({})).await.expect(200), bob.profile().await, "nothing is asked for");
 }
 
 #[tokio::test]
@@ -177,13 +199,11 @@ async fn nobody_else_reaches_any_of_it() {
         call(None).await.expect_error(401, "unauthenticated");
         call(Some(bob.access_token.as_str())).await.expect_error(403, "forbidden");
     }
-    root.patch(&user_path(&root, ""), json!({"role": "boss"})).await.expect_invalid("role");
     root.patch(&format!("{USERS}/nonsense"), json!({"role": "user"})).await.expect_error(404, "not_found");
     let nobody = format!("{USERS}/01890a5d-ac96-774b-bcce-b302099a8057");
     root.patch(&nobody, json!({"role": "user"})).await.expect_error(404, "not_found");
     root.get(&format!("{nobody}/sessions")).await.expect_error(404, "not_found");
     root.delete(&format!("{nobody}/sessions")).await.expect_error(404, "not_found");
-    root.get("/api/v1/admin/audit?cursor=nonsense").await.expect_invalid("cursor");
 }
 
 #[tokio::test]

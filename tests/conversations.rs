@@ -109,6 +109,18 @@ async fn naming_oneself_or_somebody_twice_counts_once() {
 }
 
 #[tokio::test]
+async fn starting_a_group_twice_makes_two() {
+    let chat = TestChat::start().await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+
+    let first = alice.start_named_conversation("Hiking", [&bob]).await;
+    let second = alice.start_named_conversation("Hiking", [&bob]).await;
+
+    assert_ne!(first, second);
+    assert_eq!(ids(&bob.list_conversations().await), [second.id, first.id]);
+}
+
+#[tokio::test]
 async fn bad_input_to_a_new_group_names_the_field() {
     let chat = TestChat::start().await;
     let alice = chat.user("alice").await;
@@ -138,9 +150,11 @@ async fn nobody_starts_or_lists_conversations_without_signing_in() {
     let chat = TestChat::start().await;
 
     let started = chat.post(CONVERSATIONS, json!({})).await;
+    let direct = chat.post("/api/v1/conversations/direct", json!({"user_id": Uuid::now_v7()})).await;
     let listed = chat.get(CONVERSATIONS).await;
 
     started.expect_error(401, "unauthenticated");
+    direct.expect_error(401, "unauthenticated");
     listed.expect_error(401, "unauthenticated");
 }
 

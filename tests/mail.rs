@@ -70,6 +70,9 @@ async fn the_link_in_the_mail_of_a_signup_verifies_the_address_by_a_click_on_its
     assert_eq!(answer.status, 200);
     assert!(page_of(answer).contains("is verified"));
     assert_eq!(alice.profile().await["email_verified"], true);
+    let again = chat.post_form(&mail.link(), &page, &[]).await;
+    assert_eq!(again.status, 200);
+    assert!(page_of(again).contains("is verified"));
 }
 
 #[tokio::test]
@@ -107,12 +110,15 @@ async fn the_page_of_a_bad_link_says_so_when_its_button_is_pressed() {
     let chat = TestChat::start().await;
 
     for path in ["x".repeat(43), "%ff".to_owned(), "a%2Fb".to_owned()] {
-        let path = format!("{VERIFY}/{path}");
-        let page = chat.open_page(&path).await;
-        let answer = chat.post_form(&path, &page, &[]).await;
+        let passwords = [("password", NEW_PASSWORD), ("password_confirm", NEW_PASSWORD)];
+        for (path, fields) in [(format!("{VERIFY}/{path}"), &[][..]), (format!("{RESET}/{path}"), &passwords)]
+        {
+            let page = chat.open_page(&path).await;
+            let answer = chat.post_form(&path, &page, fields).await;
 
-        assert_eq!(answer.status, 422, "{path}");
-        assert!(page_of(answer).contains("is not valid"), "{path}");
+            assert_eq!(answer.status, 422, "{path}");
+            assert!(page_of(answer).contains("is not valid"), "{path}");
+        }
     }
 }
 
@@ -190,6 +196,9 @@ async fn the_link_in_a_mail_sets_a_new_password_by_the_form_of_its_page_and_sign
     assert_eq!(refused.status, 422);
     let page = page_of(refused);
     assert!(page.contains("at least 10 characters"), "{page}");
+    let different = [("password", NEW_PASSWORD), ("password_confirm", "Other-Than-That-1")];
+    let page = page_of(chat.post_form(&link, &page, &different).await);
+    assert!(page.contains("The second password must be the same"), "{page}");
     let fields = [("password", NEW_PASSWORD), ("password_confirm", NEW_PASSWORD)];
     let answer = chat.post_form(&link, &page, &fields).await;
 

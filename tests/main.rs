@@ -3,6 +3,7 @@
 
 mod accounts;
 mod administration;
+mod authorization;
 mod big_rooms;
 mod bites;
 mod changes;

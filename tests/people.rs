@@ -74,6 +74,8 @@ async fn a_lookup_needs_a_text_a_token_and_somebody_who_exists() {
     alice.get("/api/v1/users?search=a&limit=0").await.expect_invalid("limit");
     alice.get("/api/v1/users/nonsense").await.expect_error(404, "not_found");
     alice.get("/api/v1/users/01890a5d-ac96-774b-bcce-b302099a8057").await.expect_error(404, "not_found");
-    chat.get("/api/v1/users?search=a").await.expect_error(401, "unauthenticated");
+    for path in ["/api/v1/users?search=a", &format!("/api/v1/users/{}", alice.id)] {
+        chat.get(path).await.expect_error(401, "unauthenticated");
+    }
     assert_eq!(found(&alice, "%00").await, Vec::<Value>::new());
 }

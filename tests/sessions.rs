@@ -42,6 +42,8 @@ async fn sessions_are_listed_newest_first_with_where_they_were_started() {
     let second = alice.get(&next).await.expect(200);
     assert_eq!([&first["items"][0], &second["items"][0]], [&listed[0], &listed[1]]);
     assert_eq!(second["next"], Value::Null);
+    alice.get(&format!("{SESSIONS}?limit=101")).await.expect_invalid("limit");
+    alice.get(&format!("{SESSIONS}?cursor=nonsense")).await.expect_invalid("cursor");
 }
 
 #[tokio::test]

@@ -78,6 +78,18 @@ async fn signing_out_everywhere_ends_every_session_and_its_connections() {
 }
 
 #[tokio::test]
+async fn signing_out_everywhere_twice_is_harmless() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+
+    alice.sign_out_everywhere().await.expect(204);
+    alice.sign_out_everywhere().await.expect(204);
+
+    assert_eq!(alice.get("/api/v1/auth/sessions").await.expect(200)["items"], json!([]));
+    alice.signed_in_again().await.connect().await.ping().await;
+}
+
+#[tokio::test]
 async fn signing_out_everywhere_needs_a_token() {
     let chat = TestChat::start().await;
 

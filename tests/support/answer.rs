@@ -1,7 +1,12 @@
 //! An HTTP answer, held against the conventions that all of them keep.
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, WWW_AUTHENTICATE};
+use reqwest::{
+    Url,
+    header::{CONTENT_TYPE, HeaderMap, LOCATION, WWW_AUTHENTICATE},
+};
 use serde_json::Value;
+
+use crate::canaries;
 
 /// What the HTTP API answered to a request.
 #[derive(Debug)]
@@ -26,6 +31,11 @@ impl Answer {
             [] => Value::Null,
             bytes => serde_json::from_slice(bytes).unwrap_or_else(|_| String::from_utf8_lossy(bytes).into()),
         };
+        canaries::note_json(&body);
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        if let Some(location) = location.and_then(|location| Url::parse(location).ok()) {
+            canaries::note_pairs(&location);
+        }
         Self { request, status, headers, body }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{Answer, Connection, Handshake, PATIENCE, RedisCluster, Stack, StackOptions, User};
+use crate::{Answer, Connection, Handshake, PATIENCE, RedisCluster, Stack, StackOptions, User, canaries};
 
 /// A handle on a running chat: the one that all stories share, or one's own.
 #[derive(Debug, Clone)]
@@ -131,6 +131,7 @@ impl TestChat {
     /// Sends a request made with [`TestChat::request`].
     pub async fn answer_to(&self, request: reqwest::RequestBuilder) -> Answer {
         let request = request.build().expect("a story's request is well formed");
+        canaries::note_request(&request);
         let named = format!("{} {}", request.method(), request.url().path());
         let response = self.http.execute(request).await.unwrap_or_else(|err| panic!("{named}: {err:?}"));
         Answer::read(named, response).await

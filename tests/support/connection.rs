@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::Url;
 use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
@@ -15,7 +16,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{Conversation, Message, PATIENCE};
+use crate::{Conversation, Message, PATIENCE, canaries};
 
 /// How somebody asks for a WebSocket.
 #[derive(Debug, Default)]
@@ -113,8 +114,12 @@ impl Connection {
             let separator = if number == 0 { '?' } else { '&' };
             url = format!("{url}{separator}{key}={value}");
         }
+        if let Ok(url) = Url::parse(&url) {
+            canaries::note_pairs(&url);
+        }
         let mut request = url.as_str().into_client_request().unwrap_or_else(|err| panic!("{url}: {err}"));
         for (name, value) in handshake.headers {
+            canaries::note_authorization(&value);
             let value = HeaderValue::from_str(&value).expect("a story's header is well formed");
             request.headers_mut().insert(name, value);
         }
@@ -145,6 +150,9 @@ impl Connection {
 
     /// Sends a text frame, whatever it holds.
     pub async fn send_text(&mut self, text: String) {
+        if let Ok(command) = serde_json::from_str(&text) {
+            canaries::note_json(&command);
+        }
         self.socket.send(tungstenite::Message::text(text)).await.expect("the connection is open");
     }
 
@@ -352,6 +360,7 @@ impl Connection {
     fn keep(&mut self, text: &str) {
         let mut frame: Value = serde_json::from_str(text).unwrap_or_else(|err| panic!("{err}: {text}"));
         assert!(frame.is_object(), "frames are objects: {text}");
+        canaries::note_json(&frame);
         // A push costs by its length; an answer holds up to 96 KiB of entries, of the 128 KiB the platform passes on.
         let most = if frame["ref"].is_null() { 32 } else { 100 };
         assert!(text.len() <= most * 1024, "a frame of {} bytes", text.len());

@@ -6,7 +6,7 @@ use reqwest::{Method, Url, header::CONTENT_TYPE};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Answer, PATIENCE, TestChat, stack::console_client};
+use crate::{Answer, PATIENCE, TestChat, canaries, stack::console_client};
 
 /// A mail.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,7 +48,9 @@ impl TestChat {
         let inbox = Url::parse_with_params(&self.stack.console("/inbox.json"), [("to", email)]);
         let request = console_client().get(inbox.expect("the console has an address"));
         let answer = request.send().await.unwrap_or_else(|err| panic!("the inbox: {err}"));
-        answer.json().await.unwrap_or_else(|err| panic!("the inbox: {err}"))
+        let mails: Vec<Mail> = answer.json().await.unwrap_or_else(|err| panic!("the inbox: {err}"));
+        mails.iter().for_each(canaries::note_mail);
+        mails
     }
 
     /// The newest mail that an address was sent whose link leads to this page, once there are so many of them.

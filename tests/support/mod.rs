@@ -10,6 +10,7 @@
 #![expect(clippy::must_use_candidate, reason = "an assertion may be called for nothing but its panic")]
 
 mod answer;
+mod canaries;
 mod changes;
 mod chat;
 mod connection;

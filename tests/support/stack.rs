@@ -28,7 +28,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{ALLOWED_ORIGIN, PATIENCE, Settings};
+use crate::{ALLOWED_ORIGIN, PATIENCE, Settings, canaries};
 
 /// How many numbered databases the Redis of the stories has: more than a run has stacks.
 const REDIS_DATABASES: u32 = 64;
@@ -240,6 +240,7 @@ impl Stack {
 
     /// The same with an event, and what it returns.
     pub async fn invoke_with(&self, binary: &str, event: serde_json::Value) -> serde_json::Value {
+        canaries::note_json(&event);
         let url = self.console(&format!("/2015-03-31/functions/{binary}/invocations"));
         let request = console_client().post(&url).json(&event);
         let answer = request.send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
@@ -322,9 +323,6 @@ impl Drop for Stack {
         });
         if dropped.join().is_err() {
             eprintln!("database {} could not be dropped", self.database);
-        }
-        if !thread::panicking() {
-            let _may_stay = fs::remove_dir_all(&self.logs);
         }
     }
 }
@@ -456,13 +454,15 @@ fn make_logs_dir(number: u32) -> PathBuf {
     dir
 }
 
-/// The logs of a run stay for reading until the next one.
+/// The logs of a run, and the secrets that must not be in them, stay until the next one.
 fn remove_logs_of_the_dead() {
     for entry in fs::read_dir(logs_root()).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let pid = name.to_string_lossy().split('-').next().unwrap_or_default().to_owned();
         if !Path::new("/proc").join(pid).exists() {
-            let _may_stay = fs::remove_dir_all(entry.path());
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let path = entry.path();
+            let _may_stay = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
         }
     }
 }

@@ -12,6 +12,7 @@ mod functions;
 mod http;
 mod ledger;
 mod list;
+mod login;
 mod many;
 mod meeting;
 mod members;
@@ -52,6 +53,8 @@ enum Section {
     Reads,
     /// Listing many conversations over HTTP.
     List,
+    /// Signing in with a wrong password, to an account and to none.
+    Login,
     /// Cold start, size and memory of every function.
     Functions,
 }
@@ -89,6 +92,9 @@ struct Options {
     /// Sends under way by each writer of the burst.
     #[arg(long, default_value_t = 4)]
     window: usize,
+    /// Sign-ins to an account, and as many to none.
+    #[arg(long, default_value_t = 1000)]
+    logins: usize,
     /// Conversations to list and to resume.
     #[arg(long, default_value_t = 100)]
     conversations: usize,
@@ -140,6 +146,9 @@ async fn main() -> Result<()> {
     }
     if chosen(Section::List) {
         list::measure(&chat, lasting, options.conversations).await?;
+    }
+    if chosen(Section::Login) {
+        login::measure(&chat, options.logins).await?;
     }
     if chosen(Section::Functions) {
         functions::measure(&chat, options.samples).await?;
