@@ -22,6 +22,8 @@ use support::TestChat;
 /// - `disabled`: a global admin and admin of the conversation who was disabled, by an access token that still lives. Over
 ///   HTTP it is good for what is left of its 15 minutes, but not for an admin's deeds, nor for signing in or refreshing.
 ///   An open connection is `closed` by the disabling, before any command.
+/// - Of the routes under `/oauth` those for clients take a client's credentials, and refuse a person's token beside them; at the
+///   page people sign in, whatever their token.
 /// - `stranger`, `removed`: not in the conversation; never, or not any more.
 /// - `member`, who sent the message in question, and `admin`: of the conversation.
 /// - `global`: a global admin, who is not in the conversation, which is no channel.
@@ -61,6 +63,19 @@ GET    /api/v1/admin/conversations                       401   401   401   401  
 DELETE /api/v1/admin/conversations/{id}                  401   401   401   401        403          403        403          403        403        204
 GET    /api/v1/admin/audit                               401   401   401   401        403          403        403          403        403        200
 GET    /api/v1/admin/stats                               401   401   401   401        403          403        403          403        403        200
+
+GET    /api/v1/admin/oauth-clients                       401   401   401   401        403          403        403          403        403        200
+POST   /api/v1/admin/oauth-clients                       401   401   401   401        403          403        403          403        403        201
+GET    /api/v1/admin/oauth-clients/{client_id}           401   401   401   401        403          403        403          403        403        200
+PATCH  /api/v1/admin/oauth-clients/{client_id}           401   401   401   401        403          403        403          403        403        200
+DELETE /api/v1/admin/oauth-clients/{client_id}           401   401   401   401        403          403        403          403        403        204
+POST   /api/v1/admin/oauth-clients/{client_id}/secret    401   401   401   401        403          403        403          403        403        201
+
+POST   /oauth/token                                      200   400   400   400        400          400        400          400        400        400
+POST   /oauth/revoke_token                               200   400   400   400        400          400        400          400        400        400
+POST   /oauth/introspect                                 200   400   400   400        400          400        400          400        400        400
+GET    /oauth/authorize                                  200   200   200   200        200          200        200          200        200        200
+POST   /oauth/authorize                                  303   303   303   303        403          303        303          303        303        303
 
 GET    /api/v1/conversations                             401   401   401   401        200          200        200          200        200        200
 POST   /api/v1/conversations                             401   401   401   401        201          201        201          201        201        201

@@ -1,6 +1,6 @@
 //! The requests of the table: each as the caller makes it, and good if they may.
 
-use reqwest::{Method, header::CONTENT_TYPE};
+use reqwest::{Method, Url, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use support::{User, tokens};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ const HARMFUL: [&str; 4] = [
 enum Body {
     None,
     Json(Value),
-    Form(&'static str),
+    Form(String),
 }
 
 impl Cast {
@@ -82,7 +82,14 @@ impl Cast {
             let page = if path.starts_with(VERIFY) { VERIFY } else { RESET };
             path = path.replace("{token}", &self.mailed_token(page).await);
         }
+        if path.contains("{client_id}") {
+            path = path.replace("{client_id}", &self.client().await.0);
+        }
         match row.path {
+            "/oauth/authorize" if row.method == "GET" => {
+                let asked = Url::parse_with_params("http://query", self.asked().await).unwrap();
+                format!("{path}?{}", asked.query().unwrap())
+            }
             "/api/v1/users" => format!("{path}?search={}", self.bystander.username),
             route if route.ends_with("/search") => format!("{path}?q=said"),
             _ => path,
@@ -119,8 +126,20 @@ impl Cast {
                 with(new_password, "token", &self.mailed_token(RESET).await)
             }
             "POST /api/v1/auth/password-reset/{token}" => {
-                return Body::Form("password=Another-Horse-2&password_confirm=Another-Horse-2");
+                return form(&[("password", NEW_PASSWORD), ("password_confirm", NEW_PASSWORD)]);
             }
+            "POST /oauth/token" => return self.by_client(&[("grant_type", "client_credentials")]).await,
+            "POST /oauth/revoke_token" | "POST /oauth/introspect" => {
+                return self.by_client(&[("token", "of nobody")]).await;
+            }
+            "POST /oauth/authorize" => {
+                let asked = self.asked().await;
+                let mut fields: Vec<_> = asked.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                fields.extend([("username", email.as_str()), ("password", password)]);
+                return form(&fields);
+            }
+            "POST /api/v1/admin/oauth-clients" => client_to_register(),
+            "PATCH /api/v1/admin/oauth-clients/{client_id}" => json!({"name": "renamed"}),
             "PATCH /api/v1/admin/users/{id}" => json!({"role": "user"}),
             "POST /api/v1/conversations" => json!({"participant_ids": [self.bystander.id]}),
             "POST /api/v1/conversations/direct" => json!({"user_id": self.bystander.id}),
@@ -141,6 +160,30 @@ impl Cast {
         })
     }
 
+    /// A new OAuth client: its id and its secret.
+    async fn client(&self) -> (String, String) {
+        let made = self.global.post("/api/v1/admin/oauth-clients", client_to_register()).await.expect(201);
+        let text = |key: &str| made[key].as_str().unwrap().to_owned();
+        (text("client_id"), text("client_secret"))
+    }
+
+    /// What a new client posts.
+    async fn by_client(&self, fields: &[(&str, &str)]) -> Body {
+        let (id, secret) = self.client().await;
+        form(&[fields, &[("client_id", &*id), ("client_secret", &*secret)]].concat())
+    }
+
+    /// What a new client asks for at the page.
+    async fn asked(&self) -> Vec<(&'static str, String)> {
+        let fixed = [
+            ("response_type", "code"),
+            ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
+            ("code_challenge_method", "S256"),
+        ];
+        let fixed = fixed.map(|(name, value)| (name, value.to_owned()));
+        fixed.into_iter().chain([("client_id", self.client().await.0)]).collect()
+    }
+
     /// A token out of a mail to somebody new.
     async fn mailed_token(&self, page: &str) -> String {
         let user = self.chat.user("mailed").await;
@@ -149,6 +192,18 @@ impl Cast {
         }
         self.chat.mail_to(&user.email, page, 1).await.token()
     }
+}
+
+fn client_to_register() -> Value {
+    json!({
+        "name": "App", "redirect_uris": ["https://app.example/back"],
+        "grant_types": ["authorization_code", "client_credentials"],
+    })
+}
+
+fn form(fields: &[(&str, &str)]) -> Body {
+    let encoded = Url::parse_with_params("http://form", fields).unwrap();
+    Body::Form(encoded.query().unwrap().to_owned())
 }
 
 fn with(mut body: Value, field: &str, value: &str) -> Value {
