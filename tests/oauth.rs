@@ -622,7 +622,9 @@ impl Authlib {
     async fn ask(&mut self, order: &str, with: Value) -> Value {
         self.tell(&json!({"do": order, "with": with})).await;
         let line = timeout(PATIENCE, self.answers.next_line()).await.expect("an answer of Authlib");
-        serde_json::from_str(&line.unwrap().expect("Authlib runs on")).unwrap()
+        let answer = serde_json::from_str(&line.unwrap().expect("Authlib runs on")).unwrap();
+        support::note_json(&answer);
+        answer
     }
 }
 

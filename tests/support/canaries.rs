@@ -86,7 +86,7 @@ pub(crate) fn note_pairs(url: &Url) {
 }
 
 /// Notes what is secret in a body or a frame, in whichever direction it went.
-pub(crate) fn note_json(json: &Value) {
+pub fn note_json(json: &Value) {
     match json {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -130,7 +130,8 @@ fn kind_of(name: &str, value: &str) -> Option<&'static str> {
         "password" | "password_confirm" | "current_password" => "password",
         "access_token" => "access token",
         "refresh_token" => "refresh token",
-        "token" => "token",
+        "token" if value.starts_with("eyJ") => "access token",
+        "token" => "one-time token",
         "ticket" => "ticket",
         "client_secret" => "client secret",
         "code_verifier" => "authorization code",

@@ -27,6 +27,7 @@ mod user;
 use std::time::Duration;
 
 pub use answer::Answer;
+pub use canaries::note_json;
 pub use changes::about;
 pub use chat::TestChat;
 pub use connection::{Connection, Handshake, Incoming};
