@@ -115,12 +115,8 @@ fn routes_are_read_however_they_are_formatted_and_what_is_not_understood_fails()
             )
     "#;
     assert_eq!(routes_in(source), ["GET /a", "POST /a", "PATCH /a/{id}", "DELETE /a/{id}"]);
-    let not_understood = [
-        r#".route(PATH, get(x))"#,
-        r#".route("/a", any(x))"#,
-        r#".route("/a", handlers)"#,
-        r#".nest("/a", b)"#,
-    ];
+    let not_understood =
+        [".route(PATH, get(x))", r#".route("/a", any(x))"#, r#".route("/a", handlers)"#, r#".nest("/a", b)"#];
     for source in not_understood {
         assert!(std::panic::catch_unwind(|| routes_in(source)).is_err(), "{source}");
     }
