@@ -23,6 +23,7 @@ use crate::ids::{SessionId, UserId};
 use crate::postgres::Postgres;
 use crate::redis::Call;
 use crate::redis::keys::UserKeys;
+use crate::throttle::{Admission, Who};
 use crate::tokens::access::{self, GlobalRole};
 use crate::tokens::{Identity, Secret};
 use crate::{App, Error, Result, log};
@@ -68,6 +69,13 @@ pub struct Device {
     pub ip: Option<String>,
     /// What it calls itself.
     pub user_agent: Option<String>,
+}
+
+impl Device {
+    /// The address to count by.
+    pub(crate) fn address(&self) -> &str {
+        self.ip.as_deref().unwrap_or_default()
+    }
 }
 
 /// What a new account is made of.
@@ -216,30 +224,44 @@ pub(crate) async fn create(
     queries::insert_verified_user(postgres, &user).await
 }
 
-/// Signs in. An unknown account and a wrong password are one answer and take the same time.
-pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<SignedIn> {
+/// Signs in, if `admission` and the throttles of the address and of the account let it. An unknown account and a wrong
+/// password are one answer and take the same time.
+pub async fn sign_in(
+    app: &App,
+    credentials: SignIn,
+    device: &Device,
+    admission: Admission,
+) -> Result<SignedIn> {
     let (name, password) = match (&credentials.email, &credentials.username) {
         (Some(name), _) | (None, Some(name)) => (name.trim(), &credentials.password),
         (None, None) => return Err(Error::invalid("email", "is required, or a username")),
     };
-    // The second time the hash is another: a better one of the same password, or the password was changed.
-    let mut signed_in = try_sign_in(app, name, password, device).await?;
+    let found = find_by_name(app, name).await?;
+    let account = found.as_ref().map_or(Who::Claim(name), |(profile, _)| Who::User(profile.id));
+    let throttle = &app.throttles.login;
+    admission.and(throttle, Who::Address(device.address())).and(throttle, account).pass(app).await?;
+
+    let mut signed_in = try_sign_in(app, found, password, device).await?;
     if signed_in.is_none() {
-        signed_in = try_sign_in(app, name, password, device).await?;
+        // Now the hash is another: a better one of the same password, or the password was changed.
+        signed_in = try_sign_in(app, find_by_name(app, name).await?, password, device).await?;
     }
     signed_in.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))
+}
+
+/// The user of this address or username, and the hash of their password.
+async fn find_by_name(app: &App, name: &str) -> Result<Option<(Profile, String)>> {
+    // Postgres' text cannot hold a null character, so no account has one in its name.
+    if name.contains('\0') { Ok(None) } else { queries::find_user_by_name(&app.postgres, name).await }
 }
 
 /// `None`: the hash was replaced since it was read.
 async fn try_sign_in(
     app: &App,
-    name: &str,
+    found: Option<(Profile, String)>,
     password: &TypedPassword,
     device: &Device,
 ) -> Result<Option<SignedIn>> {
-    // Postgres' text cannot hold a null character, so no account has one in its name.
-    let found =
-        if name.contains('\0') { None } else { queries::find_user_by_name(&app.postgres, name).await? };
     let (profile, hash) = found.unzip();
     if !password::matches(password, hash.clone()).await? {
         return Err(Error::Unauthenticated(WRONG_CREDENTIALS));
