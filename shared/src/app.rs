@@ -8,7 +8,7 @@ use crate::mail::Mailer;
 use crate::postgres::Postgres;
 use crate::push::Push;
 use crate::redis::Redis;
-use crate::throttle::Window;
+use crate::throttle::Throttles;
 use crate::tokens::access::KeyRing;
 
 /// What a function needs beyond the stores, so that none holds a secret it does not use.
@@ -36,8 +36,8 @@ pub struct Parts {
     pub postgres: Postgres,
     /// The fold of it.
     pub redis: Redis,
-    /// How many messages a user may send into a conversation.
-    pub throttle_messages: Vec<Window>,
+    /// Who may do what how often.
+    pub throttles: Throttles,
     /// Whether an address must be verified before its owner may sign in.
     pub email_verification_required: bool,
     keys: Option<KeyRing>,
@@ -66,7 +66,7 @@ impl App {
             push: push.map(Push::new),
             mail_function: needs.contains(&Need::MailJobs).then(config::mail_function).transpose()?,
             mailer: mailer.map(Mailer::new),
-            ..Parts::new(&config::Stores::from_env()?, config::throttle_messages()?)?
+            ..Parts::new(&config::Stores::from_env()?, config::throttles()?)?
         }));
         tokio::join!(app.postgres.warm_up(), app.redis.warm_up());
         Ok(app)
@@ -74,8 +74,12 @@ impl App {
 
     /// One over these stores, which signs no tokens; whatever it posts is refused.
     #[cfg(test)]
-    pub(crate) fn over(stores: &config::Stores, push: config::Push) -> anyhow::Result<Self> {
-        Ok(Self(Arc::new(Parts { push: Some(Push::new(push)), ..Parts::new(stores, Vec::new())? })))
+    pub(crate) fn over(
+        stores: &config::Stores,
+        push: config::Push,
+        throttles: Throttles,
+    ) -> anyhow::Result<Self> {
+        Ok(Self(Arc::new(Parts { push: Some(Push::new(push)), ..Parts::new(stores, throttles)? })))
     }
 
     /// The key ring.
@@ -100,11 +104,11 @@ impl App {
 }
 
 impl Parts {
-    fn new(stores: &config::Stores, throttle_messages: Vec<Window>) -> anyhow::Result<Self> {
+    fn new(stores: &config::Stores, throttles: Throttles) -> anyhow::Result<Self> {
         Ok(Self {
             postgres: Postgres::new(&stores.database_url)?,
             redis: Redis::new(&stores.redis_url)?,
-            throttle_messages,
+            throttles,
             email_verification_required: false,
             keys: None,
             push: None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
-use crate::throttle::Window;
+use crate::throttle::{Policy, Throttles, Window};
 
 /// The level and the form of the logs.
 pub struct Logging {
@@ -168,9 +168,22 @@ pub fn allowed_origins() -> anyhow::Result<Vec<String>> {
     Ok(origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect())
 }
 
-/// `THROTTLE_MESSAGES`: messages per user and conversation, 10 per 60 s by default.
-pub fn throttle_messages() -> anyhow::Result<Vec<Window>> {
-    windows("THROTTLE_MESSAGES", &optional("THROTTLE_MESSAGES").unwrap_or_else(|| "10/60".to_owned()))
+/// `THROTTLE_*`: who may do what how often.
+pub fn throttles() -> anyhow::Result<Throttles> {
+    let throttle = |variable, name, default: &str| {
+        let text = optional(variable);
+        windows(variable, text.as_deref().unwrap_or(default)).map(|windows| Policy { name, windows })
+    };
+    Ok(Throttles {
+        messages: throttle("THROTTLE_MESSAGES", "messages", "10/60")?,
+        signup: throttle("THROTTLE_SIGNUP", "signup", "2/60")?,
+        login: throttle("THROTTLE_LOGIN", "login", "5/60")?,
+        conversations: throttle("THROTTLE_CONVERSATIONS", "conversations", "5/60")?,
+        reads: throttle("THROTTLE_READS", "reads", "10/60")?,
+        anonymous: throttle("THROTTLE_ANONYMOUS", "anonymous", "20/60,100/3600")?,
+        user: throttle("THROTTLE_USER", "user", "120/60,1000/3600")?,
+        commands: throttle("THROTTLE_COMMANDS", "commands", "20/1")?,
+    })
 }
 
 /// `<count>/<seconds>`, several separated by commas, or `off`.

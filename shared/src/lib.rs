@@ -2,7 +2,7 @@
 //!
 //! Functions call the edges and the domains, domains call the log and the plumbing; a domain never imports an
 //! edge, and calls between domains form no cycle (maintenance → connections, messages and administration →
-//! conversations → accounts → log → presence; mail and oauth → accounts).
+//! conversations → accounts → log → presence → throttle; mail and oauth → accounts).
 
 // Edges: what arrives, and what is answered.
 pub mod http;

@@ -7,9 +7,11 @@ use serde_json::{Map, Value};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
-use crate::log::{self, Actor, Around, Change, Gate, Intent, Job, Key, Message, Outcome};
+use crate::ids::{ConversationId, MessageId, UserId};
+use crate::log::{self, Actor, Around, Change, Enqueued, Gate, Intent, Job, Key, Message, Outcome};
 use crate::page::{Limit, Page};
+use crate::presence::Frame;
+use crate::throttle::Admission;
 use crate::{App, Error, Result};
 
 /// What a client wants to say. The parts become valid values when it is sent, not before, because a frame tells
@@ -105,29 +107,28 @@ const MAX_METADATA: usize = 4 * 1024;
 /// Far below what a parser takes: a message is shown inside of other objects.
 const MAX_DEPTH: usize = 32;
 
-/// Sends a message. Returns what is committed under the idempotency key, be it this call's or an earlier one's.
+/// Sends a message, if `admission` lets it. Returns what is committed under the idempotency key, be it this call's or an earlier one's.
 pub async fn send(
     app: &App,
     user: UserId,
     conversation: ConversationId,
     new: NewMessage,
-    request_id: &str,
+    admission: &Admission,
 ) -> Result<Sent> {
-    let sent = try_send(app, &Actor::User(user), conversation, new, request_id, None).await?;
+    let sent = try_send(app, &Actor::User(user), conversation, new, admission, None).await?;
     sent.ok_or_else(|| Error::Internal(anyhow::anyhow!("what has no connection was queued")))
 }
 
 /// The same over a connection. `None`: there is a burst, and the frame called `reference` is answered by a push.
 pub async fn send_over(
     app: &App,
-    connection: &ConnectionId,
+    frame: Frame<'_>,
     conversation: ConversationId,
     new: NewMessage,
-    request_id: &str,
     reference: Option<&Value>,
 ) -> Result<Option<Sent>> {
-    let actor = Actor::Connection(connection.clone());
-    try_send(app, &actor, conversation, new, request_id, reference).await
+    let (actor, admission) = (Actor::Connection(frame.connection.clone()), Admission::of(frame.request_id));
+    try_send(app, &actor, conversation, new, &admission, reference).await
 }
 
 async fn try_send(
@@ -135,39 +136,41 @@ async fn try_send(
     actor: &Actor,
     conversation: ConversationId,
     new: NewMessage,
-    request_id: &str,
+    admission: &Admission,
     reference: Option<&Value>,
 ) -> Result<Option<Sent>> {
     let (change, client_id) = new.check()?;
-    let key = client_id.map_or_else(|| Key::of_request(request_id), |ClientId(id)| Key::of_client(&id));
-    let windows = &app.throttle_messages;
+    let key = match client_id {
+        Some(ClientId(id)) => Key::of_client(&id),
+        None => Key::of_request(admission.request_id()),
+    };
+    let throttle = &app.throttles.messages;
 
     let origin = match actor {
         Actor::Connection(connection) => Some(connection),
         Actor::User(_) => None,
     };
-    let intent = origin.map(|connection| Intent::new(connection, reference, &change, &key));
-    let mut gate = log::gate(app, conversation, actor, &key, windows, intent.as_ref()).await?;
+    let mut gate = log::gate(app, conversation, actor, &key, throttle, admission).await?;
     if let Gate::Unregistered(Some(user)) = gate {
         // Sending takes membership, not a subscription.
-        gate = log::gate(app, conversation, &Actor::User(user), &key, windows, intent.as_ref()).await?;
+        gate = log::gate(app, conversation, &Actor::User(user), &key, throttle, admission).await?;
     }
     let user = match gate {
         Gate::Pass(user) => user,
-        Gate::Queued(token) => {
-            if let Some(token) = token {
-                log::start(app, &Job::Combine { conversation_id: conversation, token }).await;
+        Gate::Burst(user) => {
+            let intent = origin.map(|connection| Intent::new(connection, reference, &change, &key));
+            if let Some(intent) = intent
+                && enqueue(app, conversation, user, &intent).await?
+            {
+                return Ok(None);
             }
-            return Ok(None);
+            user
         }
         Gate::Known(Ok(message)) => return Ok(Some(Sent { message: *message, duplicate: true })),
         Gate::Known(Err(seq)) => {
             let message = log::find_message(app, conversation, seq).await?;
             let message = message.ok_or(Error::NotFound("conversation"))?;
             return Ok(Some(Sent { message, duplicate: true }));
-        }
-        Gate::Throttled(retry_after) => {
-            return Err(Error::Throttled { policy: "messages", windows: windows.clone(), retry_after });
         }
         Gate::Unregistered(_) => {
             return Err(Error::Unauthenticated("The connection is not known any more; connect again."));
@@ -181,6 +184,18 @@ async fn try_send(
     let message = committed.entries.into_iter().next().and_then(log::Entry::into_message);
     let message = message.ok_or_else(|| Error::Internal(anyhow::anyhow!("a send made no message")))?;
     Ok(Some(Sent { message, duplicate: committed.outcome == Outcome::Duplicate }))
+}
+
+/// Lets a send wait to be committed with others, and sees to it that somebody does so. Not when too many wait.
+async fn enqueue(app: &App, conversation: ConversationId, user: UserId, intent: &Intent) -> Result<bool> {
+    match log::enqueue(app, conversation, user, intent).await? {
+        Enqueued::First(token) => {
+            log::start(app, &Job::Combine { conversation_id: conversation, token }).await;
+            Ok(true)
+        }
+        Enqueued::Waits => Ok(true),
+        Enqueued::Full => Ok(false),
+    }
 }
 
 /// What a send in a burst has made.

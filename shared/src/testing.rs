@@ -4,10 +4,16 @@
 
 use crate::ids::{ConversationId, UserId};
 use crate::postgres::{self, Type};
+use crate::throttle::Throttles;
 use crate::{App, config};
 
-/// An app of one's own.
+/// An app of one's own, without throttles.
 pub(crate) async fn app() -> App {
+    app_with(Throttles::off()).await
+}
+
+/// The same with these.
+pub(crate) async fn app_with(throttles: Throttles) -> App {
     let (postgres_url, template, redis_url) = config::test_stores();
     let name = format!("operations_{}", uuid::Uuid::now_v7().simple());
     let server = postgres::connect(&format!("{postgres_url}/postgres")).await.expect("Postgres");
@@ -24,7 +30,7 @@ pub(crate) async fn app() -> App {
             session_token: None,
         },
     };
-    App::over(&config::Stores { database_url, redis_url }, nowhere).expect("an app")
+    App::over(&config::Stores { database_url, redis_url }, nowhere, throttles).expect("an app")
 }
 
 /// Somebody called `name`.

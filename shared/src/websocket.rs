@@ -18,6 +18,7 @@ use crate::connections::{self, Credential, Opening};
 use crate::ids::{ConnectionId, ConversationId};
 use crate::log::{self, Answered, Event, Job, Message, Progress, Token};
 use crate::messages::{self, Editor, NewMessage, PageOf, Sent};
+use crate::presence::Frame;
 use crate::protocol::{Answer, Command, DeleteMessage, EditMessage, MAX_ANSWER, React, Read, Typing};
 use crate::{App, Error, FieldError, Result, conversations, http, telemetry};
 
@@ -52,6 +53,11 @@ impl Request {
             query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body: event.body.unwrap_or_default(),
         })
+    }
+
+    /// As an operation is told of it.
+    pub fn frame(&self) -> Frame<'_> {
+        Frame { connection: &self.connection, request_id: &self.request_id }
     }
 }
 
@@ -258,15 +264,15 @@ async fn answer(
     if frame.get("ref").is_some_and(|value| !value.is_string() && !value.is_null()) {
         return Err(Error::invalid("ref", "must be text"));
     }
-    let connection = &request.connection;
-    let answer = match Command::parse(name, frame)? {
-        Command::Subscribe(command) => connections::subscribe(app, connection, command).await,
+    let (command, frame) = (Command::parse(name, frame)?, request.frame());
+    let answer = match command {
+        Command::Subscribe(command) => connections::subscribe(app, frame, command).await,
         Command::Unsubscribe(command) => {
-            connections::unsubscribe(app, connection, &command.conversations).await?;
+            connections::unsubscribe(app, frame, &command.conversations).await?;
             Ok(Answer::Unsubscribed { conversations: command.conversations })
         }
         Command::History(command) => {
-            let user = connections::identify(app, connection).await?;
+            let user = connections::identify(app, frame).await?;
             let of = PageOf { before: command.before, from: command.after, limit: command.limit };
             let page = messages::page(app, user, command.conversation_id, of).await?;
             let (messages, whole) = fitting(page.items, command.after.is_none());
@@ -276,7 +282,7 @@ async fn answer(
         Command::Send(command) => {
             let conversation = match command.conversation_id {
                 Some(conversation) => conversation,
-                None => connections::only_subscription(app, connection).await?,
+                None => connections::only_subscription(app, frame).await?,
             };
             let new = NewMessage {
                 content: command.content,
@@ -284,8 +290,7 @@ async fn answer(
                 client_id: command.client_id,
                 reply_to: command.reply_to,
             };
-            let id = &request.request_id;
-            let sent = messages::send_over(app, connection, conversation, new, id, reference).await?;
+            let sent = messages::send_over(app, frame, conversation, new, reference).await?;
             return Ok(sent.map(ack));
         }
         Command::Edit(EditMessage { conversation_id, message_id, content, client_id }) => {
@@ -302,24 +307,26 @@ async fn answer(
             messages::react(app, &by, conversation_id, message_id, emoji, on, client_id).await.map(ack)
         }
         Command::Typing(Typing { conversation_id, active }) => {
-            connections::tell(app, connection, conversation_id, Event::Typing { active }).await?;
+            let user = connections::identify(app, frame).await?;
+            log::tell(app, conversation_id, user, Some(frame.connection), Event::Typing { active }).await?;
             return Ok(None);
         }
         Command::Read(Read { conversation_id, message_id }) => {
-            let user = connections::identify(app, connection).await?;
+            let user = connections::identify(app, frame).await?;
             if conversations::mark_read(app, user, conversation_id, message_id).await? {
-                connections::tell(app, connection, conversation_id, Event::Read(message_id)).await?;
+                log::tell(app, conversation_id, user, Some(frame.connection), Event::Read(message_id))
+                    .await?;
             }
             Ok(Answer::Read { message_id })
         }
-        Command::Ping => connections::ping(app, connection).await,
+        Command::Ping => connections::ping(app, frame).await,
     };
     answer.map(Some)
 }
 
 /// Who changes a message by this request.
 async fn editor<'a>(app: &App, request: &'a Request) -> Result<Editor<'a>> {
-    let user = connections::identify(app, &request.connection).await?;
+    let user = connections::identify(app, request.frame()).await?;
     Ok(Editor { user, request_id: &request.request_id })
 }
 

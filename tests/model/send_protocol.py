@@ -189,9 +189,11 @@ class World:
         R = self.redis
         if key in R['known']: return 'known', R['known'][key]
         if self.without == 'Postgres refuses' and R['members'] is not None and user not in R['members']: return 'refused', None
-        if 'inbox' not in self.faults or conn is None: return 'pass', None       # REST waits for its answer: never the inbox
-        R['inbox'].setdefault(key, (user, text, conn))
-        return 'inbox', self.lead(token, ())
+        return ('pass' if 'inbox' not in self.faults or conn is None else 'burst'), None       # REST waits for its answer: never the inbox
+
+    def enqueue(self, token, user, key, text, conn):
+        self.redis['inbox'].setdefault(key, (user, text, conn))
+        return self.lead(token, ())
 
     def lead(self, token, done):
         R = self.redis
@@ -267,7 +269,8 @@ class World:
         token, since = self.r.random(), self.last_seq
         verdict, x = self.gate(token, user, key, text, conn); yield
         if verdict == 'refused': return self.refused(user, since)
-        if verdict == 'inbox':
+        if verdict == 'burst':                          # another slot, the connection's, says whether its commands are throttled
+            x = self.enqueue(token, user, key, text, conn); yield
             if x: yield from self.combine(token, x)
             return
         if verdict == 'known':

@@ -1,6 +1,6 @@
 //! A running chat as its visitors see it.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -40,16 +40,14 @@ impl TestChat {
         Self::over(Arc::clone(SHARED.get_or_init(start).await))
     }
 
+    /// The same chat for visitors from another address.
+    pub fn from_address(&self, address: IpAddr) -> Self {
+        Self { stack: Arc::clone(&self.stack), http: client(Some(address)) }
+    }
+
     fn over(stack: Arc<Stack>) -> Self {
         // One client per test: its connections live on that test's runtime.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            // Where an answer leads is for the story to see.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .expect("a client without TLS can be built");
-        Self { stack, http }
+        Self { stack, http: client(None) }
     }
 
     /// Signs up somebody whom no other story knows.
@@ -141,6 +139,13 @@ impl TestChat {
     pub async fn connect(&self, handshake: Handshake) -> Result<Connection, u16> {
         Connection::open(&self.stack.websocket_url, handshake).await
     }
+}
+
+fn client(address: Option<IpAddr>) -> reqwest::Client {
+    // Where an answer leads is for the story to see.
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let client = client.no_proxy().timeout(PATIENCE).local_address(address).build();
+    client.expect("a client without TLS can be built")
 }
 
 fn capitalised(name: &str) -> String {

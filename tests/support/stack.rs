@@ -38,6 +38,8 @@ const REDIS_DATABASES: u32 = 64;
 pub struct StackOptions {
     /// `THROTTLE_MESSAGES`, as `<count>/<seconds>` or `off`.
     pub throttle_messages: String,
+    /// The other throttles that are on, by what follows `THROTTLE_` in their setting.
+    pub throttles: Vec<(&'static str, String)>,
     /// `EMAIL_VERIFICATION`, `optional` or `required`.
     pub email_verification: &'static str,
     /// `MAIL_FROM`, the sender of mails.
@@ -60,6 +62,7 @@ impl Default for StackOptions {
     fn default() -> Self {
         Self {
             throttle_messages: "10/60".to_owned(),
+            throttles: Vec::new(),
             email_verification: "optional",
             mail_from: "Chat <chat@example.com>",
             concurrency: 4,
@@ -177,6 +180,9 @@ impl Stack {
             .env("THROTTLE_MESSAGES", options.throttle_messages);
         for throttle in ["SIGNUP", "LOGIN", "CONVERSATIONS", "READS", "ANONYMOUS", "USER", "COMMANDS"] {
             command.env(format!("THROTTLE_{throttle}"), "off");
+        }
+        for (throttle, windows) in options.throttles {
+            command.env(format!("THROTTLE_{throttle}"), windows);
         }
 
         let log = logs.clone();

@@ -16,5 +16,5 @@ async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let websocket_url = config::websocket_url()?;
     let app = App::from_env(&[Need::Tokens, Need::Push, Need::MailJobs]).await?;
-    http::serve(app, routes::router(websocket_url)).await
+    http::serve(app, routes::routes(websocket_url)).await
 }

@@ -13,35 +13,47 @@ use shared::accounts::TypedPassword;
 use shared::http::{Client as Where, FormPairs, Json, QueryPairs};
 use shared::oauth::clients::{self, Client, GrantType};
 use shared::oauth::{self, Authorization, Code, Granted, Introspection, Proof, Tokens};
+use shared::throttle::Admission;
 use shared::tokens::Secret;
 use shared::{App, Error, Result, connections};
 
 use crate::pages;
 
-/// The router.
 pub(crate) fn router() -> Router<App> {
+    Router::new().route("/oauth/authorize", get(ask))
+}
+
+/// The routes whose operations ask whether they may go on.
+pub(crate) fn operations() -> Router<App> {
     Router::new()
         .route("/oauth/token", post(token))
         .route("/oauth/revoke_token", post(revoke))
         .route("/oauth/introspect", post(introspect))
-        .route("/oauth/authorize", get(ask).post(decide))
+        .route("/oauth/authorize", post(decide))
 }
 
 async fn token(
     State(app): State<App>,
     Where(device): Where,
     headers: HeaderMap,
+    admission: Admission,
     FormPairs(pairs): FormPairs,
 ) -> Result<Response> {
     let parameters = Parameters::of(pairs)?;
     let client = authenticate(&app, &headers, &parameters).await?;
+    let admission = oauth::admission(&app, &client, admission);
     oauth::require_scope(parameters.get("scope"))?;
-    let grant = parameters.require("grant_type")?;
-    let granted = match GrantType::named(grant) {
+    let grant = GrantType::named(parameters.require("grant_type")?);
+    if grant != Some(GrantType::Password) {
+        admission.pass(&app).await?;
+    }
+    let granted = match grant {
         Some(GrantType::Password) => {
             let name = parameters.require("username")?;
             let password = TypedPassword::from(parameters.require("password")?.to_owned());
-            Granted::Tokens(oauth::grant_by_password(&app, &client, name.trim(), &password, &device).await?)
+            Granted::Tokens(
+                oauth::grant_by_password(&app, &client, name.trim(), &password, &device, admission).await?,
+            )
         }
         Some(GrantType::RefreshToken) => {
             oauth::grant_by_refresh_token(&app, &client, &parameters.secret("refresh_token")?).await?
@@ -70,10 +82,12 @@ async fn token(
 async fn revoke(
     State(app): State<App>,
     headers: HeaderMap,
+    admission: Admission,
     FormPairs(pairs): FormPairs,
 ) -> Result<StatusCode> {
     let parameters = Parameters::of(pairs)?;
     let client = authenticate(&app, &headers, &parameters).await?;
+    oauth::admission(&app, &client, admission).pass(&app).await?;
     if let Some(session) = oauth::revoke(&app, &client, &parameters.secret("token")?).await? {
         connections::end(&app, &[session]).await?;
     }
@@ -83,10 +97,12 @@ async fn revoke(
 async fn introspect(
     State(app): State<App>,
     headers: HeaderMap,
+    admission: Admission,
     FormPairs(pairs): FormPairs,
 ) -> Result<Json<Introspection>> {
     let parameters = Parameters::of(pairs)?;
     let client = authenticate(&app, &headers, &parameters).await?;
+    oauth::admission(&app, &client, admission).pass(&app).await?;
     oauth::introspect(&app, &client, &parameters.secret("token")?).await.map(Json)
 }
 
@@ -103,7 +119,12 @@ async fn ask(State(app): State<App>, QueryPairs(pairs): QueryPairs) -> Response 
 }
 
 /// What was decided: signed in, which allows it, or not.
-async fn decide(State(app): State<App>, Where(device): Where, FormPairs(pairs): FormPairs) -> Response {
+async fn decide(
+    State(app): State<App>,
+    Where(device): Where,
+    admission: Admission,
+    FormPairs(pairs): FormPairs,
+) -> Response {
     let (parameters, authorization) = match begin(&app, pairs).await {
         Ok(begun) => begun,
         Err(error) => return pages::not_authorized(error),
@@ -115,7 +136,7 @@ async fn decide(State(app): State<App>, Where(device): Where, FormPairs(pairs): 
         }
         let [name, password] = ["username", "password"].map(|name| parameters.get(name).unwrap_or_default());
         let password = TypedPassword::from(password.to_owned());
-        authorization.allow(&app, name.trim(), &password, &device, challenge).await
+        authorization.allow(&app, name.trim(), &password, &device, challenge, admission).await
     };
     match decided.await {
         Ok(url) => pages::redirect(&url),

@@ -10,8 +10,11 @@ use shared::accounts::{
     self, Ended, Erasure, Export, Names, PasswordChange, Profile, Refresh, Refreshed, Session, SignIn,
     SignUp, SignedIn, SignedUp, TokenPair,
 };
-use shared::http::{Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query, RequestKey};
+use shared::http::{
+    Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query, RequestKey, Routes, Throttle,
+};
 use shared::page::{Limit, Page};
+use shared::throttle::Admission;
 use shared::tokens::{Secret, ticket};
 use shared::{App, Error, Result, connections, mail};
 use time::OffsetDateTime;
@@ -26,12 +29,17 @@ pub(crate) struct Listing {
     pub(crate) limit: Limit,
 }
 
-/// The router; `websocket_url` is where tickets are used.
-pub(crate) fn router(websocket_url: String) -> Router<App> {
+/// The routes; `websocket_url` is where tickets are used.
+pub(crate) fn routes(websocket_url: String) -> Routes {
+    Routes::new(router(websocket_url))
+        .throttled(Throttle::SignUp, Router::new().route("/api/v1/auth/signup", post(sign_up)))
+        .throttled(Throttle::Operation, Router::new().route("/api/v1/auth/login", post(sign_in)))
+        .throttled(Throttle::Operation, oauth::operations())
+}
+
+fn router(websocket_url: String) -> Router<App> {
     Router::new()
         .merge(mail_routes::router())
-        .route("/api/v1/auth/signup", post(sign_up))
-        .route("/api/v1/auth/login", post(sign_in))
         .route("/api/v1/auth/refresh", post(refresh))
         .route("/api/v1/auth/logout", post(sign_out))
         .route("/api/v1/auth/sessions", get(list_sessions).delete(sign_out_everywhere))
@@ -62,9 +70,10 @@ async fn sign_up(
 async fn sign_in(
     State(app): State<App>,
     Client(device): Client,
+    admission: Admission,
     Json(credentials): Json<SignIn>,
 ) -> Result<Json<SignedIn>> {
-    accounts::sign_in(&app, credentials, &device).await.map(Json)
+    accounts::sign_in(&app, credentials, &device, admission).await.map(Json)
 }
 
 async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Json<TokenPair>> {

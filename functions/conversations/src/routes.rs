@@ -9,17 +9,25 @@ use shared::conversations::{
     self, Conversation, NewConversation, NewDirect, NewParticipant, NewRole, NewSettings, ReadThrough,
     Rename, Started,
 };
-use shared::http::{Caller, InConversation, Json, OfParticipant, Query, RequestKey};
-use shared::log::{self, Actor, Event, Participant};
+use shared::http::{Caller, InConversation, Json, OfParticipant, Query, RequestKey, Routes, Throttle};
+use shared::log::{self, Event, Participant};
 use shared::page::{Limit, Page};
 use shared::presence::Presence;
 use shared::{App, Result};
 
-/// The router.
-pub(crate) fn router() -> Router<App> {
+/// The routes.
+pub(crate) fn routes() -> Routes {
+    Routes::new(router()).throttled(
+        Throttle::Conversations,
+        Router::new()
+            .route("/api/v1/conversations", post(start))
+            .route("/api/v1/conversations/direct", post(start_direct)),
+    )
+}
+
+fn router() -> Router<App> {
     Router::new()
-        .route("/api/v1/conversations", get(list).post(start))
-        .route("/api/v1/conversations/direct", post(start_direct))
+        .route("/api/v1/conversations", get(list))
         .route("/api/v1/conversations/{id}", get(show).put(rename).patch(rename).delete(delete))
         .route("/api/v1/conversations/{id}/read", post(mark_read))
         .route("/api/v1/conversations/{id}/settings", patch(set))
@@ -109,7 +117,7 @@ async fn mark_read(
     Json(read): Json<ReadThrough>,
 ) -> Result<StatusCode> {
     if conversations::mark_read(&app, caller.user(), id, read.message_id).await? {
-        log::tell(&app, id, &Actor::User(caller.user()), Event::Read(read.message_id)).await?;
+        log::tell(&app, id, caller.user(), None, Event::Read(read.message_id)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,5 +8,5 @@ use shared::{App, Need, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
-    http::serve(app, routes::router()).await
+    http::serve(app, routes::routes()).await
 }

@@ -3,25 +3,31 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, patch, put};
-use shared::http::{Caller, CurrentRequest, InConversation, Json, OfEmoji, OfMessage, Query};
+use axum::routing::{get, patch, post, put};
+use shared::http::{
+    Caller, CurrentRequest, InConversation, Json, OfEmoji, OfMessage, Query, Routes, Throttle,
+};
 use shared::log::Message;
 use shared::messages::{self, Edit, Editor, NewMessage, PageOf};
 use shared::page::Page;
 use shared::search::{self, Search};
+use shared::throttle::Admission;
 use shared::{App, Result};
 
-/// The router.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
-        .route("/api/v1/conversations/{id}/messages", get(page).post(send))
+/// The routes.
+pub(crate) fn routes() -> Routes {
+    let changes = Router::new()
         .route("/api/v1/conversations/{id}/messages/{message_id}", patch(edit).delete(delete))
         .route(
             "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
             put(react).delete(react_no_more),
-        )
+        );
+    let sends = Router::new().route("/api/v1/conversations/{id}/messages", post(send));
+    let reads = Router::new()
+        .route("/api/v1/conversations/{id}/messages", get(page))
         .route("/api/v1/conversations/{id}/messages/search", get(search_within))
-        .route("/api/v1/search", get(search_everywhere))
+        .route("/api/v1/search", get(search_everywhere));
+    Routes::new(changes).throttled(Throttle::Operation, sends).throttled(Throttle::Reads, reads)
 }
 
 async fn page(
@@ -37,10 +43,10 @@ async fn send(
     State(app): State<App>,
     caller: Caller,
     InConversation(conversation): InConversation,
-    CurrentRequest(request_id): CurrentRequest,
+    admission: Admission,
     Json(new): Json<NewMessage>,
 ) -> Result<(StatusCode, Json<Message>)> {
-    let sent = messages::send(&app, caller.user(), conversation, new, &request_id).await?;
+    let sent = messages::send(&app, caller.user(), conversation, new, &admission).await?;
     let status = if sent.duplicate { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(sent.message)))
 }

@@ -23,6 +23,7 @@ use crate::ids::{SessionId, UserId};
 use crate::postgres::Postgres;
 use crate::redis::Call;
 use crate::redis::keys::UserKeys;
+use crate::throttle::{Admission, Who};
 use crate::tokens::access::{self, GlobalRole};
 use crate::tokens::{Identity, Secret};
 use crate::{App, Error, Result, log};
@@ -68,6 +69,13 @@ pub struct Device {
     pub ip: Option<String>,
     /// What it calls itself.
     pub user_agent: Option<String>,
+}
+
+impl Device {
+    /// The address to count by.
+    pub(crate) fn address(&self) -> &str {
+        self.ip.as_deref().unwrap_or_default()
+    }
 }
 
 /// What a new account is made of.
@@ -223,16 +231,36 @@ pub(crate) async fn create(
     queries::insert_verified_user(postgres, &user).await
 }
 
-/// Signs in. An unknown account and a wrong password are one answer and take the same time.
-pub async fn sign_in(app: &App, credentials: SignIn, device: &Device) -> Result<SignedIn> {
+/// Signs in, if `admission` and the throttles of the address and of the account let it. An unknown account and a wrong
+/// password are one answer and take the same time.
+pub async fn sign_in(
+    app: &App,
+    credentials: SignIn,
+    device: &Device,
+    admission: Admission,
+) -> Result<SignedIn> {
     let (name, password) = match (&credentials.email, &credentials.username) {
         (Some(name), _) | (None, Some(name)) => (name.trim(), &credentials.password),
         (None, None) => return Err(Error::invalid("email", "is required, or a username")),
     };
-    let Started { profile, identity, refresh_token } =
-        start_session(app, name, password, device, SESSION_LIFETIME, None).await?;
+    let start = Start { name, password, device, lifetime: SESSION_LIFETIME, client: None };
+    let Started { profile, identity, refresh_token } = start_session(app, &start, admission).await?;
     let tokens = pair(app, identity, profile.role, refresh_token, OffsetDateTime::now_utc())?;
     Ok(SignedIn { user: profile, tokens })
+}
+
+/// What starts a session.
+pub(crate) struct Start<'a> {
+    /// The address or the username,
+    pub(crate) name: &'a str,
+    /// and the password, of whoever signs in.
+    pub(crate) password: &'a TypedPassword,
+    /// Where they are.
+    pub(crate) device: &'a Device,
+    /// How long the session lives unless it is refreshed.
+    pub(crate) lifetime: Duration,
+    /// The OAuth client that it is for.
+    pub(crate) client: Option<&'a str>,
 }
 
 /// A session that a password started.
@@ -245,37 +273,35 @@ pub(crate) struct Started {
     pub(crate) refresh_token: Secret,
 }
 
-/// Starts a session of whoever has the name and the password, for an OAuth client if one is named.
-pub(crate) async fn start_session(
-    app: &App,
-    name: &str,
-    password: &TypedPassword,
-    device: &Device,
-    lifetime: Duration,
-    client: Option<&str>,
-) -> Result<Started> {
-    let mut started = try_start_session(app, name, password, device, lifetime, client).await?;
+/// Starts a session by a password. Throttled by address and by account before the password is looked at.
+pub(crate) async fn start_session(app: &App, start: &Start<'_>, admission: Admission) -> Result<Started> {
+    let found = find_by_name(app, start.name).await?;
+    let account = found.as_ref().map_or(Who::Claim(start.name), |(profile, _)| Who::User(profile.id));
+    let throttle = &app.throttles.login;
+    admission.and(throttle, Who::Address(start.device.address())).and(throttle, account).pass(app).await?;
+
+    let mut started = try_start_session(app, start, found).await?;
     if started.is_none() {
-        // The hash is another by now: a better one of the same password, or the password was changed.
-        started = try_start_session(app, name, password, device, lifetime, client).await?;
+        // Now the hash is another: a better one of the same password, or the password was changed.
+        started = try_start_session(app, start, find_by_name(app, start.name).await?).await?;
     }
     started.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))
+}
+
+/// The user of this address or username, and the hash of their password.
+async fn find_by_name(app: &App, name: &str) -> Result<Option<(Profile, String)>> {
+    // Postgres' text cannot hold a null character, so no account has one in its name.
+    if name.contains('\0') { Ok(None) } else { queries::find_user_by_name(&app.postgres, name).await }
 }
 
 /// `None`: the hash was replaced since it was read.
 async fn try_start_session(
     app: &App,
-    name: &str,
-    password: &TypedPassword,
-    device: &Device,
-    lifetime: Duration,
-    client: Option<&str>,
+    start: &Start<'_>,
+    found: Option<(Profile, String)>,
 ) -> Result<Option<Started>> {
-    // Postgres' text cannot hold a null character, so no account has one in its name.
-    let found =
-        if name.contains('\0') { None } else { queries::find_user_by_name(&app.postgres, name).await? };
     let (profile, hash) = found.unzip();
-    if !password::matches(password, hash.clone()).await? {
+    if !password::matches(start.password, hash.clone()).await? {
         return Err(Error::Unauthenticated(WRONG_CREDENTIALS));
     }
     let profile = profile.ok_or(Error::Unauthenticated(WRONG_CREDENTIALS))?;
@@ -290,17 +316,17 @@ async fn try_start_session(
     let identity = Identity { user: profile.id, session };
     let new = queries::NewSession {
         identity,
-        device,
+        device: start.device,
         refresh_token: Some(&refresh_token),
-        client,
-        expires_at: OffsetDateTime::now_utc() + lifetime,
+        client: start.client,
+        expires_at: OffsetDateTime::now_utc() + start.lifetime,
     };
     if queries::insert_session(&app.postgres, &new, hash.as_deref()).await?.is_none() {
         return Ok(None);
     }
     if let Some(old) = hash.filter(|hash| password::is_outdated(hash)) {
         // Parameters have risen since: only now is the password known that a better hash is made of.
-        let new = password::hash(password.reveal()).await?;
+        let new = password::hash(start.password.reveal()).await?;
         queries::rehash_password(&app.postgres, profile.id, &old, &new).await?;
     }
     remember_live(app, identity).await;

@@ -14,12 +14,13 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::ids::{ConnectionId, ConversationId, SessionId, UserId};
-use crate::log::{self, Actor, CONNECTION_LIFE, Event, Left, Missed, Registration};
+use crate::log::{self, CONNECTION_LIFE, Left, Missed, Registration};
+use crate::presence::Frame;
 use crate::protocol::{Answer, MAX_ANSWER, Subscribe, Subscribed};
 use crate::redis::keys::{self, Partition, UserKeys};
 use crate::redis::{Call, Script, Source, decode};
 use crate::tokens::{Identity, access, ticket};
-use crate::{App, Error, FieldError, Result, accounts, conversations, presence};
+use crate::{App, Error, FieldError, Result, accounts, conversations, presence, throttle};
 
 static ADMIT: Script = LazyLock::new(|| Source::new(include_str!("admit.lua")));
 static LEAVE: Script = LazyLock::new(|| Source::new(include_str!("leave.lua")));
@@ -193,30 +194,14 @@ pub(crate) async fn revoke(app: &App, sessions: &[Identity]) -> Result<()> {
     app.redis.wave(dead.chain(revoked).collect()).await.map(drop)
 }
 
-/// Who is behind a connection.
-pub async fn identify(app: &App, connection: &ConnectionId) -> Result<UserId> {
-    Ok(find_record(app, connection).await?.identity.user)
+/// Who sent a frame.
+pub async fn identify(app: &App, frame: Frame<'_>) -> Result<UserId> {
+    Ok(find_record(app, frame).await?.identity.user)
 }
 
-/// Tells the subscribers of a conversation something about whoever is behind a connection.
-pub async fn tell(
-    app: &App,
-    connection: &ConnectionId,
-    conversation: ConversationId,
-    event: Event,
-) -> Result<()> {
-    let told = log::tell(app, conversation, &Actor::Connection(connection.clone()), event).await?;
-    if told.is_none() {
-        // Telling takes membership, not a subscription.
-        let user = identify(app, connection).await?;
-        log::tell(app, conversation, &Actor::User(user), event).await?;
-    }
-    Ok(())
-}
-
-/// The one conversation a connection is subscribed to.
-pub async fn only_subscription(app: &App, connection: &ConnectionId) -> Result<ConversationId> {
-    match find_record(app, connection).await?.subscriptions[..] {
+/// The one conversation that the connection of a frame is subscribed to.
+pub async fn only_subscription(app: &App, frame: Frame<'_>) -> Result<ConversationId> {
+    match find_record(app, frame).await?.subscriptions[..] {
         [only] => Ok(only),
         _ => Err(Error::NotSubscribed),
     }
@@ -224,8 +209,8 @@ pub async fn only_subscription(app: &App, connection: &ConnectionId) -> Result<C
 
 /// Subscribes a connection and answers what it missed. All or none: one conversation that is not the user's
 /// refuses the command, by name.
-pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe) -> Result<Answer> {
-    let record = find_record(app, connection).await?;
+pub async fn subscribe(app: &App, frame: Frame<'_>, command: Subscribe) -> Result<Answer> {
+    let (record, connection) = (find_record(app, frame).await?, frame.connection);
     let named = command.channels.keys().cloned().collect();
     let channels = find_channels(app, record.identity.user, named).await?;
     let wanted = wanted(&command, &channels)?;
@@ -248,7 +233,7 @@ pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe)
         Ok(missed) => answer(&wanted, missed, channels, record.expires_at()),
         Err(error) => {
             // Also one that the record named before: it is the user's no more.
-            unsubscribe(app, connection, &[new, refused.clone()].concat()).await?;
+            withdraw(app, connection, &[new, refused.clone()].concat()).await?;
             Err(match error {
                 Error::NotFound(_) => Error::NotFoundAmong(refused.iter().map(no_conversation).collect()),
                 error => error,
@@ -257,12 +242,13 @@ pub async fn subscribe(app: &App, connection: &ConnectionId, command: Subscribe)
     }
 }
 
-/// Ends subscriptions of a connection.
-pub async fn unsubscribe(
-    app: &App,
-    connection: &ConnectionId,
-    conversations: &[ConversationId],
-) -> Result<()> {
+/// Ends subscriptions of the connection of a frame.
+pub async fn unsubscribe(app: &App, frame: Frame<'_>, conversations: &[ConversationId]) -> Result<()> {
+    find_record(app, frame).await?;
+    withdraw(app, frame.connection, conversations).await
+}
+
+async fn withdraw(app: &App, connection: &ConnectionId, conversations: &[ConversationId]) -> Result<()> {
     if conversations.is_empty() {
         return Ok(());
     }
@@ -276,9 +262,9 @@ pub async fn unsubscribe(
 }
 
 /// Answers a ping: where the logs are, and whether the server still knows the subscriptions.
-pub async fn ping(app: &App, connection: &ConnectionId) -> Result<Answer> {
-    let record = find_record(app, connection).await?;
-    let found = log::heads(app, connection, &record.subscriptions).await?;
+pub async fn ping(app: &App, frame: Frame<'_>) -> Result<Answer> {
+    let record = find_record(app, frame).await?;
+    let found = log::heads(app, frame.connection, &record.subscriptions).await?;
     let resync = found.iter().any(|head| !head.registered);
     let heads = record.subscriptions.iter().zip(found);
     let heads = heads.filter_map(|(conversation, head)| Some((*conversation, head.w?))).collect();
@@ -326,9 +312,13 @@ impl Record {
     }
 }
 
-async fn find_record(app: &App, connection: &ConnectionId) -> Result<Record> {
-    let reply = app.redis.call(presence::seen(connection, None)).await?;
-    Record::of(reply)?.ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))
+/// Of every command it is the first thing asked, and throttles it. A send asks the gate beside it.
+async fn find_record(app: &App, frame: Frame<'_>) -> Result<Record> {
+    let commands = &app.throttles.commands;
+    let reply = app.redis.call(presence::seen(commands, frame, None)).await?;
+    let (verdict, record) = presence::heard(commands, reply)?;
+    throttle::settle(app, vec![verdict]).await?;
+    Record::of(record)?.ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))
 }
 
 /// Writes the record and asks the user's whether the session is live. Returns the connection that gives way when

@@ -10,19 +10,22 @@ use futures_util::future::join;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Change, Entry, Key, LEASE, Token, UNPUBLISHED, fold, millis, outcome, queries, rounds, warn};
+use super::{
+    Change, Entry, Key, LEASE, Token, UNPUBLISHED, fold, millis, outcome, queries, rounds, to_json, warn,
+};
 use crate::ids::{ConnectionId, ConversationId, UserId};
 use crate::redis::keys::ConversationKeys;
 use crate::redis::{Call, Script, Source};
 use crate::{App, Error, Result};
 
 static LEAD: Script = LazyLock::new(|| Source::new(include_str!("lead.lua")));
+static ENQUEUE: Script = LazyLock::new(|| Source::new(include_str!("enqueue.lua")));
 
 /// Up to so many sends within [`BURST_WINDOW`] are committed one by one: that is quicker for each.
 pub(super) const BURST: u32 = 20;
 pub(super) const BURST_WINDOW: Duration = Duration::from_millis(100);
 /// How long an intent waits for its commit at most.
-pub(super) const INTENT_LIFE: Duration = Duration::from_secs(30);
+const INTENT_LIFE: Duration = Duration::from_secs(30);
 /// How many are committed in one transaction.
 const BATCH: usize = 64;
 
@@ -43,6 +46,39 @@ impl Intent {
         let (_, data) = change.kind_and_data();
         Self { connection: connection.clone(), reference: reference.cloned(), key: key.clone(), data }
     }
+}
+
+/// Whether an intent waits in the inbox.
+pub enum Enqueued {
+    /// It does, and under this token somebody has to be started who commits what waits.
+    First(Token),
+    /// It does, and somebody commits what waits.
+    Waits,
+    /// The inbox is full.
+    Full,
+}
+
+/// Puts a send of a burst into the inbox, to be committed with others; its sender is answered then.
+pub async fn enqueue(
+    app: &App,
+    conversation: ConversationId,
+    user: UserId,
+    intent: &Intent,
+) -> Result<Enqueued> {
+    let (keys, token) = (ConversationKeys::of(conversation), Token::generate());
+    let call = Call::script(&ENQUEUE, &[keys.inbox(), keys.inbox_lease()])
+        .arg(user.to_string())
+        .arg(intent.key.as_str())
+        .arg(to_json(intent)?)
+        .arg(millis(INTENT_LIFE))
+        .arg(&token.0)
+        .arg(millis(LEASE));
+    let took_lease: Option<bool> = app.redis.call(call).await?;
+    Ok(match took_lease {
+        Some(true) => Enqueued::First(token),
+        Some(false) => Enqueued::Waits,
+        None => Enqueued::Full,
+    })
 }
 
 /// What became of an intent: its entry and whether that was there before.

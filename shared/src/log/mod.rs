@@ -22,17 +22,18 @@ use serde::{Deserialize, Serialize};
 
 use self::entry::Effect;
 pub use self::entry::{Change, Entry, Message, Participant, Reaction, Role, Shown};
-pub use self::inbox::{Answered, Intent, Progress, combine, has_more, publish_burst};
+pub use self::inbox::{Answered, Enqueued, Intent, Progress, combine, enqueue, has_more, publish_burst};
 pub use self::pages::{Around, read_messages};
 use self::reply::Reply;
 pub use self::rounds::{Job, RUN, resume, start};
 pub use self::subscription::{From, Head, Left, Missed, Registration, heads, register, unregister};
 pub use self::tell::{Event, announce, tell};
 use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
+use crate::presence::Frame;
 use crate::redis::keys::{self, ConversationKeys};
 use crate::redis::{Call, Script, Source, decode};
-use crate::throttle::Window;
-use crate::{App, Error, Result, presence};
+use crate::throttle::{Admission, Place, Policy, Verdict, throttling_script};
+use crate::{App, Error, Result, presence, throttle};
 
 /// A script behind what all scripts of the log share.
 macro_rules! fold_script {
@@ -41,7 +42,7 @@ macro_rules! fold_script {
     };
 }
 
-static GATE: Script = LazyLock::new(|| Source::new(include_str!("gate.lua")));
+static GATE: Script = throttling_script!("gate.lua");
 static PUBLISH: Script = fold_script!("publish.lua");
 static INSTALL: Script = fold_script!("install.lua");
 static REGISTER: Script = fold_script!("register.lua");
@@ -115,13 +116,10 @@ pub enum Actor {
 pub enum Gate {
     /// The key is known: the committed message, or where it is when the stream has dropped it.
     Known(Result<Box<Message>, i64>),
-    /// Too often: wait so long.
-    Throttled(Duration),
     /// Go on, as this user.
     Pass(UserId),
-    /// There is a burst: the intent waits to be committed with others, and its sender is answered then. If nobody does
-    /// so yet, under this token somebody has to be started.
-    Queued(Option<Token>),
+    /// The same, but there is a burst: whoever can be answered later may wait in the inbox.
+    Burst(UserId),
     /// The connection is not registered here; this is who its own record says it is.
     Unregistered(Option<UserId>),
 }
@@ -145,29 +143,26 @@ pub enum Outcome {
     Unchanged,
 }
 
-/// Step 1 of a send: asks the gate.
+/// Step 1 of a send: asks the gate, and beside it whatever else throttles the request. An error refuses it.
 pub async fn gate(
     app: &App,
     conversation: ConversationId,
     actor: &Actor,
     key: &Key,
-    windows: &[Window],
-    intent: Option<&Intent>,
+    messages: &Policy,
+    admission: &Admission,
 ) -> Result<Gate> {
     let of_conversation = ConversationKeys::of(conversation);
     let (user, connection) = match actor {
         Actor::User(user) => (user.to_string(), String::new()),
         Actor::Connection(connection) => (String::new(), connection.0.clone()),
     };
-    let token = Token::generate();
-    let mut call = Call::script(
+    let call = Call::script(
         &GATE,
         &[
             of_conversation.stream(),
             of_conversation.connections(),
             of_conversation.changed(),
-            of_conversation.inbox(),
-            of_conversation.inbox_lease(),
             of_conversation.sends(),
             of_conversation.known_prefix(),
             of_conversation.throttle_prefix(),
@@ -176,26 +171,43 @@ pub async fn gate(
     .arg(user)
     .arg(connection)
     .arg(&key.0)
-    .arg(&token.0)
-    .arg(millis(LEASE))
-    .arg(intent.map(to_json).transpose()?.unwrap_or_default())
     .arg(inbox::BURST)
-    .arg(millis(inbox::BURST_WINDOW))
-    .arg(millis(inbox::INTENT_LIFE));
-    for window in windows {
-        call = call.arg(window.count).arg(millis(window.length));
-    }
-    // Asked beside it, so that a sender without a subscription costs one round trip more and not two.
-    let record = match actor {
-        Actor::Connection(connection) => Some(presence::seen(connection, Some(keys::USER))),
-        Actor::User(_) => None,
+    .arg(millis(inbox::BURST_WINDOW));
+    let call = messages.add_windows_to(call);
+    // The connection's record is asked beside it, so that a sender without a subscription costs one round trip more and
+    // not two.
+    let commands = &app.throttles.commands;
+    let beside = match actor {
+        Actor::Connection(connection) => {
+            let frame = Frame { connection, request_id: admission.request_id() };
+            vec![presence::seen(commands, frame, Some(keys::USER))]
+        }
+        Actor::User(_) => admission.calls(),
     };
-    let mut replies = app.redis.wave([call].into_iter().chain(record).collect()).await?.into_iter();
+    let mut replies = app.redis.wave([call].into_iter().chain(beside).collect()).await?.into_iter();
     let mut reply = Reply::of(replies.next().unwrap_or_default())?;
-    match reply.tag.as_str() {
-        "pass" => Ok(Gate::Pass(reply.user()?)),
-        "queued" => Ok(Gate::Queued(reply.next::<bool>()?.then_some(token))),
-        "throttled" => Ok(Gate::Throttled(Duration::from_millis(reply.next()?))),
+    let (mut verdicts, record) = match actor {
+        Actor::Connection(_) => {
+            let (verdict, record) = presence::heard(commands, replies.next().unwrap_or_default())?;
+            (vec![verdict], record)
+        }
+        Actor::User(_) => (admission.verdicts(replies)?, redis::Value::Nil),
+    };
+
+    let gate = match reply.tag.as_str() {
+        tag @ ("pass" | "burst") => {
+            let in_burst = tag == "burst";
+            let user = reply.user()?;
+            let throttle = format!("{}{user}", of_conversation.throttle_prefix());
+            let place = Place { key: throttle, entry: key.0.clone(), since: reply.next()? };
+            verdicts.push(Verdict::of(messages, Duration::ZERO, Some(place)));
+            if in_burst { Gate::Burst(user) } else { Gate::Pass(user) }
+        }
+        "throttled" => {
+            // It counts as a request or a command all the same: to give that back would cost a trip each time.
+            verdicts.push(Verdict::of(messages, Duration::from_millis(reply.next()?), None));
+            return Err(throttle::refusal(&verdicts).unwrap_or_else(|| unexpected("throttled")));
+        }
         "known" => {
             let seq: i64 = reply.next()?;
             let fields: Option<Vec<String>> = reply.next()?;
@@ -203,14 +215,16 @@ pub async fn gate(
             let changed = now.map(|now| vec![seq.to_string(), now]).unwrap_or_default();
             let entry = fields.map(|fields| (MessageId(seq).to_string(), fields));
             let shown = entry::shown((entry.into_iter().collect(), Vec::new(), changed))?.pop();
-            Ok(Gate::Known(shown.and_then(Shown::into_message).map(Box::new).ok_or(seq)))
+            Gate::Known(shown.and_then(Shown::into_message).map(Box::new).ok_or(seq))
         }
         "unregistered" => {
-            let user: Option<String> = decode(replies.next().unwrap_or_default())?;
-            Ok(Gate::Unregistered(user.and_then(|user| user.parse().ok())))
+            let user: Option<String> = decode(record)?;
+            Gate::Unregistered(user.and_then(|user| user.parse().ok()))
         }
-        other => Err(unexpected(other)),
-    }
+        other => return Err(unexpected(other)),
+    };
+    throttle::settle(app, verdicts).await?;
+    Ok(gate)
 }
 
 /// Step 2: commits a change that came over `origin`, if over a connection. An error other than a refusal leaves the outcome open.

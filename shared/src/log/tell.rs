@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::entry::Member;
 use super::reply::Reply;
 use super::rounds::{PARALLEL_POSTS, Registered};
-use super::{AUDIENCE, Actor, MAX_TRIES, Token, admit, livelock, load, unexpected};
+use super::{AUDIENCE, MAX_TRIES, Token, admit, livelock, load, unexpected};
 use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
 use crate::redis::Call;
 use crate::redis::keys::ConversationKeys;
@@ -54,59 +54,45 @@ enum Frame<'a> {
     },
 }
 
-/// Tells the subscribers something about whoever acts. `None`: by a connection that is not subscribed, so that it is not
-/// known here who that is.
+/// Tells the subscribers something about a user, who acts over the connection `origin` if over one.
 pub async fn tell(
     app: &App,
     conversation: ConversationId,
-    actor: &Actor,
+    by: UserId,
+    origin: Option<&ConnectionId>,
     event: Event,
-) -> Result<Option<()>> {
+) -> Result<()> {
     let keys = ConversationKeys::of(conversation);
     let mut all = keys.fold().to_vec();
     all.push(keys.typing_prefix());
-    let (by, origin) = match actor {
-        Actor::User(user) => (user.to_string(), None),
-        Actor::Connection(connection) => (String::new(), Some(connection)),
-    };
     let interval = if matches!(event, Event::Typing { .. }) { TYPING_INTERVAL } else { 0 };
     for _ in 0..MAX_TRIES {
-        let call = Call::script(&AUDIENCE, &all)
-            .arg(&by)
-            .arg(origin.map(|connection| connection.0.as_str()).unwrap_or_default())
-            .arg(interval);
+        let call = Call::script(&AUDIENCE, &all).arg(by.to_string()).arg(interval);
         let mut reply = Reply::of(app.redis.call(call).await?)?;
         match reply.tag.as_str() {
             "audience" => {
-                let user = reply.user()?;
                 let member: Member = serde_json::from_str(&reply.next::<String>()?)
                     .map_err(|error| Error::Internal(error.into()))?;
                 let frame = match event {
                     Event::Typing { active } => Frame::Typing {
                         conversation_id: conversation,
-                        user_id: user,
+                        user_id: by,
                         user_name: &member.name,
                         active,
                     },
                     Event::Read(message_id) => {
-                        Frame::Read { conversation_id: conversation, user_id: user, message_id }
+                        Frame::Read { conversation_id: conversation, user_id: by, message_id }
                     }
                 };
                 // Another device of theirs has read it too, but nobody has to see themselves type.
                 let told = Registered::all(&reply.rest()?).into_iter().filter(|one| match event {
-                    Event::Typing { .. } => one.user != user,
+                    Event::Typing { .. } => one.user != by,
                     Event::Read(_) => Some(&one.id) != origin,
                 });
-                post(app, told.map(|one| one.id).collect(), &frame).await?;
-                return Ok(Some(()));
+                return post(app, told.map(|one| one.id).collect(), &frame).await;
             }
-            "unregistered" => return Ok(None),
             "cold" => load(app, conversation, &Token::generate()).await?,
-            "stranger" => match actor {
-                Actor::User(user) => admit(app, conversation, *user).await?,
-                // Registered, yet no member: the removal is about to be folded.
-                Actor::Connection(_) => return Err(Error::NotFound("conversation")),
-            },
+            "stranger" => admit(app, conversation, by).await?,
             other => return Err(unexpected(other)),
         }
     }

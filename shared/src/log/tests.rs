@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 use super::*;
 use crate::connections;
 use crate::ids::SessionId;
-use crate::testing::{app, conversation, user};
+use crate::testing::{app, app_with, conversation, user};
+use crate::throttle::{Throttles, Who, Window};
 use crate::tokens::Identity;
 
 fn say(text: &str) -> Change {
@@ -60,6 +61,21 @@ async fn missed(
 ) -> Result<Missed> {
     let all = register(app, &registration(user, connection), &[(conversation, from)]).await;
     all.expect("Redis").pop().expect("one answer for one conversation")
+}
+
+fn messages(count: u32, length: Duration) -> Policy {
+    Policy { name: "messages", windows: vec![Window { count, length }] }
+}
+
+/// The gate, in a request that nothing else throttles.
+async fn ask_gate(
+    app: &App,
+    conversation: ConversationId,
+    actor: &Actor,
+    key: &Key,
+    throttle: &Policy,
+) -> Result<Gate> {
+    gate(app, conversation, actor, key, throttle, &Admission::of(&Token::generate().0)).await
 }
 
 async fn forget(app: &App, keys: &[String]) {
@@ -468,9 +484,9 @@ async fn keys_paid_for_early_buy_no_second_window() {
     let app = app().await;
     let ann = user(&app, "ann").await;
     let room = conversation(&app, &[ann]).await;
-    let windows = [Window { count: 3, length: Duration::from_secs(2) }];
+    let throttle = messages(3, Duration::from_secs(2));
     let ask =
-        async |key: &str| gate(&app, room, &Actor::User(ann), &Key::of_client(key), &windows, None).await;
+        async |key: &str| ask_gate(&app, room, &Actor::User(ann), &Key::of_client(key), &throttle).await;
     let began = std::time::Instant::now();
     for key in ["a", "b", "c"] {
         assert!(matches!(ask(key).await, Ok(Gate::Pass(_))));
@@ -495,19 +511,21 @@ async fn the_throttle_is_exact_under_concurrency_and_a_repeat_is_free() {
     let app = app().await;
     let ann = user(&app, "ann").await;
     let room = conversation(&app, &[ann]).await;
-    let windows = [Window { count: 10, length: Duration::from_mins(1) }];
+    let throttle = messages(10, Duration::from_mins(1));
     let actor = Actor::User(ann);
     let keys: Vec<_> = (0..100).map(|i| Key::of_client(&i.to_string())).collect();
 
-    let asked = join_all(keys.iter().map(|key| gate(&app, room, &actor, key, &windows, None))).await;
+    let asked = join_all(keys.iter().map(|key| ask_gate(&app, room, &actor, key, &throttle))).await;
     let passed: Vec<_> = (0..100).filter(|&i| matches!(asked[i], Ok(Gate::Pass(_)))).collect();
-    let refused = (0..100).find(|&i| matches!(asked[i], Ok(Gate::Throttled(_)))).expect("a refusal");
-    let again = gate(&app, room, &actor, &keys[passed[0]], &windows, None).await;
-    let still = gate(&app, room, &actor, &keys[refused], &windows, None).await;
+    let refused = (0..100).find(|&i| matches!(asked[i], Err(Error::Throttled { .. }))).expect("a refusal");
+    let again = ask_gate(&app, room, &actor, &keys[passed[0]], &throttle).await;
+    let still = ask_gate(&app, room, &actor, &keys[refused], &throttle).await;
 
     assert_eq!(passed.len(), 10);
     assert!(matches!(again, Ok(Gate::Pass(_))));
-    assert!(matches!(still, Ok(Gate::Throttled(wait)) if wait > Duration::from_secs(50)));
+    assert!(
+        matches!(still, Err(Error::Throttled { retry_after, .. }) if retry_after > Duration::from_secs(50))
+    );
 }
 
 #[tokio::test]
@@ -556,28 +574,32 @@ async fn when_the_last_admin_leaves_the_longest_standing_participant_becomes_one
     assert!(again.outcome == Outcome::Duplicate && again.entries.len() == 2);
 }
 
-/// Sends over the connection "phone" as far as the gate, as many at once as are a burst.
-/// Sends so many more that all of these wait in the inbox.
-async fn burst(app: &App, room: ConversationId, from: usize, to: usize) -> Vec<Gate> {
+/// Sends over the connection "phone" until it waits in the inbox: as many at once as are a burst.
+async fn burst(app: &App, room: ConversationId, from: usize, to: usize) -> Vec<Enqueued> {
     let sends = ConversationKeys::of(room).sends();
     app.redis.call::<()>(Call::command("SET").arg(sends).arg(1000)).await.expect("Redis");
-    let phone = ConnectionId("phone".to_owned());
-    let mut gates = Vec::new();
+    let mut enqueued = Vec::new();
     for number in from..to {
-        let key = Key::of_client(&number.to_string());
-        let intent = Intent::new(&phone, None, &say(&number.to_string()), &key);
-        let actor = Actor::Connection(phone.clone());
-        gates.push(gate(app, room, &actor, &key, &[], Some(&intent)).await.expect("the gate"));
+        let number = number.to_string();
+        enqueued.push(send_in_burst(app, room, &Key::of_client(&number), &say(&number)).await);
     }
-    gates
+    enqueued
 }
 
-fn leases(gates: Vec<Gate>) -> Vec<Token> {
-    let lease = |gate| match gate {
-        Gate::Queued(lease) => lease,
-        Gate::Known(_) | Gate::Throttled(_) | Gate::Pass(_) | Gate::Unregistered(_) => None,
+async fn send_in_burst(app: &App, room: ConversationId, key: &Key, change: &Change) -> Enqueued {
+    let phone = ConnectionId("phone".to_owned());
+    let intent = Intent::new(&phone, None, change, key);
+    let passed = ask_gate(app, room, &Actor::Connection(phone), key, &app.throttles.messages).await;
+    let Ok(Gate::Burst(user)) = passed else { panic!("no burst") };
+    enqueue(app, room, user, &intent).await.expect("Redis")
+}
+
+fn leases(enqueued: Vec<Enqueued>) -> Vec<Token> {
+    let lease = |one| match one {
+        Enqueued::First(lease) => Some(lease),
+        Enqueued::Waits | Enqueued::Full => None,
     };
-    gates.into_iter().filter_map(lease).collect()
+    enqueued.into_iter().filter_map(lease).collect()
 }
 
 #[tokio::test]
@@ -587,8 +609,7 @@ async fn the_sends_of_a_burst_wait_for_one_holder_and_are_committed_together() {
     let room = conversation(&app, &[ann]).await;
     registered(&app, room, ann, "phone").await;
 
-    let gates = burst(&app, room, 0, 60).await;
-    let holders = leases(gates);
+    let holders = leases(burst(&app, room, 0, 60).await);
     let mut progress = Progress::default();
     let committed = combine(&app, room, &holders[0], &mut progress).await.expect("a commit");
     let nothing = combine(&app, room, &holders[0], &mut progress).await.expect("the end");
@@ -605,6 +626,44 @@ async fn the_sends_of_a_burst_wait_for_one_holder_and_are_committed_together() {
         })
         .collect();
     assert!(texts.is_sorted_by_key(|text| text.parse::<usize>().expect("a number")), "{texts:?}");
+}
+
+#[tokio::test]
+async fn a_refused_command_or_request_takes_no_place_among_the_messages_and_waits_nowhere() {
+    let once = |name| Policy { name, windows: vec![Window { count: 1, length: Duration::from_mins(1) }] };
+    let off = Throttles::off();
+    let app = app_with(Throttles { commands: once("commands"), user: once("user"), ..off }).await;
+    let ann = user(&app, "ann").await;
+    let room = conversation(&app, &[ann]).await;
+    let connection = format!("phone {room}");
+    registered(&app, room, ann, &connection).await;
+    let phone = Actor::Connection(ConnectionId(connection));
+    let over_http = |request: &str| Admission::of(request).and(&app.throttles.user, Who::User(ann));
+    let three = messages(3, Duration::from_mins(1));
+    let keys = ConversationKeys::of(room);
+    let sends = Call::command("SET").arg(keys.sends()).arg(1000);
+    app.redis.call::<()>(sends).await.expect("Redis");
+    let ask = async |by: &Actor, request: &str, admission: &Admission| {
+        gate(&app, room, by, &Key::of_request(request), &three, admission).await
+    };
+    let refused_by = |asked: Result<Gate>| match asked {
+        Err(Error::Throttled { policy, .. }) => policy,
+        _ => panic!("let in"),
+    };
+
+    assert!(matches!(ask(&phone, "one", &Admission::of("one")).await, Ok(Gate::Burst(_))));
+    for request in ["two", "three", "four"] {
+        assert_eq!(refused_by(ask(&phone, request, &Admission::of(request)).await), "commands");
+    }
+    assert!(ask(&Actor::User(ann), "five", &over_http("five")).await.is_ok());
+    for request in ["six", "seven", "eight"] {
+        assert_eq!(refused_by(ask(&Actor::User(ann), request, &over_http(request)).await), "user");
+    }
+
+    let inbox: usize = app.redis.call(Call::command("HLEN").arg(keys.inbox())).await.expect("Redis");
+    assert_eq!(inbox, 0, "it has not been let in when the gate has answered");
+    assert!(ask(&Actor::User(ann), "nine", &Admission::of("nine")).await.is_ok(), "the third place is free");
+    assert_eq!(refused_by(ask(&Actor::User(ann), "ten", &Admission::of("ten")).await), "messages");
 }
 
 #[tokio::test]
@@ -630,13 +689,8 @@ async fn in_a_burst_each_send_is_refused_or_known_by_itself() {
     registered(&app, room, ann, "phone").await;
     committed(&app, room, ann, "58").await; // its handler died before it was published
     let holder = leases(burst(&app, room, 0, 59).await).remove(0);
-    let phone = ConnectionId("phone".to_owned());
-    let (key, change) = (
-        Key::of_client("answers nothing"),
-        Change::Message { content: "x".to_owned(), metadata: None, reply_to: Some(MessageId(1000)) },
-    );
-    let intent = Intent::new(&phone, None, &change, &key);
-    gate(&app, room, &Actor::Connection(phone), &key, &[], Some(&intent)).await.expect("the gate");
+    let change = Change::Message { content: "x".to_owned(), metadata: None, reply_to: Some(MessageId(1000)) };
+    send_in_burst(&app, room, &Key::of_client("answers nothing"), &change).await;
 
     let answered = combine(&app, room, &holder, &mut Progress::default()).await.expect("a commit");
 
@@ -679,7 +733,7 @@ async fn a_full_inbox_that_nobody_empties_is_taken_over_and_else_passed_by() {
     let fill = Call::command("HSET").arg(ConversationKeys::of(room).inbox());
     app.redis.call::<()>(fill.arg(fields.collect::<Vec<_>>())).await.expect("Redis");
 
-    let gates = burst(&app, room, 0, 2).await;
+    let enqueued = burst(&app, room, 0, 2).await;
 
-    assert!(matches!(gates[..], [Gate::Queued(Some(_)), Gate::Pass(_)]));
+    assert!(matches!(enqueued[..], [Enqueued::First(_), Enqueued::Full]));
 }

@@ -14,8 +14,9 @@ use time::{Duration, OffsetDateTime};
 use url::Url;
 
 use self::clients::{Client, GrantType};
-use crate::accounts::{self, Device, Refreshed, TypedPassword};
+use crate::accounts::{self, Device, Refreshed, Start, TypedPassword};
 use crate::ids::{SessionId, UserId};
+use crate::throttle::{Admission, Who};
 use crate::tokens::access::{self, GlobalRole};
 use crate::tokens::{Identity, Secret};
 use crate::{App, Error, Result};
@@ -144,6 +145,15 @@ pub fn require_scope(scope: Option<&str>) -> Result<()> {
     }
 }
 
+/// What a client's request has to pass. One that proved who it is counts as itself, wherever it is, as users do.
+pub fn admission(app: &App, client: &Client, of_request: Admission) -> Admission {
+    if client.confidential {
+        of_request.in_place(&app.throttles.user, Who::Client(&client.client_id))
+    } else {
+        of_request
+    }
+}
+
 /// Tokens for somebody by their password (RFC 6749 §4.3).
 pub async fn grant_by_password(
     app: &App,
@@ -151,16 +161,12 @@ pub async fn grant_by_password(
     name: &str,
     password: &TypedPassword,
     device: &Device,
+    admission: Admission,
 ) -> Result<Tokens> {
     client.require(GrantType::Password)?;
-    let started = accounts::start_session(
-        app,
-        name,
-        password,
-        device,
-        accounts::SESSION_LIFETIME,
-        Some(&client.client_id),
-    );
+    let (lifetime, client_id) = (accounts::SESSION_LIFETIME, Some(&*client.client_id));
+    let start = Start { name, password, device, lifetime, client: client_id };
+    let started = accounts::start_session(app, &start, admission);
     let started = started.await.map_err(as_invalid_grant)?;
     tokens(app, client, started.identity, started.profile.role, Some(started.refresh_token))
 }
@@ -322,9 +328,11 @@ impl Authorization {
         password: &TypedPassword,
         device: &Device,
         challenge: &str,
+        admission: Admission,
     ) -> Result<Url> {
         let client = Some(&*self.client.client_id);
-        let started = accounts::start_session(app, name, password, device, CODE_LIFETIME, client).await?;
+        let start = Start { name, password, device, lifetime: CODE_LIFETIME, client };
+        let started = accounts::start_session(app, &start, admission).await?;
         let code = Secret::draw();
         let uri = self.redirect_uri.as_str();
         let session = started.identity.session;

@@ -1,18 +1,17 @@
 //! Presence: who is online and who was when. Derived from what Redis knows of open connections, never stored as a flag,
 //! so that a connection whose end nobody reported stops counting by itself.
 
-use std::sync::LazyLock;
-
 use redis::Value;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
 
 use crate::ids::{ConnectionId, UserId};
 use crate::redis::keys::{self, UserKeys};
-use crate::redis::{Call, Script, Source, decode};
+use crate::redis::{Call, Script, decode};
+use crate::throttle::{Policy, Verdict, throttling_script};
 use crate::{App, Result};
 
-static SEEN_NOW: Script = LazyLock::new(|| Source::new(include_str!("seen.lua")));
+static SEEN_NOW: Script = throttling_script!("seen.lua");
 
 /// How long a connection may be silent and still count: API Gateway ends it after 10 minutes.
 const SILENCE: Duration = Duration::minutes(12);
@@ -29,12 +28,32 @@ pub struct Presence {
     pub last_seen: Option<OffsetDateTime>,
 }
 
-/// Notes that a connection is alive, and reads a field of its record or, without one, all of it.
-pub fn seen(connection: &ConnectionId, field: Option<&str>) -> Call {
+/// A frame that somebody sent: over which connection, and API Gateway's id of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// The connection.
+    pub connection: &'a ConnectionId,
+    /// The id.
+    pub request_id: &'a str,
+}
+
+/// Notes that a connection is alive, throttles its commands by `policy`, and reads a field of its record or, without one,
+/// all of it. A command that asks this twice is counted once.
+pub(crate) fn seen(policy: &Policy, frame: Frame<'_>, field: Option<&str>) -> Call {
     let now = OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000;
-    Call::script(&SEEN_NOW, &[keys::connection(connection)])
+    let keys = [keys::connection(frame.connection), keys::commands(frame.connection)];
+    let call = Call::script(&SEEN_NOW, &keys)
         .arg(now.to_string())
         .arg(field.unwrap_or_default())
+        .arg(frame.request_id);
+    policy.add_windows_to(call)
+}
+
+/// What [`seen`] replied: whether the command may be done, and what it read. A command's place is kept.
+pub(crate) fn heard(policy: &Policy, reply: Value) -> Result<(Verdict, Value)> {
+    let mut parts = decode::<Vec<Value>>(reply)?.into_iter();
+    let wait = std::time::Duration::from_millis(decode(parts.next().unwrap_or_default())?);
+    Ok((Verdict::of(policy, wait, None), parts.next().unwrap_or_default()))
 }
 
 /// The presence of each of these people, in their order.

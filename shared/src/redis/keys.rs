@@ -3,8 +3,10 @@
 //! Keys are tagged by partition, `{p<crc32(id) mod 256>}`, so that each script's keys are in one slot of a
 //! cluster and all that a partition holds can be enumerated.
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::net::{IpAddr, Ipv6Addr};
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::ids::{ConnectionId, ConversationId, SessionId, UserId};
@@ -21,7 +23,11 @@ pub struct Partition(u32);
 impl Partition {
     /// The partition of an id.
     pub fn of(id: &Uuid) -> Self {
-        Self(crc32fast::hash(id.as_bytes()) % PARTITIONS)
+        Self::of_bytes(id.as_bytes())
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Self {
+        Self(crc32fast::hash(bytes) % PARTITIONS)
     }
 
     /// All there are.
@@ -168,11 +174,79 @@ impl UserKeys {
     pub fn last_seen(&self) -> String {
         format!("{}:last_seen", self.prefix)
     }
+
+    /// Sorted set: what the user did lately of what is throttled by this name.
+    pub fn throttle(&self, name: &str) -> String {
+        format!("{}:throttle:{name}", self.prefix)
+    }
+}
+
+/// The keys of an OAuth client.
+pub struct ClientKeys {
+    prefix: String,
+}
+
+impl ClientKeys {
+    /// The keys of `client`.
+    pub fn of(client: &str) -> Self {
+        Self { prefix: format!("{}:client:{client}", Partition::of_bytes(client.as_bytes())) }
+    }
+
+    /// Sorted set: what the client did lately of what is throttled by this name.
+    pub fn throttle(&self, name: &str) -> String {
+        format!("{}:throttle:{name}", self.prefix)
+    }
+}
+
+/// The keys of whoever asks from one address, of which they hold a digest.
+pub struct AddressKeys {
+    prefix: String,
+}
+
+impl AddressKeys {
+    /// The keys of an address, of IP version 6 those of its network: whoever has one address there has 2^64.
+    pub fn of(address: &str) -> Self {
+        let network = match address.parse().map(|address: IpAddr| address.to_canonical()) {
+            Ok(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).to_string(),
+            Ok(IpAddr::V4(address)) => address.to_string(),
+            Err(_) => address.to_owned(),
+        };
+        let digest = Sha256::digest(network);
+        Self { prefix: format!("{}:address:{}", Partition::of_bytes(&digest), hex(&digest)) }
+    }
+
+    /// Sorted set: what was done from there lately of what is throttled by this name.
+    pub fn throttle(&self, name: &str) -> String {
+        format!("{}:throttle:{name}", self.prefix)
+    }
+}
+
+/// The keys of an account that somebody claimed and nobody has. Its name may be an e-mail address, so they hold a digest.
+pub struct ClaimKeys {
+    prefix: String,
+}
+
+impl ClaimKeys {
+    /// The keys of the account with this name, in whichever case.
+    pub fn of(name: &str) -> Self {
+        let digest = Sha256::digest(name.to_lowercase());
+        Self { prefix: format!("{}:claim:{}", Partition::of_bytes(&digest), hex(&digest)) }
+    }
+
+    /// Sorted set: what was done with it lately of what is throttled by this name.
+    pub fn throttle(&self, name: &str) -> String {
+        format!("{}:throttle:{name}", self.prefix)
+    }
 }
 
 /// Hash: who a connection is and what it is subscribed to.
 pub fn connection(id: &ConnectionId) -> String {
     format!("connection:{id}")
+}
+
+/// Sorted set: what a connection commanded lately, in the slot of its hash.
+pub fn commands(id: &ConnectionId) -> String {
+    format!("{{{}}}:commands", connection(id))
 }
 
 /// The field of a connection's hash that stands for a subscription.
@@ -186,8 +260,15 @@ pub fn subscribed(field: &str) -> Option<ConversationId> {
 }
 
 /// String: whose ticket has this digest.
-pub fn ticket(digest: &str) -> String {
-    format!("ticket:{digest}")
+pub fn ticket(digest: &[u8]) -> String {
+    format!("ticket:{}", hex(digest))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a String takes all that is written to it");
+        hex
+    })
 }
 
 #[cfg(test)]

@@ -26,11 +26,5 @@ pub async fn redeem(app: &App, ticket: &str) -> Result<Identity> {
 }
 
 fn key(ticket: &Secret) -> String {
-    use std::fmt::Write;
-
-    let hex = ticket.digest().iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a String takes all that is written to it");
-        hex
-    });
-    keys::ticket(&hex)
+    keys::ticket(&ticket.digest())
 }

@@ -110,7 +110,7 @@ impl Planted {
 
     /// The message with the place that it would have if nobody else sent one now.
     async fn message_to_be(&self, request: &Request, sending: &Sending) -> Result<Message, Error> {
-        let user = connections::identify(&self.app, &request.connection).await?;
+        let user = connections::identify(&self.app, request.frame()).await?;
         let meta = ConversationKeys::of(sending.conversation_id).meta();
         let w: Option<i64> = self.app.redis.call(Call::command("HGET").arg(meta).arg("w")).await?;
         let seq = w.unwrap_or_default() + 1;
@@ -159,7 +159,7 @@ impl Planted {
             )
         });
         let Sending { r#ref, conversation_id, client_id, content } = sending;
-        let user = connections::identify(&self.app, &request.connection).await?;
+        let user = connections::identify(&self.app, request.frame()).await?;
         let (change, key) =
             (Change::Message { content, metadata: None, reply_to: None }, Key::of_client(&client_id));
         let origin = Some(&request.connection);

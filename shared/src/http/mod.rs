@@ -3,11 +3,12 @@
 //! Handlers are axum routers under `lambda_http`; every response carries `x-request-id`, and every error is a
 //! problem document (RFC 9457) with a code of the public contract.
 
+mod throttled;
+
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
@@ -22,6 +23,7 @@ use time::OffsetDateTime;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
+pub use self::throttled::{Routes, Throttle};
 use crate::accounts::Device;
 use crate::ids::{ConversationId, MessageId, SessionId, UserId};
 use crate::log::Key;
@@ -33,12 +35,8 @@ use crate::{App, Error, FieldError, Result, administration, oauth, parse, teleme
 const MAX_BODY: usize = 64 * 1024;
 
 /// Serves a function's routes. A path with a final slash means the same as without.
-pub async fn serve(app: App, routes: Router<App>) -> Result<(), lambda_http::Error> {
-    let routes = routes
-        .fallback(async || Error::NotFound("path"))
-        .method_not_allowed_fallback(async || Error::NotFound("path"))
-        .layer(middleware::from_fn(observe))
-        .with_state(app);
+pub async fn serve(app: App, routes: Routes) -> Result<(), lambda_http::Error> {
+    let routes = routes.checked(&app).layer(middleware::from_fn(observe)).with_state(app);
     lambda_http::run(NormalizePathLayer::trim_trailing_slash().layer(routes)).await
 }
 
@@ -143,15 +141,19 @@ impl FromRequestParts<App> for OptionalCaller {
 
 const TOKEN_REQUIRED: Error = Error::Unauthenticated("An access token is required.");
 
-/// What the request's access token says, if it has one.
-fn claims(parts: &Parts, app: &App) -> Result<Option<access::Claims>> {
+/// What the request's access token says, if it has one. It is verified when first asked for.
+fn claims(parts: &mut Parts, app: &App) -> Result<Option<Arc<access::Claims>>> {
+    if let Some(claims) = parts.extensions.get::<Arc<access::Claims>>() {
+        return Ok(Some(Arc::clone(claims)));
+    }
     let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let token =
         bearer(value).ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
-    let claims = access::verify(app.keys(), token, OffsetDateTime::now_utc())?;
+    let claims = Arc::new(access::verify(app.keys(), token, OffsetDateTime::now_utc())?);
     if let Some(Who(who)) = parts.extensions.get() {
         who.get_or_init(|| claims.identity().user);
     }
+    parts.extensions.insert(Arc::clone(&claims));
     Ok(Some(claims))
 }
 

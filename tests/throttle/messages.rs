@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::{Accepted, assert_exact};
+
 use futures_util::future;
 use serde_json::{Value, json};
 use support::{Connection, Conversation, StackOptions, TestChat, User};
@@ -18,13 +20,6 @@ const SENDERS: usize = 32;
 enum Sender {
     OverHttp,
     OverWebSocket(Box<Connection>),
-}
-
-/// When a message was let through: at some moment between these two.
-#[derive(Clone, Copy)]
-struct Accepted {
-    asked: Instant,
-    answered: Instant,
 }
 
 impl Sender {
@@ -108,7 +103,7 @@ async fn throttles_are_exact_in_every_sliding_window_under_any_concurrency() {
     let mut accepted: Vec<Accepted> = future::join_all(sending).await.into_iter().flatten().collect();
     let took = began.elapsed();
 
-    assert_exact(&mut accepted);
+    assert_exact(&mut accepted, MOST, WINDOW);
     let created = created(&chat, conversation).await;
     assert_eq!(created.len(), accepted.len(), "what was accepted is stored, and nothing else");
     let longest = accepted.iter().map(|one| one.answered - one.asked).max().unwrap();
@@ -124,18 +119,6 @@ async fn throttles_are_exact_in_every_sliding_window_under_any_concurrency() {
     let windows = |length: Duration| usize::try_from(took.as_millis() / length.as_millis()).unwrap();
     let (least, most) = (MOST * windows(WINDOW + longest), MOST * (windows(WINDOW) + 1));
     assert!((least..=most).contains(&accepted.len()), "{} of {least} to {most} in {took:?}", accepted.len());
-}
-
-/// No window that is certain to hold them holds more than allowed.
-fn assert_exact(accepted: &mut [Accepted]) {
-    // Clocks that are being set run a little faster or slower than each other.
-    let window = WINDOW.checked_sub(Duration::from_millis(5)).unwrap();
-    accepted.sort_by_key(|one| one.asked);
-    for (number, first) in accepted.iter().enumerate() {
-        let following = accepted[number..].iter().take_while(|one| one.asked < first.asked + window);
-        let certain = following.filter(|one| one.answered < first.asked + window).count();
-        assert!(certain <= MOST, "{certain} in {window:?}");
-    }
 }
 
 /// When each message was stored, since some moment, in order.
