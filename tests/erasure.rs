@@ -50,8 +50,11 @@ async fn nothing_of_an_erased_account_stays_but_what_it_wrote() {
     mallory.send(&group, "a word that stays").await;
     mallory.send(&direct, "one for bob").await;
     mallory.send(&left, "from who has left").await;
-    bob.add(&group, &mallory).await.expect(200);
     mallory.leave(&left).await.expect(204);
+    let added = bob.start_conversation_with([]).await;
+    bob.add(&added, &mallory).await.expect(201);
+    let silent = bob.start_conversation_with([&mallory]).await;
+    bob.remove(&silent, &mallory).await.expect(204);
     let mut watching = bob.connect_to(&group).await;
     let mut own = mallory.connect_to(&group).await;
     for trace in traces(&mallory) {
@@ -78,6 +81,17 @@ async fn nothing_of_an_erased_account_stays_but_what_it_wrote() {
         let resumed = bob.connect().await.subscribe_from(conversation, Some(0)).await;
         assert!(resumed.to_string().contains(content));
     }
+    // What told of them tells of a "deleted user", to whoever resumes from there and once Redis knows nothing.
+    let mut resuming = bob.connect().await;
+    let resumed = resuming.subscribe_from(&added, Some(0)).await;
+    let entries: Vec<_> = resumed["messages"].as_array().unwrap().iter().collect();
+    assert_eq!(entries[0]["participant"]["user_name"], "deleted user", "{resumed}");
+    assert_eq!(entries[0]["participant"]["user_email"], Value::Null);
+    chat.stack.wipe_redis().await;
+    assert_eq!(bob.connect().await.subscribe_from(&added, Some(0)).await["messages"], resumed["messages"]);
+    let mut watching = bob.connect_to(&added).await;
+    let sent = bob.send(&added, "heard by those who are there").await;
+    assert_eq!(watching.next_message().await, sent);
     let people: Vec<_> = bob.participants(&group).await.iter().map(|one| one["user_id"].clone()).collect();
     assert_eq!(people, [json!(bob.id), json!(carol.id)]);
     bob.send(&direct, "nobody is there").await;
@@ -163,11 +177,16 @@ async fn a_redis_that_was_given_an_older_copy_forgets_who_was_erased() {
 
     let postgres = chat.stack.postgres_connection(None).await;
     let age = "update erasures set created_at = created_at - interval '31 s'";
-    assert_eq!(postgres.execute(age, &[]).await.unwrap(), 1);
+    assert!(postgres.execute(age, &[]).await.unwrap() > 0);
     chat.stack.invoke("maintenance").await;
 
     assert_eq!(chat.stack.redis_keys_with(&mallory.email).await, Vec::<String>::new());
     assert_eq!(bob.history(&group).await.last().unwrap().user_name, "deleted user");
+
+    chat.stack.rewind_redis(&copy).await;
+    chat.stack.invoke("maintenance").await;
+
+    assert_eq!(chat.stack.redis_keys_with(&mallory.email).await, Vec::<String>::new(), "however often");
 }
 
 #[tokio::test]
@@ -190,10 +209,10 @@ async fn an_export_holds_all_that_somebody_wrote_page_by_page() {
     let second = alice.get(&path).await.expect(200);
 
     assert_eq!(second["next"], Value::Null);
-    for page in [&first, &second] {
+    for (page, sessions, conversations) in [(&first, 1, 2), (&second, 0, 0)] {
         assert_eq!(page["user"], alice.profile().await);
-        assert_eq!(page["sessions"].as_array().unwrap().len(), 1);
-        assert_eq!(page["conversations"].as_array().unwrap().len(), 2);
+        assert_eq!(page["sessions"].as_array().unwrap().len(), sessions);
+        assert_eq!(page["conversations"].as_array().unwrap().len(), conversations);
     }
     let mut exported: Vec<_> = support::messages_in(&first["messages"]);
     exported.extend(support::messages_in(&second["messages"]));
@@ -205,4 +224,54 @@ async fn an_export_holds_all_that_somebody_wrote_page_by_page() {
     assert_eq!(sorted(exported), sorted(written));
     alice.get(&format!("{EXPORT}?cursor=nonsense")).await.expect_invalid("cursor");
     chat.get(EXPORT).await.expect_error(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn no_page_of_an_export_is_larger_than_four_megabytes() {
+    let chat = alone().await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+    let ours = alice.start_conversation_with([&bob]).await;
+    // Each character is six in JSON.
+    let long = json!({"content": "\u{1}".repeat(2000), "metadata": {"long": "\u{1}".repeat(660)}});
+    for _ in 0..251 {
+        alice.post_message(&ours, long.clone()).await.expect(201);
+    }
+
+    let first = alice.get(EXPORT).await.expect(200);
+    let path = format!("{EXPORT}?cursor={}", first["next"].as_str().unwrap());
+    let second = alice.get(&path).await.expect(200);
+
+    let count = |page: &Value| page["messages"].as_array().unwrap().len();
+    assert!(count(&first) < 250 && first.to_string().len() < 4_100_000, "{}", count(&first));
+    assert_eq!(count(&first) + count(&second), 251);
+    assert_eq!(second["next"], Value::Null);
+}
+
+#[tokio::test]
+async fn whoever_sends_and_is_added_while_they_are_erased_holds_nothing_up() {
+    let chat = alone().await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+    let room = bob.start_conversation_with([&alice]).await;
+
+    let others = async {
+        for _ in 0..30 {
+            bob.send(&room, "goes on").await;
+            let group = bob.start_conversation_with([]).await;
+            let added = bob.add(&group, &alice).await;
+            assert!([201, 422].contains(&added.status), "{added:?}");
+        }
+    };
+    let own =
+        async { while alice.post_message(&room, json!({"content": "still here"})).await.status == 201 {} };
+    let erasing = async {
+        bob.send(&room, "so that all of it is under way").await;
+        erase(&alice).await.expect(204);
+    };
+    tokio::join!(others, own, erasing);
+
+    for conversation in bob.list_conversations().await {
+        let people = conversation["participant_count"].as_u64().unwrap();
+        assert_eq!(people, 1, "{conversation}");
+    }
+    assert!(bob.history(&room).await.iter().all(|message| message.user_name != alice.name));
 }

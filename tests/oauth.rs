@@ -239,6 +239,68 @@ async fn a_code_is_good_once_and_for_its_own_request_alone() {
 }
 
 #[tokio::test]
+async fn a_redirect_uri_is_compared_as_it_was_written() {
+    let chat = TestChat::start().await;
+    let root = chat.admin("root").await;
+    let alice = chat.user("alice").await;
+    for uri in ["https://app.example", "https://APP.example:443/back", "http://localhost:3000"] {
+        let body = json!({"name": "App", "redirect_uris": [uri], "confidential": false});
+        let made = root.post(CLIENTS, body).await.expect(201);
+        let client = Client { chat: chat.clone(), id: text(&made, "client_id").to_owned(), secret: None };
+        let request = client.request(&[("redirect_uri", Some(uri))]);
+        let mut fields: Vec<_> = request.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        fields.extend([("username", &*alice.email), ("password", &alice.password)]);
+
+        let url = redirect(&post_form(&chat, AUTHORIZE, &fields).await);
+        let code = parameter(&url, "code").unwrap();
+
+        let normalised =
+            [("code", &*code), ("redirect_uri", "https://other.example/"), ("code_verifier", VERIFIER)];
+        expect_oauth_error(client.exchange_with(&normalised).await, 400, "invalid_grant");
+        let null = [("code", &*code), ("redirect_uri", "\0"), ("code_verifier", VERIFIER)];
+        expect_oauth_error(client.exchange_with(&null).await, 400, "invalid_grant");
+        let same = [("code", &*code), ("redirect_uri", uri), ("code_verifier", VERIFIER)];
+        client.exchange_with(&same).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_that_does_not_refresh_is_given_ends_with_its_access_token() {
+    let chat = TestChat::start().await;
+    let root = chat.admin("root").await;
+    let alice = chat.user("alice").await;
+    let body = json!({"name": "App", "grant_types": ["password"], "confidential": false});
+    let made = root.post(CLIENTS, body).await.expect(201);
+    let client = Client { chat: chat.clone(), id: text(&made, "client_id").to_owned(), secret: None };
+
+    let tokens = client.by_password(&alice).await;
+
+    assert!(tokens.get("refresh_token").is_none());
+    let sessions = alice.get("/api/v1/auth/sessions").await.expect(200);
+    let lives: Vec<_> = sessions["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|session| {
+            let day = |key: &str| text(session, key)[..10].to_owned();
+            (day("created_at") == day("expires_at"), session["current"] == json!(true))
+        })
+        .collect();
+    assert!(lives[0].0 || text(&sessions["items"][0], "created_at")[11..13] == *"23", "{sessions}");
+    assert_eq!(lives[1], (false, true));
+}
+
+#[tokio::test]
+async fn a_public_client_may_leave_its_secret_empty() {
+    let chat = TestChat::start().await;
+    let client = Client::register(&chat, false).await;
+    let alice = chat.user("alice").await;
+    let empty = Client { secret: Some(String::new()), ..client };
+
+    empty.by_password(&alice).await;
+}
+
+#[tokio::test]
 async fn what_ends_sessions_voids_a_code() {
     let chat = TestChat::start().await;
     let client = Client::register(&chat, true).await;

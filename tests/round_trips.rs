@@ -39,9 +39,11 @@ impl Scene {
         let options = StackOptions {
             throttle_messages: "10/60".to_owned(),
             // All on, and too wide for the measuring itself.
-            throttles: ["SIGNUP", "LOGIN", "CONVERSATIONS", "READS", "ANONYMOUS", "USER", "COMMANDS"]
+            throttles: ["SIGNUP", "LOGIN", "CONVERSATIONS", "ANONYMOUS", "USER", "CLIENTS", "COMMANDS"]
                 .map(|throttle| (throttle, "100000/60,1000000/3600".to_owned()))
-                .to_vec(),
+                .into_iter()
+                .chain([("READS", "20/60".to_owned())])
+                .collect(),
             concurrency: 1,
             redis_through: Some(redis.address),
             postgres_through: Some(postgres.address),
@@ -394,6 +396,35 @@ fn reading_rows() -> Vec<Row> {
                 scene.count("history", reading).await.0
             })
         }),
+        row("search", 1, 1, |scene| {
+            Box::pin(async move {
+                let pair = scene.pair().await;
+                let (trips, answer) = scene.count("history", pair.bob.get("/api/v1/search?q=warm")).await;
+                answer.expect(200);
+                trips
+            })
+        }),
+        // One gives back what the other throttles gave.
+        row("search, throttled", 2, 0, |scene| {
+            Box::pin(async move {
+                let pair = scene.pair().await;
+                let search = async || pair.bob.get("/api/v1/search?q=warm").await;
+                while search().await.status == 200 {}
+                let (trips, answer) = scene.count("history", search()).await;
+                answer.expect_error(429, "throttled");
+                trips
+            })
+        }),
+        row("history, throttled", 2, 0, |scene| {
+            Box::pin(async move {
+                let pair = scene.pair().await;
+                let path = pair.conversation.path("/messages");
+                while pair.bob.get(&path).await.status == 200 {}
+                let (trips, answer) = scene.count("history", pair.bob.get(&path)).await;
+                answer.expect_error(429, "throttled");
+                trips
+            })
+        }),
         row("list conversations", 1, 1, |scene| {
             Box::pin(async move {
                 let pair = scene.pair().await;
@@ -414,7 +445,8 @@ fn account_rows() -> Vec<Row> {
                 trips
             })
         }),
-        row("refresh", 1, 1, |scene| {
+        // Whose it is decides who is counted.
+        row("refresh", 1, 2, |scene| {
             Box::pin(async move {
                 let alice = scene.chat.user("alice").await;
                 let (trips, answer) = scene.count("auth", scene.chat.refresh(&alice.refresh_token)).await;

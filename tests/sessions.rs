@@ -1,5 +1,6 @@
 //! One's own sessions, and the password that starts them.
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 use support::{TestChat, User};
@@ -115,6 +116,50 @@ async fn a_password_change_is_refused_when_anything_of_it_is_wrong() {
     chat.post(PASSWORD, change(&alice, NEW)).await.expect_error(401, "unauthenticated");
 
     chat.log_in("email", &alice.email, &alice.password).await.expect(200);
+}
+
+#[tokio::test]
+async fn nobody_stays_signed_in_by_the_old_password_however_their_sign_ins_race_the_change() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+
+    let signing_in = join_all((0..4).map(async |_| {
+        let mut signed_in = Vec::new();
+        loop {
+            let answer = chat.log_in("email", &alice.email, &alice.password).await;
+            match answer.status {
+                200 => signed_in.push(answer.expect(200)["refresh_token"].as_str().unwrap().to_owned()),
+                _ => return signed_in,
+            }
+        }
+    }));
+    let changing = async {
+        // So that all of them are under way.
+        chat.log_in("email", &alice.email, &alice.password).await.expect(200);
+        alice.post(PASSWORD, change(&alice, NEW)).await.expect(204);
+    };
+    let (signed_in, ()) = tokio::join!(signing_in, changing);
+
+    let signed_in: Vec<_> = signed_in.into_iter().flatten().collect();
+    assert!(!signed_in.is_empty());
+    for refresh_token in signed_in {
+        chat.refresh(&refresh_token).await.expect_error(401, "unauthenticated");
+    }
+    chat.refresh(&alice.refresh_token).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_new_password_voids_the_links_that_would_set_another() {
+    let chat = TestChat::start().await;
+    let alice = chat.user("alice").await;
+    chat.post("/api/v1/auth/password-reset", json!({"email": alice.email})).await.expect(202);
+    let token = chat.mail_to(&alice.email, "/api/v1/auth/password-reset", 1).await.token();
+
+    alice.post(PASSWORD, change(&alice, NEW)).await.expect(204);
+
+    let reset =
+        json!({"token": token, "password": "Yet-Another-One-7", "password_confirm": "Yet-Another-One-7"});
+    chat.post("/api/v1/auth/password-reset/confirm", reset).await.expect_invalid("token");
 }
 
 #[tokio::test]

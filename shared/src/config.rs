@@ -119,8 +119,8 @@ impl Mail {
     pub fn from_env() -> anyhow::Result<Self> {
         let from = required("MAIL_FROM")?;
         ensure!(
-            from.contains('@') && !from.contains(char::is_control),
-            "MAIL_FROM must be an e-mail address, or a name and <an address>, not {from:?}"
+            from.contains('@') && from.chars().all(|c| c.is_ascii_graphic() || c == ' '),
+            "MAIL_FROM must be an e-mail address, or a name and <an address>, in ASCII, not {from:?}"
         );
         Ok(Self {
             from,
@@ -182,6 +182,7 @@ pub fn throttles() -> anyhow::Result<Throttles> {
         reads: throttle("THROTTLE_READS", "reads", "10/60")?,
         anonymous: throttle("THROTTLE_ANONYMOUS", "anonymous", "20/60,100/3600")?,
         user: throttle("THROTTLE_USER", "user", "120/60,1000/3600")?,
+        clients: throttle("THROTTLE_CLIENTS", "clients", "600/60")?,
         commands: throttle("THROTTLE_COMMANDS", "commands", "20/1")?,
     })
 }

@@ -274,12 +274,13 @@ pub struct PageOf {
     pub limit: Limit,
 }
 
-/// A page of messages, oldest first. `next` is the id to go on from in the same direction.
+/// A page of messages, oldest first, if `admission` lets whoever asks for it. `next` is the id to go on from in the same direction.
 pub async fn page(
     app: &App,
     user: UserId,
     conversation: ConversationId,
     of: PageOf,
+    admission: Option<&Admission>,
 ) -> Result<Page<Message>> {
     let around = match (of.before, of.from) {
         (Some(_), Some(_)) => {
@@ -290,7 +291,8 @@ pub async fn page(
         // Above every seq that fits into what Lua and JavaScript count exactly.
         (None, None) => Around::Before((1 << 53) - 1),
     };
-    let mut messages = log::read_messages(app, conversation, user, around, of.limit.and_one()).await?;
+    let mut messages =
+        log::read_messages(app, conversation, user, around, of.limit.and_one(), admission).await?;
     let cursor = |message: &Message| message.id.to_string();
     match around {
         Around::After(_) => Ok(Page::of(messages, of.limit, cursor)),

@@ -274,7 +274,7 @@ async fn answer(
         Command::History(command) => {
             let user = connections::identify(app, frame).await?;
             let of = PageOf { before: command.before, from: command.after, limit: command.limit };
-            let page = messages::page(app, user, command.conversation_id, of).await?;
+            let page = messages::page(app, user, command.conversation_id, of, None).await?;
             let (messages, whole) = fitting(page.items, command.after.is_none());
             let complete = whole && page.next.is_none();
             Ok(Answer::History { conversation_id: command.conversation_id, messages, complete })

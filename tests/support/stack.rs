@@ -178,7 +178,9 @@ impl Stack {
             .env("LOG_LEVEL", "info")
             .env("CONCURRENCY", options.concurrency.to_string())
             .env("THROTTLE_MESSAGES", options.throttle_messages);
-        for throttle in ["SIGNUP", "LOGIN", "CONVERSATIONS", "READS", "ANONYMOUS", "USER", "COMMANDS"] {
+        for throttle in
+            ["SIGNUP", "LOGIN", "CONVERSATIONS", "READS", "ANONYMOUS", "USER", "CLIENTS", "COMMANDS"]
+        {
             command.env(format!("THROTTLE_{throttle}"), "off");
         }
         for (throttle, windows) in options.throttles {

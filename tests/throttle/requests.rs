@@ -7,9 +7,9 @@ use std::{
 };
 
 use futures_util::future;
-use reqwest::Method;
+use reqwest::{Method, Url};
 use serde_json::json;
-use support::{Answer, PATIENCE, StackOptions, TestChat};
+use support::{Answer, PATIENCE, StackOptions, TestChat, User};
 
 use super::{Accepted, assert_exact, throttled};
 
@@ -293,4 +293,88 @@ async fn requests_of_a_user_are_throttled_exactly_under_any_concurrency() {
 
     assert_exact(&mut accepted, MOST, WINDOW);
     assert!(accepted.len() >= 2 * MOST, "refusals cost nothing, so {} were let in again", accepted.len());
+}
+
+#[tokio::test]
+async fn signing_in_by_oauth_is_throttled_like_any_sign_in_and_a_confidential_client_by_itself() {
+    let chat = throttled([("LOGIN", "3/3600"), ("ANONYMOUS", "30/3600"), ("CLIENTS", "40/3600")]).await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+    let client = oauth_client(&chat).await;
+    let by_password = async |user: &User| {
+        let fields = [("grant_type", "password"), ("username", &*user.email), ("password", &*user.password)];
+        client.post(&chat, &fields).await
+    };
+    for _ in 0..3 {
+        assert_eq!(by_password(&alice).await.status, 200);
+    }
+
+    assert_throttled(by_password(&alice).await, "login", "\"login\";q=3;w=3600");
+
+    // Its address is everybody's who signs in by it, so that is not counted.
+    assert_eq!(by_password(&bob).await.status, 200);
+    let mut answer = by_password(&bob).await;
+    for _ in 0..40 {
+        answer = client.post(&chat, &[("grant_type", "client_credentials")]).await;
+    }
+    assert_throttled(answer, "clients", "\"clients\";q=40;w=3600");
+}
+
+#[tokio::test]
+async fn refreshing_counts_for_whoever_does_and_not_for_their_address() {
+    let chat = throttled([("ANONYMOUS", "5/3600"), ("USER", "8/3600")]).await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+    let mut tokens = [alice.refresh_token.clone(), bob.refresh_token.clone()];
+    for _ in 0..4 {
+        for token in &mut tokens {
+            let answer = chat.refresh(token).await.expect(200);
+            *token = answer["refresh_token"].as_str().unwrap().to_owned();
+        }
+    }
+    for _ in 0..4 {
+        alice.profile().await;
+    }
+
+    assert_throttled(chat.refresh(&tokens[0]).await, "user", "\"user\";q=8;w=3600");
+
+    chat.refresh(&tokens[1]).await.expect(200);
+}
+
+#[tokio::test]
+async fn guessing_a_password_is_throttled_wherever_one_is_asked_for() {
+    let chat = throttled([("LOGIN", "3/3600")]).await;
+    let alice = chat.user("alice").await;
+    let (profile, password) = ("/api/v1/auth/profile", "/api/v1/auth/password");
+    let change = |current: &str| json!({"current_password": current, "password": "Another-Horse-2", "password_confirm": "Another-Horse-2"});
+    for _ in 0..2 {
+        alice.post(password, change("wrong")).await.expect_error(401, "unauthenticated");
+    }
+    let erase = async |with: &str| alice.call(Method::DELETE, profile, Some(json!({"password": with}))).await;
+    erase("wrong").await.expect_error(401, "unauthenticated");
+
+    assert_throttled(erase(&alice.password).await, "login", "\"login\";q=3;w=3600");
+    let answer = alice.post(password, change(&alice.password)).await;
+    assert_throttled(answer, "login", "\"login\";q=3;w=3600");
+}
+
+/// A confidential client.
+struct OAuthClient {
+    id: String,
+    secret: String,
+}
+
+async fn oauth_client(chat: &TestChat) -> OAuthClient {
+    let client = json!({"name": "App", "grant_types": ["password", "client_credentials"]});
+    let made = chat.admin("root").await.post("/api/v1/admin/oauth-clients", client).await.expect(201);
+    let text = |key: &str| made[key].as_str().unwrap().to_owned();
+    OAuthClient { id: text("client_id"), secret: text("client_secret") }
+}
+
+impl OAuthClient {
+    async fn post(&self, chat: &TestChat, fields: &[(&str, &str)]) -> Answer {
+        let fields = [fields, &[("client_id", &*self.id), ("client_secret", &*self.secret)]].concat();
+        let form = Url::parse_with_params("http://form", fields).unwrap();
+        let request = chat.request(Method::POST, "/oauth/token", None);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        chat.answer_to(request.body(form.query().unwrap().to_owned())).await
+    }
 }

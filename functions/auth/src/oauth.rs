@@ -23,8 +23,8 @@ pub(crate) fn router() -> Router<App> {
     Router::new().route("/oauth/authorize", get(ask))
 }
 
-/// The routes whose operations ask whether they may go on.
-pub(crate) fn operations() -> Router<App> {
+/// The routes whose operations ask the throttles.
+pub(crate) fn asking() -> Router<App> {
     Router::new()
         .route("/oauth/token", post(token))
         .route("/oauth/revoke_token", post(revoke))
@@ -41,22 +41,25 @@ async fn token(
 ) -> Result<Response> {
     let parameters = Parameters::of(pairs)?;
     let client = authenticate(&app, &headers, &parameters).await?;
-    let admission = oauth::admission(&app, &client, admission);
+    oauth::admission(&app, &client, admission.clone()).pass(&app).await?;
     oauth::require_scope(parameters.get("scope"))?;
-    let grant = GrantType::named(parameters.require("grant_type")?);
-    if grant != Some(GrantType::Password) {
-        admission.pass(&app).await?;
-    }
-    let granted = match grant {
+    let granted = match GrantType::named(parameters.require("grant_type")?) {
         Some(GrantType::Password) => {
             let name = parameters.require("username")?;
             let password = TypedPassword::from(parameters.require("password")?.to_owned());
             Granted::Tokens(
-                oauth::grant_by_password(&app, &client, name.trim(), &password, &device, admission).await?,
+                oauth::grant_by_password(&app, &client, name.trim(), &password, &device, admission.next())
+                    .await?,
             )
         }
         Some(GrantType::RefreshToken) => {
-            oauth::grant_by_refresh_token(&app, &client, &parameters.secret("refresh_token")?).await?
+            oauth::grant_by_refresh_token(
+                &app,
+                &client,
+                &parameters.secret("refresh_token")?,
+                admission.next(),
+            )
+            .await?
         }
         Some(GrantType::ClientCredentials) => {
             Granted::Tokens(oauth::grant_by_client_credentials(&app, &client, &device).await?)
@@ -186,7 +189,8 @@ async fn authenticate(app: &App, headers: &HeaderMap, parameters: &Parameters) -
                     "The Authorization header must be Basic, of client and secret.",
                 )
             })?;
-            (id, Some(secret))
+            // A public client may leave its secret empty.
+            (id, Some(secret).filter(|secret| !secret.is_empty()))
         }
         None => (
             parameters.get("client_id").unwrap_or_default().to_owned(),
@@ -208,10 +212,10 @@ fn basic(value: &HeaderValue) -> Option<(String, String)> {
     let text = String::from_utf8(BASE64_STANDARD.decode(credentials.trim()).ok()?).ok()?;
     let (id, secret) = text.split_once(':')?;
     let decoded = |text: &str| {
-        let (name, _) = form_urlencoded::parse(text.as_bytes()).next()?;
-        Some(name.into_owned())
+        let first = form_urlencoded::parse(text.as_bytes()).next();
+        first.map(|(name, _)| name.into_owned()).unwrap_or_default()
     };
-    Some((decoded(id)?, decoded(secret)?))
+    Some((decoded(id), decoded(secret)))
 }
 
 fn uncached(tokens: &Tokens) -> Response {

@@ -11,10 +11,10 @@ use shared::accounts::{
     SignUp, SignedIn, SignedUp, TokenPair,
 };
 use shared::http::{
-    Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query, RequestKey, Routes, Throttle,
+    Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query, RequestKey, Routes,
 };
 use shared::page::{Limit, Page};
-use shared::throttle::Admission;
+use shared::throttle::{Admission, Who};
 use shared::tokens::{Secret, ticket};
 use shared::{App, Error, Result, connections, mail};
 use time::OffsetDateTime;
@@ -32,20 +32,24 @@ pub(crate) struct Listing {
 /// The routes; `websocket_url` is where tickets are used.
 pub(crate) fn routes(websocket_url: String) -> Routes {
     Routes::new(router(websocket_url))
-        .throttled(Throttle::SignUp, Router::new().route("/api/v1/auth/signup", post(sign_up)))
-        .throttled(Throttle::Operation, Router::new().route("/api/v1/auth/login", post(sign_in)))
-        .throttled(Throttle::Operation, oauth::operations())
+        .asking(
+            Router::new()
+                .route("/api/v1/auth/signup", post(sign_up))
+                .route("/api/v1/auth/login", post(sign_in))
+                .route("/api/v1/auth/refresh", post(refresh))
+                .route("/api/v1/auth/password", post(change_password))
+                .route("/api/v1/auth/profile", delete(erase)),
+        )
+        .asking(oauth::asking())
 }
 
 fn router(websocket_url: String) -> Router<App> {
     Router::new()
         .merge(mail_routes::router())
-        .route("/api/v1/auth/refresh", post(refresh))
         .route("/api/v1/auth/logout", post(sign_out))
         .route("/api/v1/auth/sessions", get(list_sessions).delete(sign_out_everywhere))
         .route("/api/v1/auth/sessions/{id}", delete(end_session))
-        .route("/api/v1/auth/password", post(change_password))
-        .route("/api/v1/auth/profile", get(profile).patch(rename).delete(erase))
+        .route("/api/v1/auth/profile", get(profile).patch(rename))
         .route("/api/v1/auth/profile/export", get(export))
         .route(
             "/api/v1/auth/ws-ticket",
@@ -60,8 +64,10 @@ fn router(websocket_url: String) -> Router<App> {
 async fn sign_up(
     State(app): State<App>,
     Client(device): Client,
+    admission: Admission,
     Json(new): Json<SignUp>,
 ) -> Result<(StatusCode, Json<SignedUp>)> {
+    admission.and(&app.throttles.signup, Who::Address(device.address())).pass(&app).await?;
     let signed_up = accounts::sign_up(&app, new, &device).await?;
     mail::start(&app, Purpose::Verify, signed_up.user.id).await;
     Ok((StatusCode::CREATED, Json(signed_up)))
@@ -76,8 +82,12 @@ async fn sign_in(
     accounts::sign_in(&app, credentials, &device, admission).await.map(Json)
 }
 
-async fn refresh(State(app): State<App>, Json(body): Json<Refresh>) -> Result<Json<TokenPair>> {
-    match accounts::refresh(&app, &body.refresh_token, None).await? {
+async fn refresh(
+    State(app): State<App>,
+    admission: Admission,
+    Json(body): Json<Refresh>,
+) -> Result<Json<TokenPair>> {
+    match accounts::refresh(&app, &body.refresh_token, None, admission).await? {
         Refreshed::Now { identity, role, successor } => {
             accounts::pair(&app, identity, role, successor, OffsetDateTime::now_utc()).map(Json)
         }
@@ -118,8 +128,10 @@ async fn end_session(
 async fn change_password(
     State(app): State<App>,
     Caller(caller): Caller,
+    admission: Admission,
     Json(change): Json<PasswordChange>,
 ) -> Result<StatusCode> {
+    admission.and(&app.throttles.login, Who::User(caller.user)).pass(&app).await?;
     let ended = accounts::change_password(&app, caller, change).await?;
     connections::end(&app, &ended).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -154,10 +166,13 @@ async fn erase(
     State(app): State<App>,
     caller: Caller,
     RequestKey(key): RequestKey,
+    admission: Admission,
     Json(erasure): Json<Erasure>,
 ) -> Result<StatusCode> {
-    let ended = accounts::erase(&app, caller.user(), &erasure, &key).await?;
-    connections::end(&app, &ended).await?;
+    admission.and(&app.throttles.login, Who::User(caller.user())).pass(&app).await?;
+    let erased = accounts::erase(&app, caller.user(), &erasure, &key).await?;
+    connections::end(&app, &erased.sessions).await?;
+    erased.forget(&app).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

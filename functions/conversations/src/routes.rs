@@ -9,16 +9,16 @@ use shared::conversations::{
     self, Conversation, NewConversation, NewDirect, NewParticipant, NewRole, NewSettings, ReadThrough,
     Rename, Started,
 };
-use shared::http::{Caller, InConversation, Json, OfParticipant, Query, RequestKey, Routes, Throttle};
+use shared::http::{Caller, InConversation, Json, OfParticipant, Query, RequestKey, Routes};
 use shared::log::{self, Event, Participant};
 use shared::page::{Limit, Page};
 use shared::presence::Presence;
+use shared::throttle::{Admission, Who};
 use shared::{App, Result};
 
 /// The routes.
 pub(crate) fn routes() -> Routes {
-    Routes::new(router()).throttled(
-        Throttle::Conversations,
+    Routes::new(router()).asking(
         Router::new()
             .route("/api/v1/conversations", post(start))
             .route("/api/v1/conversations/direct", post(start_direct)),
@@ -67,8 +67,10 @@ async fn list(
 async fn start(
     State(app): State<App>,
     caller: Caller,
+    admission: Admission,
     Json(new): Json<NewConversation>,
 ) -> Result<(StatusCode, Json<Conversation>)> {
+    admission.and(&app.throttles.conversations, Who::User(caller.user())).pass(&app).await?;
     let conversation = conversations::start(&app, caller.user(), new).await?;
     Ok((StatusCode::CREATED, Json(conversation)))
 }
@@ -76,8 +78,10 @@ async fn start(
 async fn start_direct(
     State(app): State<App>,
     caller: Caller,
+    admission: Admission,
     Json(new): Json<NewDirect>,
 ) -> Result<(StatusCode, Json<Conversation>)> {
+    admission.and(&app.throttles.conversations, Who::User(caller.user())).pass(&app).await?;
     let (conversation, started) = conversations::start_direct(&app, caller.user(), new.user_id).await?;
     Ok((created_or_ok(started), Json(conversation)))
 }

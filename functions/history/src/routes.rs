@@ -3,15 +3,13 @@
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, patch, post, put};
-use shared::http::{
-    Caller, CurrentRequest, InConversation, Json, OfEmoji, OfMessage, Query, Routes, Throttle,
-};
+use axum::routing::{get, patch, put};
+use shared::http::{Caller, CurrentRequest, InConversation, Json, OfEmoji, OfMessage, Query, Routes};
 use shared::log::Message;
 use shared::messages::{self, Edit, Editor, NewMessage, PageOf};
 use shared::page::Page;
 use shared::search::{self, Search};
-use shared::throttle::Admission;
+use shared::throttle::{Admission, Who};
 use shared::{App, Result};
 
 /// The routes.
@@ -22,21 +20,23 @@ pub(crate) fn routes() -> Routes {
             "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
             put(react).delete(react_no_more),
         );
-    let sends = Router::new().route("/api/v1/conversations/{id}/messages", post(send));
-    let reads = Router::new()
-        .route("/api/v1/conversations/{id}/messages", get(page))
+    let asking = Router::new()
+        .route("/api/v1/conversations/{id}/messages", get(page).post(send))
         .route("/api/v1/conversations/{id}/messages/search", get(search_within))
         .route("/api/v1/search", get(search_everywhere));
-    Routes::new(changes).throttled(Throttle::Operation, sends).throttled(Throttle::Reads, reads)
+    Routes::new(changes).asking(asking)
 }
 
 async fn page(
     State(app): State<App>,
     caller: Caller,
     InConversation(conversation): InConversation,
+    admission: Admission,
     Query(of): Query<PageOf>,
 ) -> Result<Json<Page<Message>>> {
-    messages::page(&app, caller.user(), conversation, of).await.map(Json)
+    messages::page(&app, caller.user(), conversation, of, Some(&reading(&app, &caller, admission)))
+        .await
+        .map(Json)
 }
 
 async fn send(
@@ -108,15 +108,24 @@ async fn search_within(
     State(app): State<App>,
     caller: Caller,
     InConversation(conversation): InConversation,
+    admission: Admission,
     Query(search): Query<Search>,
 ) -> Result<Json<Page<Message>>> {
+    reading(&app, &caller, admission).pass(&app).await?;
     search::within(&app, caller.user(), conversation, search).await.map(Json)
 }
 
 async fn search_everywhere(
     State(app): State<App>,
     caller: Caller,
+    admission: Admission,
     Query(search): Query<Search>,
 ) -> Result<Json<Page<Message>>> {
+    reading(&app, &caller, admission).pass(&app).await?;
     search::everywhere(&app, caller.user(), search).await.map(Json)
+}
+
+/// What whoever reads messages has to pass.
+fn reading(app: &App, caller: &Caller, admission: Admission) -> Admission {
+    admission.and(&app.throttles.reads, Who::User(caller.user()))
 }

@@ -15,7 +15,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-pub use self::erasure::{Erasure, Export, Membership, erase, export, replay_erasures};
+pub use self::erasure::{Erased, Erasure, Export, Membership, erase, export, list_erasures, note_replayed};
 pub use self::fields::{Email, NewPassword, PersonName, TypedPassword, Username};
 pub use self::people::{Person, Seen, find_person, search_people};
 pub use self::sessions::{Ended, PasswordChange, Session, change_password, end_session, list_sessions};
@@ -73,7 +73,8 @@ pub struct Device {
 
 impl Device {
     /// The address to count by.
-    pub(crate) fn address(&self) -> &str {
+    /// The address, or nothing.
+    pub fn address(&self) -> &str {
         self.ip.as_deref().unwrap_or_default()
     }
 }
@@ -243,7 +244,8 @@ pub async fn sign_in(
         (Some(name), _) | (None, Some(name)) => (name.trim(), &credentials.password),
         (None, None) => return Err(Error::invalid("email", "is required, or a username")),
     };
-    let start = Start { name, password, device, lifetime: SESSION_LIFETIME, client: None };
+    let start =
+        Start { name, password, device, counts_address: true, lifetime: SESSION_LIFETIME, client: None };
     let Started { profile, identity, refresh_token } = start_session(app, &start, admission).await?;
     let tokens = pair(app, identity, profile.role, refresh_token, OffsetDateTime::now_utc())?;
     Ok(SignedIn { user: profile, tokens })
@@ -257,6 +259,8 @@ pub(crate) struct Start<'a> {
     pub(crate) password: &'a TypedPassword,
     /// Where they are.
     pub(crate) device: &'a Device,
+    /// Whether that address is one of theirs, and counts.
+    pub(crate) counts_address: bool,
     /// How long the session lives unless it is refreshed.
     pub(crate) lifetime: Duration,
     /// The OAuth client that it is for.
@@ -278,7 +282,11 @@ pub(crate) async fn start_session(app: &App, start: &Start<'_>, admission: Admis
     let found = find_by_name(app, start.name).await?;
     let account = found.as_ref().map_or(Who::Claim(start.name), |(profile, _)| Who::User(profile.id));
     let throttle = &app.throttles.login;
-    admission.and(throttle, Who::Address(start.device.address())).and(throttle, account).pass(app).await?;
+    let mut admission = admission.and(throttle, account);
+    if start.counts_address {
+        admission = admission.and(throttle, Who::Address(start.device.address()));
+    }
+    admission.pass(app).await?;
 
     let mut started = try_start_session(app, start, found).await?;
     if started.is_none() {
@@ -382,7 +390,19 @@ pub(crate) struct ServiceAccount {
 
 /// Exchanges a refresh token for its successor, if it was given to this OAuth client, or to none. A token used before,
 /// longer ago than a lost answer explains, ends its session: somebody else has it.
-pub async fn refresh(app: &App, token: &Secret, client: Option<&str>) -> Result<Refreshed> {
+pub async fn refresh(
+    app: &App,
+    token: &Secret,
+    client: Option<&str>,
+    admission: Admission,
+) -> Result<Refreshed> {
+    // Whoever has a token is somebody, and not one of all those at an address, who refresh as well.
+    let admission = match queries::find_session_by_token(&app.postgres, token).await? {
+        Some(session) => admission.next().and(&app.throttles.user, Who::User(session.user)),
+        None => admission,
+    };
+    admission.pass(app).await?;
+
     let successor = Secret::draw();
     let (grace, lifetime) = (REFRESH_GRACE.as_seconds_f64(), SESSION_LIFETIME.as_seconds_f64());
     match queries::rotate_refresh_token(&app.postgres, token, &successor, grace, lifetime, client).await? {

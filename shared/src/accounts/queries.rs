@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::erasure::Membership;
+use super::erasure::{Erased, Membership};
 use super::fields::{Email, PersonName, Username};
 use super::people::Seen;
 use super::sessions::Session;
@@ -293,7 +293,10 @@ pub(super) async fn delete_rename(postgres: &Postgres, id: i64) -> Result<()> {
 pub(super) async fn delete_old_sessions(postgres: &Postgres, before: OffsetDateTime) -> Result<()> {
     postgres
         .query(
-            "delete from sessions where revoked_at < $1 or expires_at < $1",
+            // A few at a time: each takes its tokens with it, and the next run goes on.
+            "delete from sessions where id in (
+                 select id from sessions where revoked_at < $1
+                 union select id from sessions where expires_at < $1 limit 500)",
             &[(&before, Type::TIMESTAMPTZ)],
         )
         .await?;
@@ -343,13 +346,7 @@ pub(super) async fn replace_password(
 ) -> Result<Option<Vec<Identity>>> {
     let row = postgres
         .query_opt(
-            "with changed as (
-                 update users set password_hash = $4 where id = $1 and password_hash = $3 returning id),
-             ended as (
-                 update sessions set revoked_at = now()
-                 where user_id in (select id from changed) and id <> $2 and revoked_at is null
-                 returning id)
-             select array(select id from ended) as sessions from changed",
+            "select * from replace_password($1, $2, $3, $4)",
             &[
                 (&caller.user.0, Type::UUID),
                 (&caller.session.0, Type::UUID),
@@ -359,7 +356,7 @@ pub(super) async fn replace_password(
         )
         .await?;
     Ok(row.map(|row| {
-        let sessions: Vec<Uuid> = row.get("sessions");
+        let sessions: Vec<Uuid> = row.get("session_ids");
         let ended = sessions.into_iter().map(SessionId);
         ended.map(|session| Identity { session, ..caller }).collect()
     }))
@@ -458,13 +455,13 @@ pub(super) async fn export_memberships(postgres: &Postgres, user: UserId) -> Res
     Ok(memberships.collect())
 }
 
-/// What the database's `erase_user` said: the outcome, the sessions and the conversations.
+/// What the database's `erase_user` said, and what there was of the user.
 pub(super) async fn erase_user(
     postgres: &Postgres,
     user: UserId,
     password_hash: &str,
     key: &str,
-) -> Result<(String, Vec<Identity>, Vec<ConversationId>)> {
+) -> Result<(String, Erased)> {
     let row = postgres
         .query_one(
             "select * from erase_user($1, $2, $3)",
@@ -473,22 +470,53 @@ pub(super) async fn erase_user(
         .await?;
     let ids = |name| row.get::<_, Option<Vec<Uuid>>>(name).unwrap_or_default().into_iter();
     let sessions = ids("session_ids").map(|session| Identity { user, session: SessionId(session) });
-    Ok((row.get("outcome"), sessions.collect(), ids("conversation_ids").map(ConversationId).collect()))
+    let conversations = ids("conversation_ids").map(ConversationId);
+    let erased = Erased { sessions: sessions.collect(), conversations: conversations.collect() };
+    Ok((row.get("outcome"), erased))
 }
 
-/// The erasures that are over for long enough to be seen by every later snapshot, and where they were known.
-pub(super) async fn list_erasures(postgres: &Postgres) -> Result<Vec<(i64, Vec<ConversationId>)>> {
-    let rows =
-        postgres.query("select * from erasures where created_at < now() - interval '30 s'", &[]).await?;
+/// Takes somebody off some of their entries: off how many, and in which conversations.
+pub(super) async fn detach_entries(
+    postgres: &Postgres,
+    user: UserId,
+    at_most: i32,
+) -> Result<(i64, Vec<ConversationId>)> {
+    let row = postgres
+        .query_one("select * from detach_entries($1, $2)", &[(&user.0, Type::UUID), (&at_most, Type::INT4)])
+        .await?;
+    let conversations: Vec<Uuid> = row.get("conversation_ids");
+    Ok((row.get("detached"), conversations.into_iter().map(ConversationId).collect()))
+}
+
+/// The erasures that are over for long enough to be seen by every later snapshot and were not replayed, or all there are;
+/// with the sessions whose connections may be open.
+pub(super) async fn list_erasures(postgres: &Postgres, all: bool) -> Result<Vec<(i64, Erased)>> {
+    let rows = postgres
+        .query(
+            "select id, user_id, conversation_ids,
+                    case when created_at >= now() - interval '130 min' then session_ids else '{}' end as session_ids
+             from erasures where created_at < now() - interval '30 s' and ($1 or replayed_at is null) order by id",
+            &[(&all, Type::BOOL)],
+        )
+        .await?;
     let erased = rows.iter().map(|row| {
-        let conversations: Vec<Uuid> = row.get("conversation_ids");
-        (row.get("id"), conversations.into_iter().map(ConversationId).collect())
+        let (user, ids) = (UserId(row.get("user_id")), |name| row.get::<_, Vec<Uuid>>(name).into_iter());
+        let sessions = ids("session_ids").map(|session| Identity { user, session: SessionId(session) });
+        let conversations = ids("conversation_ids").map(ConversationId);
+        (row.get("id"), Erased { sessions: sessions.collect(), conversations: conversations.collect() })
     });
     Ok(erased.collect())
 }
 
-pub(super) async fn delete_erasure(postgres: &Postgres, id: i64) -> Result<()> {
-    postgres.query("delete from erasures where id = $1", &[(&id, Type::INT8)]).await?;
+/// Notes that an erasure was replayed, and forgets those that are too old to matter.
+pub(super) async fn note_replayed(postgres: &Postgres, id: i64, remembered_for_seconds: f64) -> Result<()> {
+    postgres
+        .query(
+            "with old as (delete from erasures where created_at < now() - make_interval(secs => $2))
+             update erasures set replayed_at = now() where id = $1",
+            &[(&id, Type::INT8), (&remembered_for_seconds, Type::FLOAT8)],
+        )
+        .await?;
     Ok(())
 }
 

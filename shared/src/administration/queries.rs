@@ -93,7 +93,7 @@ pub(super) async fn change_user(
     Ok((row.get("outcome"), changed))
 }
 
-/// Ends a user's sessions and notes it; also returns those ended lately, whose connections a request before this one
+/// Ends a user's sessions and notes it, if there was one; also returns those ended lately, whose connections a request before this one
 /// may not have closed. `None`: no such user.
 pub(super) async fn end_sessions(
     postgres: &Postgres,
@@ -107,7 +107,7 @@ pub(super) async fn end_sessions(
              noted as (
                  insert into audit (actor_id, action, target, details)
                  select $1, 'user.signed_out', id, jsonb_build_object('sessions', (select count(*) from ended))
-                 from users where id = $2)
+                 from users where id = $2 and exists (select from ended))
              select array(select id from ended
                           union
                           select id from sessions

@@ -303,7 +303,7 @@ fn first_participants(row: &Row) -> Vec<Participant> {
         .map(|((id, (user_name, user_email)), (said, joined_at))| Participant {
             user_id: UserId(id),
             user_name,
-            user_email,
+            user_email: Some(user_email),
             role: role(said),
             joined_at,
         })

@@ -23,7 +23,7 @@ use time::OffsetDateTime;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
-pub use self::throttled::{Routes, Throttle};
+pub use self::throttled::Routes;
 use crate::accounts::Device;
 use crate::ids::{ConversationId, MessageId, SessionId, UserId};
 use crate::log::Key;

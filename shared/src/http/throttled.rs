@@ -1,4 +1,4 @@
-//! Routes by how they are throttled, and the check before each request.
+//! Routes by who asks the throttles, and the check of each request.
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
@@ -6,100 +6,68 @@ use axum::handler::Handler;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use futures_util::future::try_join;
 
 use super::{Client, CurrentRequest, OptionalCaller};
 use crate::throttle::{Admission, Who};
 use crate::{App, Error, Result};
 
-/// What throttles a route, beside what throttles every request: its user or, without a valid access token, its address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Throttle {
-    /// Nothing.
-    Request,
-    /// Signing up, by address.
-    SignUp,
-    /// Starting conversations, by user.
-    Conversations,
-    /// Reading messages, by user.
-    Reads,
-    /// Whatever its operation asks, and when: the handler hands it the [`Admission`].
-    Operation,
+/// A function's routes. Every request is throttled by its user or, without a valid access token, its address.
+pub struct Routes {
+    checked: Router<App>,
+    asking: Router<App>,
 }
 
-/// A function's routes, each among those that are throttled alike.
-pub struct Routes(Vec<(Throttle, Router<App>)>);
-
 impl Routes {
-    /// Those that nothing but [`Throttle::Request`] throttles.
-    pub fn new(routes: Router<App>) -> Self {
-        Self(vec![(Throttle::Request, routes)])
+    /// Those that are asked for before they run, by nothing else.
+    pub fn new(checked: Router<App>) -> Self {
+        Self { checked, asking: Router::new() }
     }
 
-    /// And these.
+    /// And those whose operations ask, for more or in a call that they make anyway; their handlers take the [`Admission`].
     #[must_use]
-    pub fn throttled(mut self, throttle: Throttle, routes: Router<App>) -> Self {
-        self.0.push((throttle, routes));
+    pub fn asking(mut self, routes: Router<App>) -> Self {
+        self.asking = self.asking.merge(routes);
         self
     }
 
     /// All of them, behind their checks; and what is none of them.
     pub(super) fn checked(self, app: &App) -> Router<App> {
-        let check = |throttle| middleware::from_fn_with_state((app.clone(), throttle), check);
-        let unknown = (async || Error::NotFound("path")).layer(check(Throttle::Request));
-        let routes = self.0.into_iter().map(|(throttle, routes)| routes.layer(check(throttle)));
-        let routes = routes.fold(Router::new(), Router::merge);
+        let before = || middleware::from_fn_with_state(app.clone(), check_before);
+        let unknown = (async || Error::NotFound("path")).layer(before());
+        let asking = self.asking.layer(middleware::from_fn_with_state(app.clone(), check_after));
+        let routes = self.checked.layer(before()).merge(asking);
         routes.fallback(unknown.clone()).method_not_allowed_fallback(unknown)
     }
 }
 
-async fn check(
-    State((app, throttle)): State<(App, Throttle)>,
-    request: Request,
-    next: Next,
-) -> Result<Response> {
+/// Whoever is refused has caused nothing, not even a read.
+async fn check_before(State(app): State<App>, request: Request, next: Next) -> Result<Response> {
     let (mut parts, body) = request.into_parts();
-    let admission = admission(&app, throttle, &mut parts).await?;
-    parts.extensions.insert(admission.clone());
-    let is_read = parts.method.is_safe();
-    let answer = next.run(Request::from_parts(parts, body));
-    if throttle == Throttle::Operation {
-        let answer = answer.await;
-        if !admission.was_asked() {
-            // It failed before its operation asked: that is a request, too.
-            admission.pass(&app).await?;
-        }
-        Ok(answer)
-    } else if is_read {
-        // It has no effect, so it need not wait to be let in, and is dropped when it is refused.
-        let (answer, ()) = try_join(async { Ok(answer.await) }, admission.pass(&app)).await?;
-        Ok(answer)
-    } else {
-        admission.pass(&app).await?;
-        Ok(answer.await)
-    }
+    admission(&app, &mut parts).await?.pass(&app).await?;
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-async fn admission(app: &App, throttle: Throttle, parts: &mut Parts) -> Result<Admission> {
+async fn check_after(State(app): State<App>, request: Request, next: Next) -> Result<Response> {
+    let (mut parts, body) = request.into_parts();
+    let admission = admission(&app, &mut parts).await?;
+    parts.extensions.insert(admission.clone());
+    let answer = next.run(Request::from_parts(parts, body)).await;
+    if !admission.was_asked() {
+        // It failed before its operation asked: that is a request, too.
+        admission.pass(&app).await?;
+    }
+    Ok(answer)
+}
+
+async fn admission(app: &App, parts: &mut Parts) -> Result<Admission> {
     let CurrentRequest(id) = CurrentRequest::from_request_parts(parts, app).await?;
     let Client(device) = Client::from_request_parts(parts, app).await?;
     // A bad token is none here; what it is to the route, the route says.
     let caller = OptionalCaller::from_request_parts(parts, app).await.ok().and_then(|caller| caller.0);
-    let address = Who::Address(device.address());
-    let user = caller.map(|caller| Who::User(caller.user));
-
-    let (admission, policies) = (Admission::of(&id), &app.throttles);
-    let admission = match user {
-        Some(user) => admission.and(&policies.user, user),
-        None => admission.and(&policies.anonymous, address),
-    };
-    Ok(match (throttle, user) {
-        (Throttle::SignUp, _) => admission.and(&policies.signup, address),
-        (Throttle::Conversations, Some(user)) => admission.and(&policies.conversations, user),
-        (Throttle::Reads, Some(user)) => admission.and(&policies.reads, user),
-        (Throttle::Request | Throttle::Operation, _) | (Throttle::Conversations | Throttle::Reads, None) => {
-            admission
-        }
+    let admission = Admission::of(&id);
+    Ok(match caller {
+        Some(caller) => admission.and(&app.throttles.user, Who::User(caller.user)),
+        None => admission.and(&app.throttles.anonymous, Who::Address(device.address())),
     })
 }
 

@@ -116,7 +116,7 @@ pub struct Participant {
     /// Their name.
     pub user_name: String,
     /// Their address.
-    pub user_email: String,
+    pub user_email: Option<String>,
     /// What they may do.
     pub role: Role,
     /// Since when.
@@ -331,7 +331,7 @@ impl Entry {
                 let member = Member {
                     role: participant.role.as_str().to_owned(),
                     name: participant.user_name.clone(),
-                    email: Some(participant.user_email.clone()),
+                    email: participant.user_email.clone(),
                 };
                 (Effect::Join(participant.user_id, member), Body::Participant(Box::new(participant)), frame)
             }

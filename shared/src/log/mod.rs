@@ -377,10 +377,11 @@ pub async fn rename_member(
 }
 
 /// Throws away what Redis holds of conversations and loads it again, because something else than their logs changed: who
-/// somebody is. A conversation that Redis does not hold is left alone.
-pub async fn reload(app: &App, conversations: &[ConversationId]) {
+/// somebody is. A conversation that Redis does not hold is left alone. One that fails keeps no other from it.
+pub async fn reload(app: &App, conversations: &[ConversationId]) -> Result<()> {
     static FORGET: Script =
         LazyLock::new(|| Source::new("return redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])"));
+    let mut outcome = Ok(());
     for conversation in conversations {
         let keys = ConversationKeys::of(*conversation);
         let reloaded = async {
@@ -392,8 +393,10 @@ pub async fn reload(app: &App, conversations: &[ConversationId]) {
         };
         if let Err(error) = reloaded.await {
             warn(*conversation, "not reloaded", &error);
+            outcome = Err(error);
         }
     }
+    outcome
 }
 
 /// What somebody wrote and did not take back, by conversation and place in it.

@@ -6,6 +6,7 @@ use super::{MAX_TRIES, READ, Token, admit, as_len, catch_up, entry, livelock, lo
 use crate::ids::{ConversationId, UserId};
 use crate::redis::Call;
 use crate::redis::keys::ConversationKeys;
+use crate::throttle::{self, Admission};
 use crate::{App, Error, Result};
 
 /// Which messages to read.
@@ -18,13 +19,14 @@ pub enum Around {
 }
 
 /// Up to `limit` messages, oldest first, in their latest state: from the stream if it has them all, otherwise
-/// from Postgres.
+/// from Postgres. What the request has to pass is asked in the first call.
 pub async fn read_messages(
     app: &App,
     conversation: ConversationId,
     user: UserId,
     around: Around,
     limit: i64,
+    admission: Option<&Admission>,
 ) -> Result<Vec<Message>> {
     // Changes stand between messages; a few more entries than messages keep most pages in the stream.
     let entries_read = limit + limit / 4 + 4;
@@ -38,7 +40,13 @@ pub async fn read_messages(
             .arg(direction)
             .arg(seq)
             .arg(entries_read);
-        let mut reply = Reply::of(app.redis.call(call).await?)?;
+        let asked = admission.filter(|_| attempt == 0);
+        let checks = asked.map(Admission::calls).unwrap_or_default();
+        let mut replies = app.redis.wave([call].into_iter().chain(checks).collect()).await?.into_iter();
+        let mut reply = Reply::of(replies.next().unwrap_or_default())?;
+        if let Some(admission) = asked {
+            throttle::settle(app, admission.verdicts(replies)?).await?;
+        }
         match reply.tag.as_str() {
             "cold" => load(app, conversation, &Token::generate()).await?,
             "stranger" => admit(app, conversation, user).await?,

@@ -38,7 +38,7 @@ async fn fold_under(
 /// What a reader is shown, as content.
 async fn contents(app: &App, conversation: ConversationId, reader: UserId) -> Vec<String> {
     let messages =
-        read_messages(app, conversation, reader, Around::Before(1 << 50), 100).await.expect("a page");
+        read_messages(app, conversation, reader, Around::Before(1 << 50), 100, None).await.expect("a page");
     messages.into_iter().map(|message| message.content.expect("content")).collect()
 }
 
@@ -364,7 +364,7 @@ async fn an_edit_and_a_reaction_are_read_alike_from_the_stream_and_from_postgres
         publish_only(&app, room, &made.expect("a change").entries).await;
     }
     let read = async || {
-        let page = read_messages(&app, room, ann, Around::Before(1 << 50), 3).await.expect("a page");
+        let page = read_messages(&app, room, ann, Around::Before(1 << 50), 3, None).await.expect("a page");
         let missed = missed(&app, room, ann, "phone", From { last: Some(0), seen: 0 }).await;
         let all = (page, missed.expect("a registration").entries);
         serde_json::to_value(&all.0).expect("JSON").to_string()
@@ -403,7 +403,7 @@ async fn a_text_that_was_taken_back_is_nowhere_in_redis() {
     let stream = Call::command("XRANGE").arg(keys.stream()).arg("-").arg("+");
     let held = app.redis.wave(vec![stream, Call::command("HGETALL").arg(keys.changed())]).await;
     let held = format!("{:?}", held.expect("Redis"));
-    let page = read_messages(&app, room, ann, Around::Before(1 << 50), 10).await.expect("a page");
+    let page = read_messages(&app, room, ann, Around::Before(1 << 50), 10, None).await.expect("a page");
     let again = commit(&app, room, ann, &edit, &Key::of_request("again"), None).await;
 
     assert!(held.contains("message.deleted") && !held.contains("secret"), "{held}");
@@ -457,7 +457,7 @@ async fn a_deletion_is_folded_although_it_leaves_a_hole_before_itself() {
         commit(&app, room, ann, &Change::Delete, &Key::of_request("r"), None).await.expect("a commit");
     publish_only(&app, room, &deletion.entries).await;
 
-    let page = read_messages(&app, room, bob, Around::Before(1 << 50), 10).await;
+    let page = read_messages(&app, room, bob, Around::Before(1 << 50), 10, None).await;
     assert!(matches!(page, Err(Error::NotFound(_))));
     let head = heads(&app, &ConnectionId("bobs".to_owned()), &[room]).await.expect("heads");
     assert!(!head[0].registered && head[0].w.is_none());
@@ -675,8 +675,12 @@ async fn a_burst_is_answered_once_readers_find_it() {
     let holder = leases(burst(&app, room, 0, 60).await).remove(0);
     let answered = combine(&app, room, &holder, &mut Progress::default()).await.expect("a commit");
 
-    let found =
-        publish_burst(&app, room, &answered, read_messages(&app, room, ann, Around::Before(1 << 50), 100));
+    let found = publish_burst(
+        &app,
+        room,
+        &answered,
+        read_messages(&app, room, ann, Around::Before(1 << 50), 100, None),
+    );
 
     assert_eq!(found.await.expect("a page").len(), answered.len());
 }

@@ -47,10 +47,9 @@ pub async fn run(app: &App) -> Result<()> {
     let marks = find_marks(app).await?;
     // Redis may have been rewound a little, to after its marks, and then does not know who was signed out since; lost or
     // rewound far, or not looked at for long, it may know nobody who was.
-    let since = match marks.values().copied().min().flatten() {
-        Some(mark) if mark >= began - SLACK => mark - SLACK,
-        _ => began - CONNECTION_LIFE,
-    };
+    let oldest = marks.values().copied().min().flatten();
+    let rewound = oldest.is_none_or(|mark| mark < began - SLACK);
+    let since = oldest.filter(|_| !rewound).map_or(began - CONNECTION_LIFE, |mark| mark - SLACK);
     connections::end(app, &accounts::list_ended_sessions(app, since).await?).await?;
 
     let compared = find_compared(app, &marks).await?;
@@ -72,7 +71,11 @@ pub async fn run(app: &App) -> Result<()> {
     app.redis.wave(marking.collect()).await?;
 
     accounts::replay_renames(app).await?;
-    accounts::replay_erasures(app).await?;
+    for (id, erased) in accounts::list_erasures(app, rewound).await? {
+        connections::end(app, &erased.sessions).await?;
+        erased.forget(app).await?;
+        accounts::note_replayed(app, id).await?;
+    }
     accounts::forget_sessions(app, began - FORGOTTEN_AFTER).await?;
     tracing::info!(compared = compared.len(), unsettled = unsettled.len(), "maintained");
     Ok(())

@@ -1,14 +1,14 @@
 //! The programs that may ask for tokens, which admins register.
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 use url::{Host, Url};
 
 use super::{Code, error, queries};
 use crate::accounts;
 use crate::ids::UserId;
 use crate::page::{self, Limit, Micros, Page};
-use crate::tokens::{Identity, Secret};
+use crate::tokens::{Identity, Secret, access};
 use crate::{App, Error, Result};
 
 /// A way to get tokens.
@@ -107,8 +107,8 @@ impl TryFrom<String> for RedirectUri {
             "http" => is_this_machine(&url),
             scheme => scheme.contains('.'),
         };
-        if text.len() > 2000 || !text.is_ascii() {
-            Err("must have at most 2000 characters of ASCII")
+        if text.len() > 2000 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            Err("must have at most 2000 characters of visible ASCII")
         } else if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             Err("must have neither a fragment nor a user")
         } else if !allowed {
@@ -257,6 +257,16 @@ impl Client {
         Err(error(Code::UnauthorizedClient, "The client may not use this grant."))
     }
 
+    /// Whether it gets refresh tokens.
+    pub(super) fn may_refresh(&self) -> bool {
+        self.grant_types.contains(&GrantType::RefreshToken)
+    }
+
+    /// How long what it is given lives, unless it is refreshed.
+    pub(super) fn session_lifetime(&self) -> Duration {
+        if self.may_refresh() { accounts::SESSION_LIFETIME } else { access::LIFETIME }
+    }
+
     /// A redirect URI, if it is one that is registered: the same text, but for the port on the machine itself, which apps
     /// cannot choose ahead (RFC 8252 §7.3).
     pub(super) fn redirects_to(&self, uri: &str) -> Option<Url> {
@@ -366,6 +376,8 @@ mod tests {
             "data:text/html,x",
             "app.example",
             "https://",
+            "https://app.example/a\0b",
+            "https://app.example/a b",
         ] {
             assert!(RedirectUri::try_from(bad.to_owned()).is_err(), "{bad}");
         }

@@ -119,6 +119,8 @@ pub struct Authorization {
     pub client: Client,
     /// Where the answer goes.
     pub redirect_uri: Url,
+    /// The same as it was written, which the exchange has to repeat.
+    redirect_uri_text: String,
     redirect_uri_given: bool,
     state: Option<String>,
     issuer: String,
@@ -145,10 +147,10 @@ pub fn require_scope(scope: Option<&str>) -> Result<()> {
     }
 }
 
-/// What a client's request has to pass. One that proved who it is counts as itself, wherever it is, as users do.
+/// What a client's request has to pass. One that proved who it is counts as itself, wherever it is.
 pub fn admission(app: &App, client: &Client, of_request: Admission) -> Admission {
     if client.confidential {
-        of_request.in_place(&app.throttles.user, Who::Client(&client.client_id))
+        of_request.next().and(&app.throttles.clients, Who::Client(&client.client_id))
     } else {
         of_request
     }
@@ -164,17 +166,30 @@ pub async fn grant_by_password(
     admission: Admission,
 ) -> Result<Tokens> {
     client.require(GrantType::Password)?;
-    let (lifetime, client_id) = (accounts::SESSION_LIFETIME, Some(&*client.client_id));
-    let start = Start { name, password, device, lifetime, client: client_id };
+    let start = Start {
+        name,
+        password,
+        device,
+        // Of a client that is trusted with passwords, the address is everybody's behind it.
+        counts_address: !client.confidential,
+        lifetime: client.session_lifetime(),
+        client: Some(&client.client_id),
+    };
     let started = accounts::start_session(app, &start, admission);
     let started = started.await.map_err(as_invalid_grant)?;
     tokens(app, client, started.identity, started.profile.role, Some(started.refresh_token))
 }
 
 /// Tokens for whoever a refresh token was given (§6).
-pub async fn grant_by_refresh_token(app: &App, client: &Client, token: &Secret) -> Result<Granted> {
+pub async fn grant_by_refresh_token(
+    app: &App,
+    client: &Client,
+    token: &Secret,
+    admission: Admission,
+) -> Result<Granted> {
     client.require(GrantType::RefreshToken)?;
-    match accounts::refresh(app, token, Some(&client.client_id)).await.map_err(as_invalid_grant)? {
+    let refreshed = accounts::refresh(app, token, Some(&client.client_id), admission).await;
+    match refreshed.map_err(as_invalid_grant)? {
         Refreshed::Now { identity, role, successor } => {
             tokens(app, client, identity, role, Some(successor)).map(Granted::Tokens)
         }
@@ -199,9 +214,12 @@ pub async fn grant_by_client_credentials(app: &App, client: &Client, device: &De
 /// Tokens for whoever gave a code (§4.1.3).
 pub async fn grant_by_code(app: &App, client: &Client, code: &Secret, proof: &Proof<'_>) -> Result<Granted> {
     client.require(GrantType::AuthorizationCode)?;
+    if proof.redirect_uri.is_some_and(|uri| uri.contains('\0')) {
+        return Err(invalid_code());
+    }
     let refresh_token = Secret::draw();
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(proof.verifier));
-    let lifetime = accounts::SESSION_LIFETIME.as_seconds_f64();
+    let lifetime = client.session_lifetime().as_seconds_f64();
     let redeemed = queries::redeem_code(
         &app.postgres,
         client,
@@ -281,13 +299,15 @@ pub async fn begin_authorization(
         (None, [only]) => (only.as_str(), false),
         (None, _) => return Err(Error::invalid("redirect_uri", "is required")),
     };
-    let uri = client
+    let redirect_uri_text = uri.to_owned();
+    let redirect_uri = client
         .redirects_to(uri)
         .ok_or_else(|| Error::invalid("redirect_uri", "is none that the client has registered"))?;
     let issuer = app.keys().issuer().to_owned();
     Ok(Authorization {
         client,
-        redirect_uri: uri,
+        redirect_uri,
+        redirect_uri_text,
         redirect_uri_given: given,
         state: state.map(str::to_owned),
         issuer,
@@ -331,10 +351,10 @@ impl Authorization {
         admission: Admission,
     ) -> Result<Url> {
         let client = Some(&*self.client.client_id);
-        let start = Start { name, password, device, lifetime: CODE_LIFETIME, client };
+        let start = Start { name, password, device, counts_address: true, lifetime: CODE_LIFETIME, client };
         let started = accounts::start_session(app, &start, admission).await?;
         let code = Secret::draw();
-        let uri = self.redirect_uri.as_str();
+        let uri = self.redirect_uri_text.as_str();
         let session = started.identity.session;
         queries::insert_code(&app.postgres, &code, session, uri, self.redirect_uri_given, challenge).await?;
         Ok(self.answer(&[("code", code.reveal())]))
@@ -371,7 +391,7 @@ fn tokens(
     role: GlobalRole,
     refresh_token: Option<Secret>,
 ) -> Result<Tokens> {
-    let may_refresh = client.grant_types.contains(&GrantType::RefreshToken);
+    let may_refresh = client.may_refresh();
     Ok(Tokens {
         access_token: access::sign(
             app.keys(),

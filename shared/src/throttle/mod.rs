@@ -83,6 +83,8 @@ pub struct Throttles {
     pub anonymous: Policy,
     /// Requests with one, by user.
     pub user: Policy,
+    /// Requests of confidential OAuth clients, by client.
+    pub clients: Policy,
     /// Commands over a WebSocket, by connection.
     pub commands: Policy,
 }
@@ -100,6 +102,7 @@ impl Throttles {
             reads: off("reads"),
             anonymous: off("anonymous"),
             user: off("user"),
+            clients: off("clients"),
             commands: off("commands"),
         }
     }
@@ -153,11 +156,10 @@ impl Admission {
         self
     }
 
-    /// This throttle in place of those so far.
+    /// What else there is to pass for the same request, so far nothing.
     #[must_use]
-    pub fn in_place(mut self, policy: &Policy, who: Who<'_>) -> Self {
-        self.checks.clear();
-        self.and(policy, who)
+    pub fn next(&self) -> Self {
+        Self { checks: Vec::new(), ..self.clone() }
     }
 
     /// The request's id.
