@@ -221,7 +221,13 @@ async fn the_operator_makes_the_first_admin_with_a_password_or_of_an_account_the
     let made = json!({"email": email, "password": "Correct-Horse-1"});
     assert_eq!(appoint(made.clone()).await, json!({"admin": "created"}));
     assert_eq!(appoint(made).await, json!({"admin": "unchanged"}));
-    assert_eq!(appoint(json!({"email": bob.email})).await, json!({"admin": "promoted"}));
+    let unverified = json!({"email": bob.email, "unverified": true});
+    assert_eq!(
+        appoint(json!({"email": bob.email})).await,
+        json!({"admin": "unverified"}),
+        "bob's or a squatter's"
+    );
+    assert_eq!(appoint(unverified.clone()).await, json!({"admin": "promoted"}));
 
     let signed_in = chat.log_in("email", &email, "Correct-Horse-1").await.expect(200);
     assert_eq!(signed_in["user"]["role"], "admin");

@@ -37,7 +37,7 @@ OF_THE_FUNCTIONS = (
     *THROTTLES,
 )
 OF_THE_STACK = ("PORT", "CONSOLE_PORT", "DATA_DIR", "CONCURRENCY", "TOOLS_DIR")
-WINDOW = re.compile(r"[1-9][0-9]*/[1-9][0-9]*")
+WINDOW = re.compile(r"[1-9][0-9]*/([1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def load() -> Settings:
 
     for name in THROTTLES:
         value = given.get(name, "off")
-        if value != "off" and not all(WINDOW.fullmatch(window.strip()) for window in value.split(",")):
+        windows = [WINDOW.fullmatch(window.strip()) for window in value.split(",")]
+        if value != "off" and not all(window and int(window.group(1)) <= 86_400 for window in windows):
             raise Failure(f"{name} must be <count>/<seconds>, several separated by commas, or off; it is {value}")
 
     data_dir = Path(os.path.realpath(ROOT / os.path.expanduser(given.get("DATA_DIR", ".local"))))

@@ -534,13 +534,20 @@ def make_admin(settings: Settings, arguments: List[str]) -> None:
         if getpass.getpass("The same again: ") != password:
             raise Failure("the two differ; nothing was changed")
         answer = appoint(settings, {"email": email, "password": password})
+    if answer.get("admin") == "unverified":
+        say(f"Nobody has shown yet that {email} is theirs: whoever signed up with it becomes an admin.")
+        if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise Failure("nothing was changed")
+        answer = appoint(settings, {"email": email, "unverified": True})
     for error in answer.get("errors", []):
         raise Failure(f"{error['field']} {error['message']}")
+    if answer["admin"] == "disabled":
+        raise Failure(f"the account of {email} is disabled; nothing was changed")
     said = {"created": "has an account now and is an admin", "promoted": "is an admin now"}
     say(f"{email} {said.get(answer['admin'], 'was an admin already')}.")
 
 
-def appoint(settings: Settings, appointment: Dict[str, str]) -> Dict[str, Any]:
+def appoint(settings: Settings, appointment: Dict[str, Any]) -> Dict[str, Any]:
     """Asks the function that makes admins, which only this machine reaches."""
     url = f"http://127.0.0.1:{settings.console_port}/2015-03-31/functions/migrate/invocations"
     body = json.dumps({"admin": appointment}).encode()

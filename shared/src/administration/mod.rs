@@ -27,6 +27,9 @@ pub struct Appointment {
     pub email: Email,
     /// With which password, if the account is to be made.
     pub password: Option<NewPassword>,
+    /// Whether it may be somebody who has not shown that the address is theirs.
+    #[serde(default)]
+    pub unverified: bool,
 }
 
 /// What became of an appointment.
@@ -41,6 +44,10 @@ pub enum Appointed {
     Unchanged,
     /// There is no such account, and to make one takes a password.
     PasswordRequired,
+    /// Whoever has the account has not shown that the address is theirs; nothing was changed.
+    Unverified,
+    /// The account is disabled; nothing was changed.
+    Disabled,
 }
 
 /// What to change of a user.
@@ -121,9 +128,9 @@ pub struct ByKind {
 
 /// Makes somebody an admin by the operator's word, who needs no account: so the first one comes to be.
 pub async fn appoint(postgres: &Postgres, appointment: &Appointment) -> Result<Appointed> {
-    let Appointment { email, password } = appointment;
-    if let Some(promoted) = queries::promote(postgres, email).await? {
-        return Ok(if promoted { Appointed::Promoted } else { Appointed::Unchanged });
+    let Appointment { email, password, unverified } = appointment;
+    if let Some(promoted) = queries::promote(postgres, email, *unverified).await? {
+        return Ok(promoted);
     }
     let Some(password) = password else { return Ok(Appointed::PasswordRequired) };
     if !password.differs_from(email.as_str()) {
@@ -131,8 +138,11 @@ pub async fn appoint(postgres: &Postgres, appointment: &Appointment) -> Result<A
     }
     accounts::create(postgres, email, password).await?;
     // Also when somebody signed up with the address meanwhile.
-    let promoted = queries::promote(postgres, email).await?;
-    promoted.map(|_| Appointed::Created).ok_or_else(|| Error::conflict("email", "is taken"))
+    match queries::promote(postgres, email, *unverified).await? {
+        Some(Appointed::Promoted | Appointed::Unchanged) => Ok(Appointed::Created),
+        Some(other) => Ok(other),
+        None => Err(Error::conflict("email", "is taken")),
+    }
 }
 
 /// Refuses whoever is no admin now, whatever their token says.

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{ByKind, Deed, Figures, Overview, UserChange};
+use super::{Appointed, ByKind, Deed, Figures, Overview, UserChange};
 use crate::accounts::{Email, Profile};
 use crate::conversations::Kind;
 use crate::ids::{ConversationId, SessionId, UserId};
@@ -21,22 +21,35 @@ pub(super) async fn is_admin(postgres: &Postgres, user: UserId) -> Result<bool> 
     Ok(row.get(0))
 }
 
-/// Makes the user with this address an admin: whether they were none before; `None`: there is none such.
-pub(super) async fn promote(postgres: &Postgres, email: &Email) -> Result<Option<bool>> {
+/// Makes the user with this address an admin, if they are not disabled and have verified it or need not; `None`: there is
+/// none such.
+pub(super) async fn promote(
+    postgres: &Postgres,
+    email: &Email,
+    unverified: bool,
+) -> Result<Option<Appointed>> {
     let row = postgres
         .query_opt(
-            "with found as (select id, role from users where lower(email) = lower($1) for update),
+            "with found as (
+                 select id, case when role = 'admin' then 'unchanged' when disabled_at is not null then 'disabled'
+                     when email_verified_at is null and not $2 then 'unverified' else 'promoted' end as outcome
+                 from users where lower(email) = lower($1) for update),
              changed as (
-                 update users u set role = 'admin' from found where u.id = found.id and found.role <> 'admin'
+                 update users u set role = 'admin' from found where u.id = found.id and found.outcome = 'promoted'
                  returning u.id),
              noted as (
                  insert into audit (action, target, details)
                  select 'user.role', id, jsonb_build_object('from', 'user', 'to', 'admin') from changed)
-             select exists (select from changed) as promoted from found",
-            &[(&email.as_str(), Type::TEXT)],
+             select outcome from found",
+            &[(&email.as_str(), Type::TEXT), (&unverified, Type::BOOL)],
         )
         .await?;
-    Ok(row.map(|row| row.get("promoted")))
+    Ok(row.map(|row| match row.get("outcome") {
+        "promoted" => Appointed::Promoted,
+        "unverified" => Appointed::Unverified,
+        "disabled" => Appointed::Disabled,
+        _ => Appointed::Unchanged,
+    }))
 }
 
 pub(super) async fn user_exists(postgres: &Postgres, user: UserId) -> Result<bool> {

@@ -289,4 +289,13 @@ mod tests {
             assert!(key.starts_with(tag), "{key}");
         }
     }
+
+    #[test]
+    fn a_connections_commands_are_in_the_slot_of_its_record() {
+        let id = ConnectionId("abc=".to_owned());
+        let (record, commands) = (connection(&id), commands(&id));
+
+        assert!(!record.contains('{'), "so all of it decides its slot");
+        assert!(commands.starts_with(&format!("{{{record}}}")), "{commands}");
+    }
 }
