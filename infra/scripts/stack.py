@@ -9,6 +9,7 @@ sys.dont_write_bytecode = True
 import base64
 import contextlib
 import getpass
+import http.client
 import json
 import os
 import queue
@@ -16,6 +17,7 @@ import re
 import secrets
 import shlex
 import shutil
+import socket
 import string
 import subprocess
 import threading
@@ -68,6 +70,30 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 # Never through a proxy: it is always this machine that is asked.
 HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class FromElsewhere(urllib.request.HTTPHandler):
+    """Asks from another address of this machine, where there is one: what is asked at the start is nobody's to pay for."""
+
+    def http_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(self.connection, request)
+
+    @staticmethod
+    def connection(host: str, **options: Any) -> http.client.HTTPConnection:
+        address = "127.0.0.2" if can_bind("127.0.0.2") else ""
+        return http.client.HTTPConnection(host, source_address=(address, 0), **options)
+
+
+def can_bind(address: str) -> bool:
+    try:
+        with socket.socket() as probe:
+            probe.bind((address, 0))
+        return True
+    except OSError:
+        return False
+
+
+HTTP_OF_START = urllib.request.build_opener(urllib.request.ProxyHandler({}), FromElsewhere())
 
 
 # --- make run, make watch ---
@@ -231,7 +257,7 @@ def check_functions(url: str) -> None:
     with step("Functions: starting"):
         for path in ("auth/profile", "conversations", "conversations/any/messages"):
             try:
-                with HTTP.open(f"{url.rstrip('/')}/api/v1/{path}", timeout=180):
+                with HTTP_OF_START.open(f"{url.rstrip('/')}/api/v1/{path}", timeout=180):
                     pass
             except urllib.error.HTTPError as error:
                 if error.code >= 500:
@@ -275,7 +301,7 @@ def sign_up(url: str, account: Dict[str, Any], *, exists_already_is_fine: bool) 
         method="POST",
     )
     try:
-        with HTTP.open(request, timeout=30) as response:
+        with HTTP_OF_START.open(request, timeout=30) as response:
             return None if response.status == 201 else f"the answer was {response.status}"
     except urllib.error.HTTPError as error:
         if error.code == 409 and exists_already_is_fine:
@@ -530,13 +556,13 @@ def make_admin(settings: Settings, arguments: List[str]) -> None:
     answer = appoint(settings, {"email": email})
     if answer.get("admin") == "password_required":
         say(f"There is no account of {email} yet.")
-        password = getpass.getpass("A password for it: ")
-        if getpass.getpass("The same again: ") != password:
+        password = asked(getpass.getpass, "A password for it: ")
+        if asked(getpass.getpass, "The same again: ") != password:
             raise Failure("the two differ; nothing was changed")
         answer = appoint(settings, {"email": email, "password": password})
     if answer.get("admin") == "unverified":
         say(f"Nobody has shown yet that {email} is theirs: whoever signed up with it becomes an admin.")
-        if input("Go on? [y/N] ").strip().lower() not in ("y", "yes"):
+        if asked(input, "Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             raise Failure("nothing was changed")
         answer = appoint(settings, {"email": email, "unverified": True})
     for error in answer.get("errors", []):
@@ -545,6 +571,13 @@ def make_admin(settings: Settings, arguments: List[str]) -> None:
         raise Failure(f"the account of {email} is disabled; nothing was changed")
     said = {"created": "has an account now and is an admin", "promoted": "is an admin now"}
     say(f"{email} {said.get(answer['admin'], 'was an admin already')}.")
+
+
+def asked(ask: Callable[[str], str], question: str) -> str:
+    try:
+        return ask(question)
+    except EOFError:
+        raise Failure("nobody answered; nothing was changed")
 
 
 def appoint(settings: Settings, appointment: Dict[str, Any]) -> Dict[str, Any]:

@@ -89,7 +89,7 @@ impl Stores {
 impl Tokens {
     /// Reads the section.
     pub fn from_env() -> anyhow::Result<Self> {
-        Ok(Self { keys: required("JWT_KEYS")?, issuer: required("PUBLIC_URL")? })
+        Ok(Self { keys: required("JWT_KEYS")?, issuer: public_url()? })
     }
 }
 
@@ -125,7 +125,7 @@ impl Mail {
         Ok(Self {
             from,
             ses_endpoint: optional("AWS_ENDPOINT_URL_SESV2"),
-            public_url: required("PUBLIC_URL")?,
+            public_url: public_url()?,
             aws: Aws::from_env()?,
         })
     }
@@ -156,6 +156,18 @@ pub fn email_verification_required() -> anyhow::Result<bool> {
     }
 }
 
+/// `PUBLIC_URL`: where the HTTP API is, as clients see it.
+fn public_url() -> anyhow::Result<String> {
+    let url = required("PUBLIC_URL")?;
+    ensure!(is_web_address(&url), "PUBLIC_URL must begin with http:// or https:// and a host, not {url:?}");
+    Ok(url)
+}
+
+fn is_web_address(text: &str) -> bool {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    host.is_some_and(|host| host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '['))
+}
+
 /// `WEBSOCKET_URL`: where clients connect.
 pub fn websocket_url() -> anyhow::Result<String> {
     required("WEBSOCKET_URL")
@@ -163,9 +175,16 @@ pub fn websocket_url() -> anyhow::Result<String> {
 
 /// `ALLOWED_ORIGINS`: the browser origins that may connect, separated by commas; that of `PUBLIC_URL` always may.
 pub fn allowed_origins() -> anyhow::Result<Vec<String>> {
-    let list = [optional("ALLOWED_ORIGINS").unwrap_or_default(), required("PUBLIC_URL")?].join(",");
+    let list = [optional("ALLOWED_ORIGINS").unwrap_or_default(), public_url()?].join(",");
     let origins = list.split(',').map(|origin| origin.trim().trim_end_matches('/'));
-    Ok(origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect())
+    let origins: Vec<_> = origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
+    for origin in &origins {
+        ensure!(
+            is_web_address(origin),
+            "ALLOWED_ORIGINS must be http:// or https:// and a host each, not {origin:?}"
+        );
+    }
+    Ok(origins)
 }
 
 /// `THROTTLE_*`: who may do what how often.

@@ -44,7 +44,9 @@ pub enum Error {
     #[error("{0}")]
     Forbidden(&'static str),
     /// Signing in before the address is verified, where that is required.
-    #[error("The e-mail address is not verified yet.")]
+    #[error(
+        "The e-mail address is not verified yet: follow the link in the mail, or ask for another at resend-verification."
+    )]
     EmailNotVerified,
     /// Not there, or not for this caller to know of.
     #[error("There is no such {0}.")]
@@ -62,7 +64,7 @@ pub enum Error {
     #[error("The body must not be larger than 64 KiB.")]
     TooLarge,
     /// Too often.
-    #[error("Too many requests; try again later.")]
+    #[error("Too many requests: the throttle \"{policy}\" lets you in again in {} s.", retry_after.as_millis().div_ceil(1000))]
     Throttled {
         /// The name of the policy that refused.
         policy: &'static str,

@@ -129,7 +129,13 @@ fn tls(config: &Config) -> Option<MakeRustlsConnect> {
 
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| {
-        [&SqlState::T_R_SERIALIZATION_FAILURE, &SqlState::T_R_DEADLOCK_DETECTED].contains(&code)
+        [
+            &SqlState::T_R_SERIALIZATION_FAILURE,
+            &SqlState::T_R_DEADLOCK_DETECTED,
+            // Somebody was erased between the look at them and the write; the next look says whom nobody finds.
+            &SqlState::FOREIGN_KEY_VIOLATION,
+        ]
+        .contains(&code)
     })
 }
 
@@ -150,7 +156,7 @@ fn store_error(error: tokio_postgres::Error) -> Error {
         return if broken { Error::Unavailable(error.into()) } else { Error::Internal(error.into()) };
     };
     if refusal.code() == &SqlState::FOREIGN_KEY_VIOLATION {
-        // Whatever else is named was looked up by the statement: what is gone is who acts.
+        // Also the second time, and whatever else is named was looked up by the statement: what is gone is who acts.
         return Error::Unauthenticated("The account does not exist any more.");
     }
     let code = refusal.code().code().to_owned();

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use shared::accounts::recovery::{self, NewPasswords, Purpose};
 use shared::accounts::{Email, NewPassword, TypedPassword};
 use shared::http::{Form, Json, OfLink, OptionalCaller, OptionalJson};
+use shared::throttle::Admission;
 use shared::tokens::Secret;
 use shared::{App, Error, Result, connections, mail};
 
@@ -18,11 +19,30 @@ use crate::pages::{self, Refused};
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/api/v1/auth/verify-email", post(verify))
-        .route("/api/v1/auth/verify-email/{token}", get(async || pages::verify()).post(verify_by_page))
         .route("/api/v1/auth/resend-verification", post(resend))
         .route("/api/v1/auth/password-reset", post(request_reset))
         .route("/api/v1/auth/password-reset/confirm", post(reset))
-        .route("/api/v1/auth/password-reset/{token}", get(async || pages::reset()).post(reset_by_page))
+}
+
+/// The pages, which also say on a page that there were too many requests.
+pub(crate) fn asking() -> Router<App> {
+    Router::new()
+        .route("/api/v1/auth/verify-email/{token}", get(verification).post(verify_by_page))
+        .route("/api/v1/auth/password-reset/{token}", get(new_password).post(reset_by_page))
+}
+
+async fn verification(State(app): State<App>, admission: Admission) -> Response {
+    match admission.pass(&app).await {
+        Ok(()) => pages::verify(),
+        Err(error) => pages::failed(error),
+    }
+}
+
+async fn new_password(State(app): State<App>, admission: Admission) -> Response {
+    match admission.pass(&app).await {
+        Ok(()) => pages::reset(),
+        Err(error) => pages::failed(error),
+    }
 }
 
 async fn verify(State(app): State<App>, Json(body): Json<Verification>) -> Result<StatusCode> {
@@ -30,8 +50,12 @@ async fn verify(State(app): State<App>, Json(body): Json<Verification>) -> Resul
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn verify_by_page(State(app): State<App>, OfLink(token): OfLink) -> Response {
-    match recovery::verify_email(&app, &token).await {
+async fn verify_by_page(State(app): State<App>, admission: Admission, OfLink(token): OfLink) -> Response {
+    let verified = async {
+        admission.pass(&app).await?;
+        recovery::verify_email(&app, &token).await
+    };
+    match verified.await {
         Ok(()) => pages::verified(),
         Err(error) => pages::refused(error, Refused::Verification),
     }
@@ -66,10 +90,14 @@ async fn reset(State(app): State<App>, Json(body): Json<Reset>) -> Result<Status
 
 async fn reset_by_page(
     State(app): State<App>,
+    admission: Admission,
     OfLink(token): OfLink,
     form: Result<Form<NewPasswords>>,
 ) -> Response {
-    let set = async { set_password(&app, &token, &form?.0).await };
+    let set = async {
+        admission.pass(&app).await?;
+        set_password(&app, &token, &form?.0).await
+    };
     match set.await {
         Ok(()) => pages::password_set(),
         Err(error) => pages::refused(error, Refused::Reset),

@@ -19,17 +19,13 @@ use shared::{App, Error, Result, connections};
 
 use crate::pages;
 
-pub(crate) fn router() -> Router<App> {
-    Router::new().route("/oauth/authorize", get(ask))
-}
-
 /// The routes whose operations ask the throttles.
 pub(crate) fn asking() -> Router<App> {
     Router::new()
         .route("/oauth/token", post(token))
         .route("/oauth/revoke_token", post(revoke))
         .route("/oauth/introspect", post(introspect))
-        .route("/oauth/authorize", post(decide))
+        .route("/oauth/authorize", get(ask).post(decide))
 }
 
 async fn token(
@@ -110,14 +106,17 @@ async fn introspect(
 }
 
 /// Shows who asks for what, and asks whoever reads it to sign in.
-async fn ask(State(app): State<App>, QueryPairs(pairs): QueryPairs) -> Response {
-    let begun = begin(&app, pairs).await;
-    match begun {
+async fn ask(State(app): State<App>, admission: Admission, QueryPairs(pairs): QueryPairs) -> Response {
+    let begun = async {
+        admission.pass(&app).await?;
+        begin(&app, pairs).await
+    };
+    match begun.await {
         Ok((parameters, authorization)) => match check(&authorization, &parameters) {
             Ok(_) => pages::authorize(&authorization, &parameters.asked(), None),
             Err(error) => redirect_with(&authorization, error),
         },
-        Err(error) => pages::not_authorized(error),
+        Err(error) => pages::failed(error),
     }
 }
 
@@ -128,9 +127,13 @@ async fn decide(
     admission: Admission,
     FormPairs(pairs): FormPairs,
 ) -> Response {
-    let (parameters, authorization) = match begin(&app, pairs).await {
+    let begun = async {
+        admission.pass(&app).await?;
+        begin(&app, pairs).await
+    };
+    let (parameters, authorization) = match begun.await {
         Ok(begun) => begun,
-        Err(error) => return pages::not_authorized(error),
+        Err(error) => return pages::failed(error),
     };
     let decided = async {
         let challenge = check(&authorization, &parameters)?;
@@ -139,7 +142,7 @@ async fn decide(
         }
         let [name, password] = ["username", "password"].map(|name| parameters.get(name).unwrap_or_default());
         let password = TypedPassword::from(password.to_owned());
-        authorization.allow(&app, name.trim(), &password, &device, challenge, admission).await
+        authorization.allow(&app, name.trim(), &password, &device, challenge, admission.next()).await
     };
     match decided.await {
         Ok(url) => pages::redirect(&url),
@@ -171,7 +174,7 @@ fn check<'a>(authorization: &Authorization, parameters: &'a Parameters) -> Resul
 fn redirect_with(authorization: &Authorization, error: Error) -> Response {
     match error {
         Error::OAuth { code, description } => pages::redirect(&authorization.refuse(code, &description)),
-        other => pages::not_authorized(other),
+        other => pages::failed(other),
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn routes(websocket_url: String) -> Routes {
                 .route("/api/v1/auth/password", post(change_password))
                 .route("/api/v1/auth/profile", delete(erase)),
         )
+        .asking(mail_routes::asking())
         .asking(oauth::asking())
 }
 
@@ -57,7 +58,6 @@ fn router(websocket_url: String) -> Router<App> {
         )
         .merge(people::router())
         .merge(administration::router())
-        .merge(oauth::router())
         .merge(oauth_clients::router())
 }
 

@@ -375,9 +375,8 @@ pub(super) async fn list_sessions(
     let (at, id) = before.unzip();
     let rows = postgres
         .query(
-            "select * from sessions
-             where user_id = $1 and revoked_at is null and expires_at > now()
-               and ($2::timestamptz is null or (created_at, id) < ($2, $3))
+            "select * from live_sessions
+             where user_id = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3))
              order by created_at desc, id desc limit $4",
             &[
                 (&user.0, Type::UUID),
@@ -399,6 +398,8 @@ fn session(row: &Row, current: SessionId) -> Session {
         ip: row.get("ip"),
         user_agent: row.get("user_agent"),
         current: row.get::<_, Uuid>("id") == current.0,
+        client_id: row.get("client_id"),
+        client_name: row.get("client_name"),
     }
 }
 
@@ -425,7 +426,7 @@ pub(super) async fn end_session(
 pub(super) async fn export_sessions(postgres: &Postgres, caller: Identity) -> Result<Vec<Session>> {
     let rows = postgres
         .query(
-            "select * from sessions where user_id = $1 and revoked_at is null and expires_at > now()
+            "select * from live_sessions where user_id = $1
              order by created_at desc, id desc",
             &[(&caller.user.0, Type::UUID)],
         )

@@ -30,6 +30,10 @@ pub struct Session {
     pub user_agent: Option<String>,
     /// Whether the request was made in it.
     pub current: bool,
+    /// The OAuth client that it was given to, if to one,
+    pub client_id: Option<String>,
+    /// and its name.
+    pub client_name: Option<String>,
 }
 
 /// A password to take the place of another.

@@ -97,15 +97,15 @@ pub(crate) fn authorize(
     }
 }
 
-/// The page that says why nobody can be asked, where nobody can be told by a redirect.
-pub(crate) fn not_authorized(error: Error) -> Response {
+/// The page that says what is wrong with a request.
+pub(crate) fn failed(error: Error) -> Response {
     let fields = error.fields().iter().map(|field| format!("{} {}", field.field, field.message));
     let mut reason = fields.collect::<Vec<_>>().join(", ");
     if reason.is_empty() {
         reason = error.to_string();
     }
     let content = format!("<p role=\"alert\">{}</p>", escape(&reason));
-    as_page(error, "This request is not valid", &content, "")
+    as_page(error, "This does not work", &content, "")
 }
 
 /// Leads the browser to a client. Nobody keeps the answer, and its address is told to nobody else.

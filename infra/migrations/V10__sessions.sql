@@ -26,3 +26,11 @@ $$;
 create index audit_actor_id_idx on audit (actor_id);
 create index renames_user_id_idx on renames (user_id);
 create index conversations_direct_high_idx on conversations (direct_high) where direct_high is not null;
+
+-- Sessions that somebody is signed in by, with the name of the client that has one. One that waits for its code to be
+-- exchanged is not yet.
+create view live_sessions as
+    select s.*, c.name as client_name
+    from sessions s left join oauth_clients c on c.client_id = s.client_id
+    where s.revoked_at is null and s.expires_at > now()
+      and not exists (select from authorization_codes a where a.session_id = s.id and a.used_at is null);
