@@ -61,6 +61,15 @@ impl Watched {
     }
 }
 
+impl Drop for Watched {
+    fn drop(&mut self) {
+        // Also when what was written last met the end after the last read.
+        if !matches!(self.stream.take_error(), Ok(None)) {
+            self.reset.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(
         mut self: Pin<&mut Self>,
