@@ -141,7 +141,11 @@ async fn erasing_needs_the_password_and_an_admin_who_is_left() {
     chat.call(Method::DELETE, PROFILE, None, Some(json!({"password": bob.password})))
         .await
         .expect_error(401, "unauthenticated");
+    let kept = root.start_conversation_with([&bob]).await;
+    root.send(&kept, "of the last admin").await;
     erase(&root).await.expect_conflict("role");
+    chat.stack.wipe_redis().await;
+    assert_eq!(bob.history(&kept).await[0].user_id.as_ref(), Some(&root.id), "nothing is half done");
 
     assert_eq!(bob.profile().await["id"], json!(bob.id));
     chat.set_role(&bob, "admin").await;

@@ -221,16 +221,7 @@ async fn nobody_stays_signed_in_by_the_old_password_however_their_sign_ins_race_
     let alice = chat.user("alice").await;
     let token = reset_token(&chat, &alice).await;
 
-    let signing_in = join_all((0..4).map(async |_| {
-        let mut signed_in = Vec::new();
-        loop {
-            let answer = chat.log_in("email", &alice.email, &alice.password).await;
-            match answer.status {
-                200 => signed_in.push(answer.expect(200)["refresh_token"].as_str().unwrap().to_owned()),
-                _ => return signed_in,
-            }
-        }
-    }));
+    let signing_in = join_all((0..4).map(async |_| alice.sign_in_until_refused().await));
     let setting = async {
         // So that all of them are under way.
         chat.log_in("email", &alice.email, &alice.password).await.expect(200);

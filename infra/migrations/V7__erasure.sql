@@ -16,14 +16,18 @@ create table erasures (
 );
 
 -- Takes somebody off so many of their entries, and says off how many, and in which conversations. Of many entries it is
--- called many times: in one transaction they would be locked for long.
+-- called many times: in one transaction they would be locked for long. Off none of the last admin's, who cannot be erased.
 create function detach_entries(p_user uuid, p_limit integer)
 returns table (detached bigint, conversation_ids uuid[])
 language plpgsql volatile as $$
 #variable_conflict use_column
 begin
     with own as (
-        select e.conversation_id, e.seq from entries e where e.user_id = p_user limit p_limit for update
+        select e.conversation_id, e.seq from entries e
+        where e.user_id = p_user and (
+            not is_admin(p_user)
+            or exists (select from users u where u.role = 'admin' and u.disabled_at is null and u.id <> p_user))
+        limit p_limit for update
     ), changed as (
         update entries e set user_id = null from own where e.conversation_id = own.conversation_id and e.seq = own.seq
         returning e.conversation_id

@@ -18,8 +18,8 @@ alter table sessions add column client_id text references oauth_clients on delet
 create index sessions_client_id_idx on sessions (client_id);
 create index sessions_expires_at_idx on sessions (expires_at);
 
--- Authorization codes, as SHA-256 digests. The session of each is there from the beginning, without a refresh token
--- and ending soon, so that all that ends a session voids a code as well.
+-- Authorization codes, as SHA-256 digests. The session of each is there from the beginning, with a refresh token that nobody
+-- has and ending soon, so that all that ends a session voids a code as well.
 create table authorization_codes (
     digest bytea primary key,
     session_id uuid not null references sessions on delete cascade,

@@ -31,6 +31,7 @@ mod app;
 mod aws;
 pub mod config;
 mod error;
+pub mod html;
 pub mod ids;
 pub mod page;
 pub mod postgres;

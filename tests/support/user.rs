@@ -103,6 +103,18 @@ impl User {
         text(&answer, "ticket")
     }
 
+    /// Signs in again and again until the password is refused. Gives the refresh tokens.
+    pub async fn sign_in_until_refused(&self) -> Vec<String> {
+        let mut refresh_tokens = Vec::new();
+        loop {
+            let answer = self.chat.log_in("email", &self.email, &self.password).await;
+            if answer.status != 200 {
+                return refresh_tokens;
+            }
+            refresh_tokens.push(text(&answer.body, "refresh_token"));
+        }
+    }
+
     /// Signs out of this session.
     pub async fn log_out(&self) -> Answer {
         self.post("/api/v1/auth/logout", json!({})).await

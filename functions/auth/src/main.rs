@@ -2,11 +2,11 @@
 //! to; OAuth; finding people; and what admins do.
 
 mod administration;
-mod mail_routes;
 mod oauth;
 mod oauth_clients;
 mod pages;
 mod people;
+mod recovery;
 mod routes;
 
 use shared::{App, Need, config, http, telemetry};

@@ -19,7 +19,7 @@ use shared::tokens::{Secret, ticket};
 use shared::{App, Error, Result, connections, mail};
 use time::OffsetDateTime;
 
-use crate::{administration, mail_routes, oauth, oauth_clients, people};
+use crate::{administration, oauth, oauth_clients, people, recovery};
 
 /// Which page of a list.
 #[derive(serde::Deserialize)]
@@ -40,13 +40,13 @@ pub(crate) fn routes(websocket_url: String) -> Routes {
                 .route("/api/v1/auth/password", post(change_password))
                 .route("/api/v1/auth/profile", delete(erase)),
         )
-        .asking(mail_routes::asking())
+        .asking(recovery::asking())
         .asking(oauth::asking())
 }
 
 fn router(websocket_url: String) -> Router<App> {
     Router::new()
-        .merge(mail_routes::router())
+        .merge(recovery::router())
         .route("/api/v1/auth/logout", post(sign_out))
         .route("/api/v1/auth/sessions", get(list_sessions).delete(sign_out_everywhere))
         .route("/api/v1/auth/sessions/{id}", delete(end_session))

@@ -73,7 +73,6 @@ pub struct Device {
 
 impl Device {
     /// The address to count by.
-    /// The address, or nothing.
     pub fn address(&self) -> &str {
         self.ip.as_deref().unwrap_or_default()
     }

@@ -377,26 +377,24 @@ pub async fn rename_member(
 }
 
 /// Throws away what Redis holds of conversations and loads it again, because something else than their logs changed: who
-/// somebody is. A conversation that Redis does not hold is left alone. One that fails keeps no other from it.
+/// somebody is. A conversation that Redis does not hold is left alone.
 pub async fn reload(app: &App, conversations: &[ConversationId]) -> Result<()> {
     static FORGET: Script =
         LazyLock::new(|| Source::new("return redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])"));
-    let mut outcome = Ok(());
-    for conversation in conversations {
+    let forget = conversations.iter().map(|conversation| {
         let keys = ConversationKeys::of(*conversation);
-        let reloaded = async {
-            let forget = Call::script(&FORGET, &[keys.stream(), keys.members(), keys.changed()]);
-            if app.redis.call::<i64>(forget).await? > 0 {
-                catch_up(app, *conversation, &Token::generate()).await?;
-            }
-            Ok(())
-        };
-        if let Err(error) = reloaded.await {
+        Call::script(&FORGET, &[keys.stream(), keys.members(), keys.changed()])
+    });
+    let forgotten = app.redis.wave(forget.collect()).await?;
+    for (conversation, reply) in conversations.iter().zip(forgotten) {
+        if decode::<i64>(reply)? > 0
+            && let Err(error) = catch_up(app, *conversation, &Token::generate()).await
+        {
+            // It is cold now, and whoever reads it next loads it.
             warn(*conversation, "not reloaded", &error);
-            outcome = Err(error);
         }
     }
-    outcome
+    Ok(())
 }
 
 /// What somebody wrote and did not take back, by conversation and place in it.

@@ -3,6 +3,7 @@
 //! Nothing that somebody else wrote stands in a mail, such as a name: it would be sent to whatever address they give.
 
 use crate::accounts::recovery::Purpose;
+use crate::html::escape;
 use crate::tokens::Secret;
 
 /// A mail without its recipient.
@@ -33,11 +34,6 @@ pub(super) fn write(purpose: Purpose, public_url: &str, token: &Secret) -> Mail 
         text: fill(text, site, &link),
         html: fill(html, &escape(site), &escape(&link)),
     }
-}
-
-fn escape(text: &str) -> String {
-    let replaced = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    replaced.replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 #[cfg(test)]

@@ -71,8 +71,10 @@ pub async fn run(app: &App) -> Result<()> {
     app.redis.wave(marking.collect()).await?;
 
     accounts::replay_renames(app).await?;
-    for (id, erased) in accounts::list_erasures(app, rewound).await? {
-        connections::end(app, &erased.sessions).await?;
+    let erasures = accounts::list_erasures(app, rewound).await?;
+    let sessions: Vec<_> = erasures.iter().flat_map(|(_, erased)| erased.sessions.iter().copied()).collect();
+    connections::end(app, &sessions).await?;
+    for (id, erased) in erasures {
         erased.forget(app).await?;
         accounts::note_replayed(app, id).await?;
     }

@@ -5,7 +5,7 @@ use time::{Duration, OffsetDateTime};
 use url::{Host, Url};
 
 use super::{Code, error, queries};
-use crate::accounts;
+use crate::accounts::{self, PersonName};
 use crate::ids::UserId;
 use crate::page::{self, Limit, Micros, Page};
 use crate::tokens::{Identity, Secret, access};
@@ -74,24 +74,6 @@ pub struct WithSecret {
     client_secret: Option<Secret>,
 }
 
-/// A client's name: 1 to 50 characters.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct ClientName(String);
-
-impl TryFrom<String> for ClientName {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let text = text.trim();
-        let valid = (1..=50).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must have 1 to 50 characters, none of them a control character")
-        }
-    }
-}
-
 /// Where the authorization page may lead: `https`, `http` to the machine itself (RFC 8252 §7.3), or an app's own scheme,
 /// which has a dot (§7.1); absolute and without a fragment (RFC 6749 §3.1.2).
 #[derive(Clone, Debug, Deserialize)]
@@ -122,8 +104,8 @@ impl TryFrom<String> for RedirectUri {
 /// A client to register.
 #[derive(Debug, Deserialize)]
 pub struct NewClient {
-    /// Its name for people.
-    pub name: ClientName,
+    /// Its name for people, and of the user that it acts as.
+    pub name: PersonName,
     /// Where the authorization page may lead.
     #[serde(default)]
     pub redirect_uris: Vec<RedirectUri>,
@@ -137,7 +119,7 @@ pub struct NewClient {
 #[derive(Debug, Deserialize)]
 pub struct ClientChange {
     /// Its name for people.
-    pub name: Option<ClientName>,
+    pub name: Option<PersonName>,
     /// Where the authorization page may lead.
     pub redirect_uris: Option<Vec<RedirectUri>>,
     /// How it may get tokens.
@@ -163,7 +145,7 @@ pub async fn register(app: &App, actor: UserId, new: NewClient) -> Result<WithSe
     let client_id: String = Secret::draw().reveal().chars().take(22).collect();
     let new = queries::NewClient {
         client_id: &client_id,
-        name: &new.name.0,
+        name: new.name.as_str(),
         redirect_uris: &redirect_uris,
         grant_types: &grant_types,
         secret: client_secret.as_ref(),
@@ -197,7 +179,7 @@ pub async fn change(app: &App, actor: UserId, client_id: &str, change: ClientCha
         client.confidential,
     )?;
     let changed = queries::Change {
-        name: change.name.as_ref().map(|name| &*name.0),
+        name: change.name.as_ref().map(PersonName::as_str),
         redirect_uris: redirect_uris.as_deref(),
         grant_types: grant_types.as_deref(),
         secret: None,

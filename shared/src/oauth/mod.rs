@@ -197,12 +197,9 @@ pub async fn grant_by_refresh_token(
     }
 }
 
-/// A token for the client itself (§4.4), which acts as a user of its own.
+/// A token for the client itself (§4.4), which acts as a user of its own. Only confidential clients have this grant.
 pub async fn grant_by_client_credentials(app: &App, client: &Client, device: &Device) -> Result<Tokens> {
     client.require(GrantType::ClientCredentials)?;
-    if !client.confidential {
-        return Err(error(Code::UnauthorizedClient, "A public client cannot act for itself."));
-    }
     let user = clients::service_user(app, client).await?;
     let started =
         accounts::start_service_session(app, user, device, access::LIFETIME, &client.client_id).await?;
@@ -245,13 +242,10 @@ pub fn invalid_code() -> Error {
 
 /// The session of one of a client's tokens, which it wants ended (RFC 7009). None: that is no token.
 pub async fn revoke(app: &App, client: &Client, token: &Secret) -> Result<Option<Identity>> {
-    let session = match access::verify(app.keys(), token.reveal(), OffsetDateTime::now_utc()) {
-        Ok(claims) => Some(claims.identity().session),
-        Err(_) => queries::find_session_of(&app.postgres, token).await?,
-    };
-    let Some(session) = session else { return Ok(None) };
-    match queries::find_client_of(&app.postgres, session).await? {
-        Some(of) if of.as_ref() == Some(&client.client_id) => accounts::revoke_session(app, session).await,
+    let claims = access::verify(app.keys(), token.reveal(), OffsetDateTime::now_utc());
+    let session = claims.ok().map(|claims| claims.identity().session);
+    match queries::find_client_of(&app.postgres, session, token).await? {
+        Some((session, Some(of))) if of == client.client_id => accounts::revoke_session(app, session).await,
         Some(_) => Err(error(Code::InvalidGrant, "The token was issued to another client.")),
         None => Ok(None),
     }
@@ -263,21 +257,18 @@ pub async fn introspect(app: &App, client: &Client, token: &Secret) -> Result<In
     if !client.confidential {
         return Err(error(Code::InvalidClient, "Introspection needs a confidential client."));
     }
-    let inactive = Introspection::Inactive { active: false };
     let claims = access::verify(app.keys(), token.reveal(), OffsetDateTime::now_utc()).ok();
-    let session = match &claims {
-        Some(claims) => Some(claims.identity().session),
-        None => queries::find_usable_session_of(&app.postgres, token).await?,
+    let session = claims.as_ref().map(|claims| claims.identity().session);
+    let Some(found) = queries::find_live_session(&app.postgres, session, token).await? else {
+        return Ok(Introspection::Inactive { active: false });
     };
-    let Some(session) = session else { return Ok(inactive) };
-    let Some(found) = queries::find_live_session(&app.postgres, session).await? else { return Ok(inactive) };
     Ok(Introspection::Active(Box::new(Facts {
         active: true,
         scope: SCOPE,
         client_id: found.client_id,
         username: found.username,
         sub: found.user,
-        sid: session,
+        sid: found.id,
         exp: claims.as_ref().map_or(found.expires_at.unix_timestamp(), access::Claims::expires_at),
         iat: claims.as_ref().map(access::Claims::issued_at),
         iss: app.keys().issuer().to_owned(),

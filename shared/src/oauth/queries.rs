@@ -199,59 +199,49 @@ pub(super) async fn redeem_code(
     })
 }
 
-/// The session of a refresh token, used or not.
-pub(super) async fn find_session_of(postgres: &Postgres, token: &Secret) -> Result<Option<SessionId>> {
-    let row = postgres
-        .query_opt(
-            "select session_id from refresh_tokens where digest = $1",
-            &[(&token.digest(), Type::BYTEA)],
-        )
-        .await?;
-    Ok(row.map(|row| SessionId(row.get("session_id"))))
-}
-
-/// The session of a refresh token that was not used yet.
-pub(super) async fn find_usable_session_of(postgres: &Postgres, token: &Secret) -> Result<Option<SessionId>> {
-    let row = postgres
-        .query_opt(
-            "select session_id from refresh_tokens where digest = $1 and rotated_at is null",
-            &[(&token.digest(), Type::BYTEA)],
-        )
-        .await?;
-    Ok(row.map(|row| SessionId(row.get("session_id"))))
-}
-
-/// The client of a session, if a client has it. None: there is no such session.
+/// The session of an access token, or else of this refresh token, used or not; and its client, if a client has it.
 pub(super) async fn find_client_of(
     postgres: &Postgres,
-    session: SessionId,
-) -> Result<Option<Option<String>>> {
+    session: Option<SessionId>,
+    token: &Secret,
+) -> Result<Option<(SessionId, Option<String>)>> {
     let row = postgres
-        .query_opt("select client_id from sessions where id = $1", &[(&session.0, Type::UUID)])
+        .query_opt(
+            "select id, client_id from sessions
+             where id = coalesce($1, (select session_id from refresh_tokens where digest = $2))",
+            &[(&session.map(|session| session.0), Type::UUID), (&token.digest(), Type::BYTEA)],
+        )
         .await?;
-    Ok(row.map(|row| row.get("client_id")))
+    Ok(row.map(|row| (SessionId(row.get("id")), row.get("client_id"))))
 }
 
 /// A session that is live, of somebody who is not disabled.
 pub(super) struct LiveSession {
+    pub id: SessionId,
     pub user: UserId,
     pub username: String,
     pub client_id: Option<String>,
     pub expires_at: OffsetDateTime,
 }
 
+/// The session of an access token, or else of this refresh token, if that was not used yet.
 pub(super) async fn find_live_session(
     postgres: &Postgres,
-    session: SessionId,
+    session: Option<SessionId>,
+    token: &Secret,
 ) -> Result<Option<LiveSession>> {
     let row = postgres
         .query_opt(
-            "select s.user_id, u.username, s.client_id, s.expires_at from sessions s join users u on u.id = s.user_id
-             where s.id = $1 and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null",
-            &[(&session.0, Type::UUID)],
+            "select s.id, s.user_id, u.username, s.client_id, s.expires_at
+             from sessions s join users u on u.id = s.user_id
+             where s.id = coalesce(
+                     $1, (select session_id from refresh_tokens where digest = $2 and rotated_at is null))
+               and s.revoked_at is null and s.expires_at > now() and u.disabled_at is null",
+            &[(&session.map(|session| session.0), Type::UUID), (&token.digest(), Type::BYTEA)],
         )
         .await?;
     Ok(row.map(|row| LiveSession {
+        id: SessionId(row.get("id")),
         user: UserId(row.get("user_id")),
         username: row.get("username"),
         client_id: row.get("client_id"),

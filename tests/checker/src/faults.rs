@@ -17,6 +17,10 @@ use crate::{record, run::Meter};
 
 /// How often a function's process is killed.
 const KILL_EVERY: Duration = Duration::from_millis(500);
+/// How long Redis answers nobody: for longer than anybody waits for it.
+const REDIS_PAUSED_FOR: Duration = Duration::from_secs(10);
+/// How long there is no Postgres.
+const POSTGRES_STOPPED_FOR: Duration = Duration::from_secs(20);
 /// How much older the Redis is that replaces the one in use, at least.
 const ENTRIES_OLDER: u64 = 1_000;
 
@@ -62,7 +66,7 @@ impl Fault {
             Self::RedisPaused => {
                 sleep(lasting / 3).await;
                 order("pause redis").await?;
-                sleep(Duration::from_secs(10)).await;
+                sleep(REDIS_PAUSED_FOR).await;
                 order("resume redis").await?;
             }
             Self::RedisRewound => {
@@ -82,7 +86,7 @@ impl Fault {
                 sleep(lasting / 3).await;
                 order("kill postgres").await?;
                 let from = record::now();
-                sleep(Duration::from_secs(20)).await;
+                sleep(POSTGRES_STOPPED_FOR).await;
                 outages.push((from, record::now()));
                 order("start postgres").await?;
             }

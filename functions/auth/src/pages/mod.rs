@@ -5,6 +5,7 @@ use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use shared::Error;
+use shared::html::escape;
 use shared::oauth::Authorization;
 use shared::tokens::Secret;
 
@@ -156,9 +157,4 @@ fn page_leading_to(status: StatusCode, title: &str, content: &str, target: &str)
     ];
     response.headers_mut().extend(headers);
     response
-}
-
-fn escape(text: &str) -> String {
-    let replaced = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    replaced.replace('"', "&quot;").replace('\'', "&#39;")
 }
