@@ -140,6 +140,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::authorization::Authorizers;
     use crate::functions::Functions;
     use crate::hosted::{Function, Launch};
     use crate::journal::Journal;
@@ -167,10 +168,12 @@ mod tests {
             functions: Functions::Hosted(vec![function]),
             queue: Queue::new(vec![config], [Duration::from_mins(1); 2]),
             http_api: None,
+            authorizers: Authorizers::default(),
             websocket_api: None,
             connections: Connections::default(),
             inbox: Inbox::default(),
             journal,
+            region: "us-east-1".to_owned(),
             port: 0,
             console_port: 0,
             idle_timeout: Duration::from_mins(1),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::asynchronous::Queue;
+use crate::authorization::Authorizers;
 use crate::functions::Functions;
 use crate::journal::Journal;
 use crate::mail::Inbox;
@@ -23,6 +24,8 @@ pub(crate) struct Gateway {
     pub(crate) queue: Queue,
     /// The HTTP API and its routes.
     pub(crate) http_api: Option<(HttpApi, Router)>,
+    /// The HTTP API's authorizers.
+    pub(crate) authorizers: Authorizers,
     /// The WebSocket API.
     pub(crate) websocket_api: Option<WebSocketApi>,
     /// The open WebSocket connections.
@@ -31,6 +34,8 @@ pub(crate) struct Gateway {
     pub(crate) inbox: Inbox,
     /// Where invocations are told.
     pub(crate) journal: Journal,
+    /// The region of every ARN.
+    pub(crate) region: String,
     /// The port of the HTTP and the WebSocket API.
     pub(crate) port: u16,
     /// The port of the management API.

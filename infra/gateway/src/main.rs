@@ -4,6 +4,7 @@
 //! environment` prints what the functions would be given. The README lists what is emulated.
 
 mod asynchronous;
+mod authorization;
 mod cargo_lambda;
 mod events;
 mod functions;

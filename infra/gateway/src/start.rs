@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::asynchronous::Queue;
+use crate::authorization::Authorizers;
 use crate::cargo_lambda::CargoLambda;
 use crate::functions::Functions;
 use crate::gateway::Gateway;
@@ -80,6 +81,8 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         template.functions.iter().map(|function| function.asynchronous.clone()).collect(),
         options.invocations.async_retry_wait,
     );
+    let authorizers = template.http_api.as_ref().map_or(&[][..], |api| &api.authorizers);
+    let authorizers = Authorizers::new(authorizers)?;
     let http_api = template.http_api.take().map(|api| {
         let router = Router::new(&api.routes);
         (api, router)
@@ -93,10 +96,12 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         functions,
         queue,
         http_api,
+        authorizers,
         websocket_api: template.websocket_api.take(),
         connections: Connections::default(),
         inbox: Inbox::default(),
         journal,
+        region: template.region().to_owned(),
         port,
         console_port,
         idle_timeout: options.idle_timeout,

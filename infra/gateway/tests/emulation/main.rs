@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod asynchronous;
+mod authorizers;
 mod connections;
+mod issuer;
 mod processes;
 mod schedules;
 mod support;
