@@ -15,7 +15,10 @@ use crate::support::{EMULATION, Gateway, PATIENCE, Project};
 const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/authorizers.yaml");
 
 fn start(issuer: &str) -> Gateway {
-    Gateway::of(&Project { template: TEMPLATE, overrides: &[("Issuer", issuer)], ..EMULATION }, &[])
+    Gateway::of(
+        &Project { template: TEMPLATE, overrides: &[("Dir", "*"), ("Issuer", issuer)], ..EMULATION },
+        &[],
+    )
 }
 
 /// A gateway whose issuer nobody asks.

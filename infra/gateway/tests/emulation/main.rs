@@ -5,6 +5,7 @@ mod asynchronous;
 mod authorizers;
 mod connections;
 mod issuer;
+mod parcels;
 mod processes;
 mod schedules;
 mod support;

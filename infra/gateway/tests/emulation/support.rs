@@ -19,7 +19,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) struct Project<'a> {
     pub(crate) template: &'a str,
     pub(crate) functions: &'a str,
-    /// Parameters beside the folder `Dir`.
+    /// Parameters; a `*` stands for the gateway's own folder.
     pub(crate) overrides: &'a [(&'a str, &'a str)],
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct Project<'a> {
 pub(crate) const EMULATION: Project = Project {
     template: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/template.yaml"),
     functions: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/functions"),
-    overrides: &[],
+    overrides: &[("Dir", "*")],
 };
 
 /// One event as the function wrote it down.
@@ -224,8 +224,10 @@ fn command(project: &Project, folder: &Path, subcommand: &str) -> Command {
         .arg(subcommand)
         .args(["--template", project.template, "--port", "0"])
         .arg("--parameter-overrides")
-        .arg(format!("Dir={}", folder.display()))
-        .args(project.overrides.iter().map(|(name, value)| format!("{name}={value}")));
+        .args(project.overrides.iter().map(|(name, value)| match *value {
+            "*" => format!("{name}={}", folder.display()),
+            value => format!("{name}={value}"),
+        }));
     if subcommand == "serve" {
         command.args(["--console-port", "0"]);
     }
