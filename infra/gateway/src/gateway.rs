@@ -1,5 +1,6 @@
 //! The running gateway: what its listeners share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,7 @@ use crate::functions::Functions;
 use crate::journal::Journal;
 use crate::mail::Inbox;
 use crate::routing::Router;
+use crate::strict::Strict;
 use crate::template::{HttpApi, WebSocketApi};
 use crate::websocket::Connections;
 
@@ -44,6 +46,8 @@ pub(crate) struct Gateway {
     pub(crate) idle_timeout: Duration,
     /// How long a connection may last.
     pub(crate) connection_lifetime: Duration,
+    /// What AWS may do at any time.
+    pub(crate) strict: Arc<Strict>,
     /// Cancelled when the gateway ends.
     pub(crate) stop: CancellationToken,
 }

@@ -23,6 +23,7 @@ mod runtime_api;
 mod schedules;
 mod server;
 mod start;
+mod strict;
 mod template;
 mod websocket;
 

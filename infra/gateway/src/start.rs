@@ -28,6 +28,7 @@ use crate::journal::Journal;
 use crate::mail::Inbox;
 use crate::options::{InvokeOptions, ServeOptions, TemplateOptions};
 use crate::routing::Router;
+use crate::strict::Strict;
 use crate::template::{LocalAddresses, Template, function_arn};
 use crate::websocket::Connections;
 use crate::{http, ids, management, runtime_api, schedules, server};
@@ -58,6 +59,11 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     let (stop, end_functions, processes) =
         (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let mut template = load(&options.template)?;
+    let strict = Strict::new(options.invocations.strict.clone(), options.invocations.strict_seed);
+    let strict = Arc::new(strict);
+    if let Some(announcement) = strict.announcement() {
+        journal.note(announcement);
+    }
     let functions = if let Some(url) = &options.cargo_lambda {
         let binaries = template.functions.iter().map(|function| function.binary.as_str());
         Functions::CargoLambda(Box::new(CargoLambda::new(url, binaries)?))
@@ -66,6 +72,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
             directory: &options.functions_dir,
             concurrency: options.concurrency,
             journal: &journal,
+            strict: &strict,
             end: &end_functions,
             processes: &processes,
         };
@@ -106,6 +113,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         console_port,
         idle_timeout: options.idle_timeout,
         connection_lifetime: options.connection_lifetime,
+        strict,
         stop: stop.clone(),
     });
     tokio::spawn(accept_public(Arc::clone(&gateway), listener));
@@ -238,6 +246,7 @@ async fn run_once(options: &InvokeOptions, event: Bytes, journal: Journal) -> Re
         directory: &options.functions_dir,
         concurrency: 1,
         journal: &journal,
+        strict: &Arc::default(),
         end: &end,
         processes: &processes,
     };
@@ -294,6 +303,7 @@ struct Host<'a> {
     directory: &'a Path,
     concurrency: usize,
     journal: &'a Journal,
+    strict: &'a Arc<Strict>,
     end: &'a CancellationToken,
     processes: &'a TaskTracker,
 }
@@ -322,6 +332,7 @@ impl Host<'_> {
                     environment,
                     runtime_api: format!("http://127.0.0.1:{port}/{index}"),
                     concurrency: self.concurrency,
+                    strict: Arc::clone(self.strict),
                 };
                 Ok(Function::new(launch, self.journal.clone(), self.end.clone(), self.processes.clone()))
             })

@@ -8,5 +8,6 @@ mod issuer;
 mod parcels;
 mod processes;
 mod schedules;
+mod strict;
 mod support;
 mod twice;

@@ -152,13 +152,18 @@ impl Gateway {
     pub(crate) async fn discarded(&self) -> Vec<Value> {
         let mut records = Vec::new();
         until("an event is discarded", async || {
-            let text = fs::read_to_string(self.folder.join("logs/gateway.jsonl")).unwrap_or_default();
-            let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            records = lines.filter(|record| record["discarded"].is_object()).collect();
+            records = self.records();
+            records.retain(|record| record["discarded"].is_object());
             !records.is_empty()
         })
         .await;
         records
+    }
+
+    /// What the gateway wrote down of its invocations.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.join("logs/gateway.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// What the gateway wrote to stderr.
