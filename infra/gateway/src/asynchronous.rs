@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use crate::gateway::Gateway;
@@ -61,6 +61,10 @@ pub(crate) fn enqueue(
     let room = Arc::clone(&queue.room).try_acquire_many_owned(size).ok()?;
     let request_id = ids::lambda_request_id();
     let event = Event { request_id: request_id.clone(), function, payload, route, _room: room };
+    let event = Arc::new(event);
+    if let Some(wait) = gateway.strict.repeats_after() {
+        queue.events.spawn(Arc::clone(&event).repeat(Arc::clone(gateway), wait));
+    }
     queue.events.spawn(event.run(Arc::clone(gateway)));
     Some(request_id)
 }
@@ -75,7 +79,15 @@ struct Event {
 }
 
 impl Event {
-    async fn run(self, gateway: Arc<Gateway>) {
+    /// Delivers the event once more than needed, whatever comes of it.
+    async fn repeat(self: Arc<Self>, gateway: Arc<Gateway>, wait: Duration) {
+        let expires_at = Instant::now() + gateway.queue.configs[self.function].longest_age;
+        sleep(wait).await;
+        let trace_root = ids::trace_root(OffsetDateTime::now_utc().unix_timestamp());
+        self.attempt(&gateway, &trace_root, expires_at).await;
+    }
+
+    async fn run(self: Arc<Self>, gateway: Arc<Gateway>) {
         let config = &gateway.queue.configs[self.function];
         let expires_at = Instant::now() + config.longest_age;
         let trace_root = ids::trace_root(OffsetDateTime::now_utc().unix_timestamp());
@@ -140,6 +152,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
+    use crate::authorization::Authorizers;
     use crate::functions::Functions;
     use crate::hosted::{Function, Launch};
     use crate::journal::Journal;
@@ -158,6 +171,7 @@ mod tests {
             environment: BTreeMap::new(),
             runtime_api: "http://127.0.0.1:1/0".to_owned(),
             concurrency: 1,
+            strict: Arc::default(),
         };
         let function = Function::new(launch, journal.clone(), CancellationToken::new(), TaskTracker::new());
         let config =
@@ -167,14 +181,17 @@ mod tests {
             functions: Functions::Hosted(vec![function]),
             queue: Queue::new(vec![config], [Duration::from_mins(1); 2]),
             http_api: None,
+            authorizers: Authorizers::default(),
             websocket_api: None,
             connections: Connections::default(),
             inbox: Inbox::default(),
             journal,
+            region: "us-east-1".to_owned(),
             port: 0,
             console_port: 0,
             idle_timeout: Duration::from_mins(1),
             connection_lifetime: Duration::from_mins(1),
+            strict: Arc::default(),
             stop: CancellationToken::new(),
         });
 

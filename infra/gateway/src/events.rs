@@ -14,11 +14,12 @@ use http::header::{self, HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::StaticFormatDescription;
 use time::macros::format_description;
 
-use crate::template::ACCOUNT_ID;
+use crate::template::{ACCOUNT_ID, StageVariables};
 
 const COMMON_LOG_FORMAT: StaticFormatDescription =
     format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
@@ -51,6 +52,8 @@ pub(crate) struct HttpCall<'a> {
     pub(crate) method: &'a str,
     /// The path as requested.
     pub(crate) path: &'a str,
+    /// The path without the name of the stage, which routes and policies see.
+    pub(crate) path_in_stage: &'a str,
     /// The query as requested.
     pub(crate) query: &'a str,
     /// The values of the route's path variables, still encoded.
@@ -65,6 +68,10 @@ pub(crate) struct HttpCall<'a> {
     pub(crate) api_id: &'a str,
     /// The API's stage.
     pub(crate) stage: &'a str,
+    /// The stage's variables.
+    pub(crate) stage_variables: &'a StageVariables,
+    /// What an authorizer told of whoever makes the request.
+    pub(crate) authorizer: Option<Value>,
     /// The request's id.
     pub(crate) request_id: &'a str,
     /// When the request came.
@@ -75,6 +82,8 @@ pub(crate) struct HttpCall<'a> {
 #[serde(rename_all = "camelCase")]
 struct HttpEvent<'a> {
     version: &'static str,
+    #[serde(flatten)]
+    authorization: Option<HttpAuthorization<'a>>,
     route_key: &'a str,
     raw_path: &'a str,
     raw_query_string: &'a str,
@@ -86,9 +95,21 @@ struct HttpEvent<'a> {
     request_context: HttpContext<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     path_parameters: Option<BTreeMap<&'a str, Cow<'a, str>>>,
+    #[serde(skip_serializing_if = "StageVariables::is_empty")]
+    stage_variables: &'a StageVariables,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<Cow<'a, str>>,
-    is_base64_encoded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_base64_encoded: Option<bool>,
+}
+
+/// What only the events of authorizers tell.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HttpAuthorization<'a> {
+    r#type: &'static str,
+    route_arn: &'a str,
+    identity_source: Option<&'a [String]>,
 }
 
 #[derive(Serialize)]
@@ -96,6 +117,8 @@ struct HttpEvent<'a> {
 struct HttpContext<'a> {
     account_id: &'static str,
     api_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<&'a Value>,
     domain_name: &'a str,
     domain_prefix: &'a str,
     http: HttpDescription<'a>,
@@ -147,38 +170,77 @@ impl Serialize for JoinedHeaders<'_> {
 /// The event of a request to the HTTP API.
 pub(crate) fn http_request(call: &HttpCall) -> Bytes {
     let (body, is_base64_encoded) = encode_body(call.headers.get(header::CONTENT_TYPE), call.body);
-    let domain_name = host_name(call.headers);
-    let event = HttpEvent {
+    to_bytes(&HttpEvent { body, is_base64_encoded: Some(is_base64_encoded), ..http_event(call, None) })
+}
+
+/// The event that asks a Lambda authorizer about a request, in payload format 2.0; it has no body.
+pub(crate) fn http_authorization(call: &HttpCall, route_arn: &str, identity: &[String]) -> Bytes {
+    let identity_source = (!identity.is_empty()).then_some(identity);
+    let authorization = HttpAuthorization { r#type: "REQUEST", route_arn, identity_source };
+    to_bytes(&http_event(call, Some(authorization)))
+}
+
+fn http_event<'a>(call: &'a HttpCall, authorization: Option<HttpAuthorization<'a>>) -> HttpEvent<'a> {
+    HttpEvent {
         version: "2.0",
+        authorization,
         route_key: call.route_key,
         raw_path: call.path,
         raw_query_string: call.query,
         cookies: cookies(call.headers),
         headers: JoinedHeaders(call.headers),
         query_string_parameters: query_parameters(call.query),
-        request_context: HttpContext {
-            account_id: ACCOUNT_ID,
-            api_id: call.api_id,
-            domain_name,
-            domain_prefix: domain_name.split('.').next().unwrap_or_default(),
-            http: HttpDescription {
-                method: call.method,
-                path: call.path,
-                protocol: "HTTP/1.1",
-                source_ip: call.source_ip,
-                user_agent: text(call.headers, &header::USER_AGENT).unwrap_or_default(),
-            },
-            request_id: call.request_id,
-            route_key: call.route_key,
-            stage: call.stage,
-            time: &call.moment.text,
-            time_epoch: call.moment.epoch,
-        },
+        request_context: http_context(call),
         path_parameters: path_parameters(&call.path_parameters),
-        body,
-        is_base64_encoded,
-    };
-    to_bytes(&event)
+        stage_variables: call.stage_variables,
+        body: None,
+        is_base64_encoded: None,
+    }
+}
+
+fn http_context<'a>(call: &'a HttpCall) -> HttpContext<'a> {
+    let domain_name = host_name(call.headers);
+    HttpContext {
+        account_id: ACCOUNT_ID,
+        api_id: call.api_id,
+        authorizer: call.authorizer.as_ref(),
+        domain_name,
+        domain_prefix: domain_name.split('.').next().unwrap_or_default(),
+        http: HttpDescription {
+            method: call.method,
+            path: call.path,
+            protocol: "HTTP/1.1",
+            source_ip: call.source_ip,
+            user_agent: text(call.headers, &header::USER_AGENT).unwrap_or_default(),
+        },
+        request_id: call.request_id,
+        route_key: call.route_key,
+        stage: call.stage,
+        time: &call.moment.text,
+        time_epoch: call.moment.epoch,
+    }
+}
+
+/// A variable of `$context` (API Gateway Developer Guide, "Customize HTTP API access logs").
+pub(crate) fn http_context_variable(call: &HttpCall, name: &str) -> Option<String> {
+    let context = http_context(call);
+    Some(match name {
+        "accountId" => context.account_id.to_owned(),
+        "apiId" => context.api_id.to_owned(),
+        "domainName" => context.domain_name.to_owned(),
+        "domainPrefix" => context.domain_prefix.to_owned(),
+        "httpMethod" => context.http.method.to_owned(),
+        "identity.sourceIp" => context.http.source_ip.to_owned(),
+        "identity.userAgent" => context.http.user_agent.into_owned(),
+        "path" => context.http.path.to_owned(),
+        "protocol" => context.http.protocol.to_owned(),
+        "requestId" => context.request_id.to_owned(),
+        "requestTime" => context.time.to_owned(),
+        "requestTimeEpoch" => context.time_epoch.to_string(),
+        "routeKey" => context.route_key.to_owned(),
+        "stage" => context.stage.to_owned(),
+        _ => return None,
+    })
 }
 
 fn cookies(headers: &HeaderMap) -> Option<Vec<Cow<'_, str>>> {
@@ -264,11 +326,17 @@ pub(crate) struct ConnectionFacts {
     pub(crate) api_id: String,
     /// The API's stage.
     pub(crate) stage: String,
+    /// The stage's variables.
+    pub(crate) stage_variables: StageVariables,
+    /// What the authorizer told of whoever connected.
+    pub(crate) authorizer: Option<Map<String, Value>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WebSocketEvent<'a> {
+    #[serde(flatten)]
+    authorization: Option<WebSocketAuthorization<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<FirstOf<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,16 +345,29 @@ struct WebSocketEvent<'a> {
     query_string_parameters: Option<FirstOf<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     multi_value_query_string_parameters: Option<AllOf<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage_variables: Option<&'a StageVariables>,
     request_context: WebSocketContext<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<&'a str>,
-    is_base64_encoded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_base64_encoded: Option<bool>,
+}
+
+/// What only the events of authorizers tell.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WebSocketAuthorization<'a> {
+    r#type: &'static str,
+    method_arn: &'a str,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct WebSocketContext<'a> {
     route_key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     disconnect_status_code: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -331,6 +412,7 @@ impl ConnectionFacts {
         let moment = Moment::now();
         WebSocketContext {
             route_key,
+            authorizer: self.authorizer.as_ref(),
             disconnect_status_code: None,
             message_id: None,
             event_type,
@@ -347,6 +429,33 @@ impl ConnectionFacts {
             connection_id: &self.id,
             api_id: &self.api_id,
         }
+    }
+
+    fn event<'a>(&'a self, request_context: WebSocketContext<'a>) -> WebSocketEvent<'a> {
+        WebSocketEvent {
+            authorization: None,
+            headers: None,
+            multi_value_headers: None,
+            query_string_parameters: None,
+            multi_value_query_string_parameters: None,
+            stage_variables: (!self.stage_variables.is_empty()).then_some(&self.stage_variables),
+            request_context,
+            body: None,
+            is_base64_encoded: Some(false),
+        }
+    }
+}
+
+/// A variable of `context`, which here is a field of the request's context.
+pub(crate) fn websocket_context_variable(
+    facts: &ConnectionFacts,
+    request_id: &str,
+    name: &str,
+) -> Option<String> {
+    let context = serde_json::to_value(facts.context("$connect", "CONNECT", request_id)).ok()?;
+    match name.split('.').try_fold(&context, |value, key| value.get(key))? {
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
     }
 }
 
@@ -379,6 +488,17 @@ impl NamedValues {
             }
         }
         Self(parameters)
+    }
+
+    /// A name's last value; the name is compared with its case.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let (_, values) = self.0.iter().find(|(known, _)| known == name)?;
+        values.last().map(String::as_str)
+    }
+
+    /// Leaves names out.
+    pub(crate) fn without(&self, left_out: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|(name, _)| !left_out(name)).cloned().collect())
     }
 
     fn is_empty(&self) -> bool {
@@ -417,25 +537,38 @@ pub(crate) fn connect(
         multi_value_headers: Some(AllOf(headers)),
         query_string_parameters: has_query.then_some(FirstOf(query)),
         multi_value_query_string_parameters: has_query.then_some(AllOf(query)),
-        request_context: facts.context("$connect", "CONNECT", request_id),
-        body: None,
-        is_base64_encoded: false,
+        ..facts.event(facts.context("$connect", "CONNECT", request_id))
+    })
+}
+
+/// The event that asks the authorizer about a handshake; its maps are there even if they are empty.
+pub(crate) fn connect_authorization(
+    facts: &ConnectionFacts,
+    request_id: &str,
+    method_arn: &str,
+    headers: &NamedValues,
+    query: &NamedValues,
+) -> Bytes {
+    to_bytes(&WebSocketEvent {
+        authorization: Some(WebSocketAuthorization { r#type: "REQUEST", method_arn }),
+        headers: Some(FirstOf(headers)),
+        multi_value_headers: Some(AllOf(headers)),
+        query_string_parameters: Some(FirstOf(query)),
+        multi_value_query_string_parameters: Some(AllOf(query)),
+        stage_variables: Some(&facts.stage_variables),
+        is_base64_encoded: None,
+        ..facts.event(facts.context("$connect", "CONNECT", request_id))
     })
 }
 
 /// The event of a message.
 pub(crate) fn message(facts: &ConnectionFacts, request_id: &str, route_key: &str, body: &str) -> Bytes {
     to_bytes(&WebSocketEvent {
-        headers: None,
-        multi_value_headers: None,
-        query_string_parameters: None,
-        multi_value_query_string_parameters: None,
-        request_context: WebSocketContext {
+        body: Some(body),
+        ..facts.event(WebSocketContext {
             message_id: Some(crate::ids::gateway_id()),
             ..facts.context(route_key, "MESSAGE", request_id)
-        },
-        body: Some(body),
-        is_base64_encoded: false,
+        })
     })
 }
 
@@ -449,15 +582,11 @@ pub(crate) fn disconnect(facts: &ConnectionFacts, request_id: &str, code: u16, r
     to_bytes(&WebSocketEvent {
         headers: Some(FirstOf(&headers)),
         multi_value_headers: Some(AllOf(&headers)),
-        query_string_parameters: None,
-        multi_value_query_string_parameters: None,
-        request_context: WebSocketContext {
+        ..facts.event(WebSocketContext {
             disconnect_status_code: Some(code),
             disconnect_reason: Some(reason),
             ..facts.context("$disconnect", "DISCONNECT", request_id)
-        },
-        body: None,
-        is_base64_encoded: false,
+        })
     })
 }
 
@@ -467,27 +596,44 @@ fn to_bytes(event: &impl Serialize) -> Bytes {
 
 #[cfg(test)]
 mod tests {
+    use aws_lambda_events::apigw::{
+        ApiGatewayCustomAuthorizerRequestTypeRequest, ApiGatewayV2CustomAuthorizerV2Request,
+    };
     use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayWebsocketProxyRequest};
     use http::HeaderValue;
-    use serde_json::Value;
+    use serde_json::json;
 
     use super::*;
 
     fn request(headers: &HeaderMap, query: &str, body: &'static str) -> Bytes {
-        http_request(&HttpCall {
+        let (body, moment) = (Bytes::from_static(body.as_bytes()), Moment::now());
+        http_request(&call(headers, query, &body, &moment, &StageVariables::new()))
+    }
+
+    fn call<'a>(
+        headers: &'a HeaderMap,
+        query: &'a str,
+        body: &'a Bytes,
+        moment: &'a Moment,
+        stage_variables: &'a StageVariables,
+    ) -> HttpCall<'a> {
+        HttpCall {
             route_key: "GET /items/{id}",
             method: "GET",
             path: "/items/a%20b",
+            path_in_stage: "/items/a%20b",
             query,
             path_parameters: vec![("id", "a%20b")],
             headers,
-            body: &Bytes::from_static(body.as_bytes()),
+            body,
             source_ip: "127.0.0.1",
             api_id: "httpapi",
             stage: "$default",
+            stage_variables,
+            authorizer: None,
             request_id: "AAAAAAAAAAAAAAA=",
-            moment: &Moment::now(),
-        })
+            moment,
+        }
     }
 
     fn facts() -> ConnectionFacts {
@@ -499,6 +645,8 @@ mod tests {
             domain_name: "localhost".to_owned(),
             api_id: "ws".to_owned(),
             stage: "ws".to_owned(),
+            stage_variables: StageVariables::new(),
+            authorizer: None,
         }
     }
 
@@ -611,5 +759,81 @@ mod tests {
             Some("Client-side close frame status not set")
         );
         assert_eq!(parsed.headers["x-restapi"], "");
+    }
+
+    #[test]
+    fn an_authorizer_is_asked_about_a_request_in_format_2() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-key", HeaderValue::from_static("secret"));
+        let variables = StageVariables::from([("tenant".to_owned(), "acme".to_owned())]);
+        let (body, moment) = (Bytes::from_static(b"{}"), Moment::now());
+        let call = call(&headers, "a=1", &body, &moment, &variables);
+
+        let event = http_authorization(&call, "arn:aws:execute-api", &["secret".to_owned()]);
+
+        let parsed: ApiGatewayV2CustomAuthorizerV2Request = serde_json::from_slice(&event).unwrap();
+        assert_eq!(parsed.version.as_deref(), Some("2.0"));
+        assert_eq!(parsed.type_.as_deref(), Some("REQUEST"));
+        assert_eq!(parsed.route_arn.as_deref(), Some("arn:aws:execute-api"));
+        assert_eq!(parsed.identity_source, Some(vec!["secret".to_owned()]));
+        assert_eq!(parsed.stage_variables["tenant"], "acme");
+        let raw: Value = serde_json::from_slice(&event).unwrap();
+        assert!(raw.get("body").is_none() && raw.get("isBase64Encoded").is_none());
+        let without = http_authorization(&call, "arn:aws:execute-api", &[]);
+        assert_eq!(serde_json::from_slice::<Value>(&without).unwrap()["identitySource"], Value::Null);
+    }
+
+    #[test]
+    fn an_authorizer_is_asked_about_a_handshake_with_all_its_maps() {
+        let mut headers = NamedValues::default();
+        headers.add("X-Key".to_owned(), "secret".to_owned());
+
+        let event = connect_authorization(
+            &facts(),
+            "AAAAAAAAAAAAAAA=",
+            "arn:aws:execute-api:x/ws/$connect",
+            &headers,
+            &NamedValues::default(),
+        );
+
+        let parsed: ApiGatewayCustomAuthorizerRequestTypeRequest = serde_json::from_slice(&event).unwrap();
+        assert_eq!(parsed.type_.as_deref(), Some("REQUEST"));
+        assert_eq!(parsed.method_arn.as_deref(), Some("arn:aws:execute-api:x/ws/$connect"));
+        let raw: Value = serde_json::from_slice(&event).unwrap();
+        for map in ["queryStringParameters", "multiValueQueryStringParameters", "stageVariables"] {
+            assert_eq!(raw[map], json!({}), "{map}");
+        }
+        assert_eq!(raw["headers"]["X-Key"], "secret");
+        assert_eq!(raw["requestContext"]["eventType"], "CONNECT");
+    }
+
+    #[test]
+    fn stage_variables_and_the_authorizers_context_are_in_every_event_of_a_connection() {
+        let mut facts = facts();
+        facts.stage_variables.insert("tenant".to_owned(), "acme".to_owned());
+        let authorizer = json!({"principalId": "ann", "level": "3"});
+        facts.authorizer = authorizer.as_object().cloned();
+        let (headers, query) = (NamedValues::default(), NamedValues::default());
+
+        for event in [
+            connect(&facts, "AAAAAAAAAAAAAAA=", &headers, &query),
+            message(&facts, "AAAAAAAAAAAAAAA=", "$default", ""),
+            disconnect(&facts, "AAAAAAAAAAAAAAA=", 1000, ""),
+        ] {
+            let raw: Value = serde_json::from_slice(&event).unwrap();
+            assert_eq!(raw["stageVariables"], json!({"tenant": "acme"}));
+            assert_eq!(raw["requestContext"]["authorizer"], authorizer);
+            serde_json::from_slice::<ApiGatewayWebsocketProxyRequest>(&event).unwrap();
+        }
+    }
+
+    #[test]
+    fn identity_sources_find_variables_of_the_context() {
+        let of = |name: &str| websocket_context_variable(&facts(), "AAAAAAAAAAAAAAA=", name);
+
+        assert_eq!(of("identity.sourceIp").as_deref(), Some("127.0.0.1"));
+        assert_eq!(of("connectedAt").as_deref(), Some("1700000000000"));
+        assert_eq!(of("routeKey").as_deref(), Some("$connect"));
+        assert_eq!(of("principalId"), None);
     }
 }

@@ -1,14 +1,17 @@
 //! The running gateway: what its listeners share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::asynchronous::Queue;
+use crate::authorization::Authorizers;
 use crate::functions::Functions;
 use crate::journal::Journal;
 use crate::mail::Inbox;
 use crate::routing::Router;
+use crate::strict::Strict;
 use crate::template::{HttpApi, WebSocketApi};
 use crate::websocket::Connections;
 
@@ -23,6 +26,8 @@ pub(crate) struct Gateway {
     pub(crate) queue: Queue,
     /// The HTTP API and its routes.
     pub(crate) http_api: Option<(HttpApi, Router)>,
+    /// The HTTP API's authorizers.
+    pub(crate) authorizers: Authorizers,
     /// The WebSocket API.
     pub(crate) websocket_api: Option<WebSocketApi>,
     /// The open WebSocket connections.
@@ -31,6 +36,8 @@ pub(crate) struct Gateway {
     pub(crate) inbox: Inbox,
     /// Where invocations are told.
     pub(crate) journal: Journal,
+    /// The region of every ARN.
+    pub(crate) region: String,
     /// The port of the HTTP and the WebSocket API.
     pub(crate) port: u16,
     /// The port of the management API.
@@ -39,6 +46,8 @@ pub(crate) struct Gateway {
     pub(crate) idle_timeout: Duration,
     /// How long a connection may last.
     pub(crate) connection_lifetime: Duration,
+    /// What AWS may do at any time.
+    pub(crate) strict: Arc<Strict>,
     /// Cancelled when the gateway ends.
     pub(crate) stop: CancellationToken,
 }

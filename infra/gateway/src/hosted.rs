@@ -15,18 +15,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::functions::{Answer, Execution, Invocation, error_object};
 use crate::journal::Journal;
+use crate::strict::Strict;
 
 /// The init phase may take 10 s.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
@@ -66,6 +67,8 @@ pub(crate) struct Launch {
     pub(crate) runtime_api: String,
     /// The most processes at one time.
     pub(crate) concurrency: usize,
+    /// What is done to idle processes.
+    pub(crate) strict: Arc<Strict>,
 }
 
 /// One function with its queue and processes.
@@ -97,9 +100,19 @@ struct Process {
     /// The duration of the cold start until an invocation has told it.
     init: Option<Duration>,
     init_error: Option<Bytes>,
+    /// Ends the process, which is idle.
+    recycle: CancellationToken,
 }
 
 impl Process {
+    /// Stops or continues the process with all its children, as Lambda freezes a whole environment.
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid.and_then(|pid| i32::try_from(pid).ok()) {
+            // Fails only for a process that has ended, which is noticed elsewhere.
+            let _ = killpg(Pid::from_raw(pid), signal);
+        }
+    }
+
     /// Takes the phase out; until another is set, the process is one that will ask for an event.
     fn take_phase(&mut self) -> Phase {
         std::mem::replace(&mut self.phase, Phase::Returning(Instant::now()))
@@ -127,6 +140,8 @@ enum Phase {
     Returning(Instant),
     /// Was killed.
     Condemned,
+    /// Was killed while it was idle, because strict mode said so.
+    Recycled,
 }
 
 #[derive(Debug)]
@@ -202,7 +217,7 @@ impl Function {
     }
 
     /// Answers a process's request for its next event.
-    pub(crate) fn next(&self, slot: u64) -> Next {
+    pub(crate) fn next(self: &Arc<Self>, slot: u64) -> Next {
         let mut state = self.lock();
         let state = &mut *state;
         let Some(process) = state.processes.iter_mut().find(|process| process.slot == slot) else {
@@ -220,8 +235,8 @@ impl Function {
                     "The process asked for another event without an answer",
                 )));
             }
-            Phase::Condemned => {
-                process.phase = Phase::Condemned;
+            ending @ (Phase::Condemned | Phase::Recycled) => {
+                process.phase = ending;
                 return Next::Unknown;
             }
             Phase::Idle(_) | Phase::Returning(_) => {}
@@ -233,7 +248,27 @@ impl Function {
         }
         let (sender, receiver) = oneshot::channel();
         process.phase = Phase::Idle(sender);
+        if self.launch.strict.freezes() {
+            process.signal(Signal::SIGSTOP);
+        }
+        if let Some(idleness) = self.launch.strict.recycles_after() {
+            self.tasks.spawn(Arc::clone(self).recycle(slot, process.invocations, idleness));
+        }
         Next::Later(receiver)
+    }
+
+    /// Ends a process that is idle for a time without another invocation.
+    async fn recycle(self: Arc<Self>, slot: u64, invocations: u64, idleness: Duration) {
+        tokio::select! {
+            () = sleep(idleness) => {}
+            () = self.shutdown.cancelled() => return,
+        }
+        let mut state = self.lock();
+        let Some(process) = state.processes.iter_mut().find(|process| process.slot == slot) else { return };
+        if matches!(process.phase, Phase::Idle(_)) && process.invocations == invocations {
+            process.phase = Phase::Recycled;
+            process.recycle.cancel();
+        }
     }
 
     /// Takes a process's answer; false if it does not have that invocation.
@@ -275,7 +310,7 @@ impl Function {
                 Phase::Idle(_) => "idle",
                 Phase::Returning(_) => "returning",
                 Phase::Busy(_) => "busy",
-                Phase::Condemned => "ending",
+                Phase::Condemned | Phase::Recycled => "ending",
             },
             busy: matches!(process.phase, Phase::Busy(_)),
             invocations: process.invocations,
@@ -303,6 +338,9 @@ impl Function {
                 continue;
             }
             let (delivery, running) = self.begin(process, invocation);
+            if self.launch.strict.freezes() {
+                process.signal(Signal::SIGCONT);
+            }
             if next.send(delivery).is_ok() {
                 process.phase = Phase::Busy(running);
                 return None;
@@ -346,6 +384,7 @@ impl Function {
         let mut coming = state.processes.iter().filter(coming).count();
         while coming < state.waiting.len() && state.processes.len() < self.launch.concurrency {
             let slot = self.started.fetch_add(1, Ordering::Relaxed);
+            let recycle = CancellationToken::new();
             let starts_at = state.not_before.unwrap_or_else(Instant::now).max(Instant::now());
             state.processes.push(Process {
                 slot,
@@ -355,14 +394,15 @@ impl Function {
                 started_at: starts_at,
                 init: None,
                 init_error: None,
+                recycle: recycle.clone(),
             });
-            self.tasks.spawn(Arc::clone(self).run(slot, starts_at));
+            self.tasks.spawn(Arc::clone(self).run(slot, starts_at, recycle));
             coming += 1;
         }
     }
 
     /// Starts one process and watches over it until it has ended.
-    async fn run(self: Arc<Self>, slot: u64, starts_at: Instant) {
+    async fn run(self: Arc<Self>, slot: u64, starts_at: Instant, recycle: CancellationToken) {
         tokio::select! {
             () = sleep_until(starts_at) => {}
             () = self.shutdown.cancelled() => return,
@@ -397,12 +437,21 @@ impl Function {
                     let _ = child.start_kill();
                     check += Duration::from_hours(1);
                 },
+                () = recycle.cancelled() => {
+                    // Lambda tells an environment nothing either.
+                    let _ = child.start_kill();
+                    break child.wait().await;
+                }
                 () = self.shutdown.cancelled() => {
                     end(&mut child).await;
                     return;
                 }
             }
         };
+        if let Some(process) = self.lock().processes.iter_mut().find(|process| process.slot == slot) {
+            // Its number may be another's from now on.
+            process.pid = None;
+        }
         let unread = self.left_unread(slot).await;
         let by_signal = status.as_ref().is_ok_and(|status: &ExitStatus| status.signal().is_some());
         let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
@@ -473,7 +522,7 @@ impl Function {
                     Phase::Busy(running) => running.deadline,
                     Phase::Starting => (process.started_at + INIT_LIMIT).min(now + self.launch.timeout),
                     Phase::Returning(since) => *since + self.launch.timeout,
-                    Phase::Idle(_) | Phase::Condemned => now + self.launch.timeout,
+                    Phase::Idle(_) | Phase::Condemned | Phase::Recycled => now + self.launch.timeout,
                 };
                 process.phase = phase;
                 Some(next)
@@ -526,6 +575,7 @@ impl Function {
                 self.journal.note(format!("{name}: ended during an invocation: {how}"));
             }
             Phase::Idle(_) | Phase::Returning(_) => self.journal.note(format!("{name}: ended: {how}")),
+            Phase::Recycled => {}
             Phase::Condemned => self.journal.note(format!("{name}: was ended after its timeout")),
         }
         self.scale(&mut state);
@@ -561,8 +611,10 @@ async fn forward(output: impl AsyncRead + Unpin, function: Arc<str>, journal: Jo
 
 async fn end(child: &mut Child) {
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
-        // Fails only for a process that has ended, which the wait below notices.
+        // Fails only for a process that has ended, which the wait below notices. One that is frozen must go on to
+        // end.
         let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+        let _ = killpg(Pid::from_raw(pid), Signal::SIGCONT);
     }
     if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
         let _ = child.kill().await;
@@ -583,6 +635,7 @@ mod tests {
             environment: BTreeMap::new(),
             runtime_api: "http://127.0.0.1:1/0".to_owned(),
             concurrency: 2,
+            strict: Arc::default(),
         };
         let (journal, _) = Journal::open(None, true).unwrap();
         Function::new(launch, journal, CancellationToken::new(), TaskTracker::new())

@@ -19,7 +19,7 @@ use crate::journal::Record;
 use crate::responses::message;
 use crate::routing::Router;
 use crate::template::{Cors, HttpApi};
-use crate::{ids, responses, websocket};
+use crate::{authorization, ids, responses, websocket};
 
 /// API Gateway Developer Guide, "Quotas for configuring and running an HTTP API": 10 MB of payload.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
@@ -90,8 +90,8 @@ async fn invoke(
     }
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path();
-    let Some(matched) =
-        within_stage(path, &api.stage).and_then(|path| router.find(parts.method.as_str(), path))
+    let Some((path_in_stage, matched)) = within_stage(path, &api.stage)
+        .and_then(|path| Some((path, router.find(parts.method.as_str(), path)?)))
     else {
         return message(StatusCode::NOT_FOUND, "Not Found");
     };
@@ -105,10 +105,11 @@ async fn invoke(
     let moment = Moment::now();
     let source_ip = peer.ip().to_string();
     let trace_root = add_headers(&mut parts.headers, &source_ip, gateway.port, &moment, body.len());
-    let event = events::http_request(&HttpCall {
+    let mut call = HttpCall {
         route_key: matched.key,
         method: parts.method.as_str(),
         path,
+        path_in_stage,
         query: parts.uri.query().unwrap_or_default(),
         path_parameters: matched.parameters,
         headers: &parts.headers,
@@ -116,9 +117,18 @@ async fn invoke(
         source_ip: &source_ip,
         api_id: &api.id,
         stage: &api.stage,
+        stage_variables: &api.stage_variables,
+        authorizer: None,
         request_id,
         moment: &moment,
-    });
+    };
+    if let Some(needed) = &matched.route.authorization {
+        match authorization::authorize(gateway, &call, needed, &trace_root).await {
+            Ok(told) => call.authorizer = Some(told),
+            Err(refusal) => return refusal,
+        }
+    }
+    let event = events::http_request(&call);
     if event.len() > PAYLOAD_LIMIT {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     }

@@ -4,6 +4,7 @@
 //! environment` prints what the functions would be given. The README lists what is emulated.
 
 mod asynchronous;
+mod authorization;
 mod cargo_lambda;
 mod events;
 mod functions;
@@ -22,6 +23,7 @@ mod runtime_api;
 mod schedules;
 mod server;
 mod start;
+mod strict;
 mod template;
 mod websocket;
 

@@ -22,7 +22,7 @@ use crate::events::Identity;
 use crate::gateway::Gateway;
 use crate::hosted::ProcessState;
 use crate::responses::{failure, message};
-use crate::websocket::{Connection, MESSAGE_LIMIT, PostError};
+use crate::websocket::{Connection, MESSAGE_LIMIT, PostError, hold_back};
 use crate::{ids, invoke, mail};
 
 /// Answers one request on the console port.
@@ -103,6 +103,8 @@ async fn post(gateway: &Gateway, id: &str, body: Incoming) -> Response<Full<Byte
     let Ok(text) = Utf8Bytes::try_from(payload.to_bytes()) else {
         return failure(StatusCode::BAD_REQUEST, "BadRequestException", "The payload is not valid UTF-8");
     };
+    // Whoever posts waits meanwhile, so only frames that are posted at the same time overtake each other.
+    hold_back(gateway.strict.delay()).await;
     let Some(connection) = gateway.connections.find(id) else { return gone() };
     match connection.post(text) {
         Ok(()) => status(StatusCode::OK),

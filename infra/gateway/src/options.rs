@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
+use crate::strict::Strictness;
+
 /// A local API Gateway and Lambda for a SAM template.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
@@ -102,6 +104,21 @@ pub(crate) struct InvocationOptions {
     /// Deliver every invocation to two processes at the same time and use the first answer: a test of idempotence
     #[arg(long, conflicts_with = "cargo_lambda")]
     pub(crate) deliver_twice: bool,
+    /// Do what AWS may do at any time, all but drop-disconnect or what is listed: a test of what relies on luck
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHAT",
+        value_delimiter = ',',
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "freeze,recycle,duplicate,shuffle",
+        conflicts_with = "cargo_lambda"
+    )]
+    pub(crate) strict: Vec<Strictness>,
+    /// What strict mode draws by; it is printed at the start
+    #[arg(long, value_name = "NUMBER", requires = "strict")]
+    pub(crate) strict_seed: Option<u64>,
 }
 
 /// What to invoke.

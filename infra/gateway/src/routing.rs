@@ -153,6 +153,7 @@ mod tests {
                 path: path.to_owned(),
                 function: 0,
                 integration_timeout: Duration::from_secs(30),
+                authorization: None,
             }
         };
         Router::new(&keys.iter().map(route).collect::<Vec<_>>())

@@ -169,7 +169,7 @@ fn find_process<'a>(functions: &'a [Arc<Function>], segment: &str) -> Option<(&'
     Some((functions.get(function.parse::<usize>().ok()?)?, slot.parse().ok()?))
 }
 
-async fn next(function: &Function, slot: u64, receipt: &Receipt) -> Response<Full<Bytes>> {
+async fn next(function: &Arc<Function>, slot: u64, receipt: &Receipt) -> Response<Full<Bytes>> {
     let delivery = match function.next(slot) {
         Next::Now(delivery) => delivery,
         Next::Later(delivery) => match delivery.await {

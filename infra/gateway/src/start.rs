@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::asynchronous::Queue;
+use crate::authorization::Authorizers;
 use crate::cargo_lambda::CargoLambda;
 use crate::functions::Functions;
 use crate::gateway::Gateway;
@@ -27,6 +28,7 @@ use crate::journal::Journal;
 use crate::mail::Inbox;
 use crate::options::{InvokeOptions, ServeOptions, TemplateOptions};
 use crate::routing::Router;
+use crate::strict::Strict;
 use crate::template::{LocalAddresses, Template, function_arn};
 use crate::websocket::Connections;
 use crate::{http, ids, management, runtime_api, schedules, server};
@@ -57,6 +59,11 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     let (stop, end_functions, processes) =
         (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
     let mut template = load(&options.template)?;
+    let strict = Strict::new(options.invocations.strict.clone(), options.invocations.strict_seed);
+    let strict = Arc::new(strict);
+    if let Some(announcement) = strict.announcement() {
+        journal.note(announcement);
+    }
     let functions = if let Some(url) = &options.cargo_lambda {
         let binaries = template.functions.iter().map(|function| function.binary.as_str());
         Functions::CargoLambda(Box::new(CargoLambda::new(url, binaries)?))
@@ -65,6 +72,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
             directory: &options.functions_dir,
             concurrency: options.concurrency,
             journal: &journal,
+            strict: &strict,
             end: &end_functions,
             processes: &processes,
         };
@@ -80,6 +88,8 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         template.functions.iter().map(|function| function.asynchronous.clone()).collect(),
         options.invocations.async_retry_wait,
     );
+    let authorizers = template.http_api.as_ref().map_or(&[][..], |api| &api.authorizers);
+    let authorizers = Authorizers::new(authorizers)?;
     let http_api = template.http_api.take().map(|api| {
         let router = Router::new(&api.routes);
         (api, router)
@@ -93,14 +103,17 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         functions,
         queue,
         http_api,
+        authorizers,
         websocket_api: template.websocket_api.take(),
         connections: Connections::default(),
         inbox: Inbox::default(),
         journal,
+        region: template.region().to_owned(),
         port,
         console_port,
         idle_timeout: options.idle_timeout,
         connection_lifetime: options.connection_lifetime,
+        strict,
         stop: stop.clone(),
     });
     tokio::spawn(accept_public(Arc::clone(&gateway), listener));
@@ -233,6 +246,7 @@ async fn run_once(options: &InvokeOptions, event: Bytes, journal: Journal) -> Re
         directory: &options.functions_dir,
         concurrency: 1,
         journal: &journal,
+        strict: &Arc::default(),
         end: &end,
         processes: &processes,
     };
@@ -289,6 +303,7 @@ struct Host<'a> {
     directory: &'a Path,
     concurrency: usize,
     journal: &'a Journal,
+    strict: &'a Arc<Strict>,
     end: &'a CancellationToken,
     processes: &'a TaskTracker,
 }
@@ -317,6 +332,7 @@ impl Host<'_> {
                     environment,
                     runtime_api: format!("http://127.0.0.1:{port}/{index}"),
                     concurrency: self.concurrency,
+                    strict: Arc::clone(self.strict),
                 };
                 Ok(Function::new(launch, self.journal.clone(), self.end.clone(), self.processes.clone()))
             })

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_yaml_ng::{Mapping, Value};
 
-use super::loader::route_logical_id;
+use super::websocket::route_logical_id;
 use super::{ACCOUNT_ID, IMPLICIT_HTTP_API, URL_SUFFIX};
 
 /// The values a template's expressions refer to.
@@ -17,6 +17,8 @@ pub(super) struct Resolver {
     pub(super) region: String,
     parameters: HashMap<String, Option<Value>>,
     resources: HashMap<String, String>,
+    /// The names of `AWS::ApiGatewayV2::Stage` resources, which a `Ref` to one gives.
+    stages: HashMap<String, Value>,
     conditions: HashMap<String, Value>,
     mappings: Value,
 }
@@ -46,12 +48,16 @@ impl Resolver {
         for name in overrides.keys() {
             ensure!(parameters.contains_key(name), "the template has no parameter {name} to override");
         }
-        let mut resources = HashMap::new();
+        let (mut resources, mut stages) = (HashMap::new(), HashMap::new());
         for (id, resource) in mapping(document.get("Resources"), "Resources")? {
             let (Some(id), Some(kind)) = (id.as_str(), resource.get("Type").and_then(Value::as_str)) else {
                 continue;
             };
             resources.insert(id.to_owned(), kind.to_owned());
+            let stage = resource.get("Properties").and_then(|properties| properties.get("StageName"));
+            if let ("AWS::ApiGatewayV2::Stage", Some(stage)) = (kind, stage) {
+                stages.insert(id.to_owned(), stage.clone());
+            }
             if kind == "AWS::Serverless::WebSocketApi" {
                 let routes = resource.get("Properties").and_then(|properties| properties.get("Routes"));
                 for key in optional_mapping(routes, "Routes")?.keys().filter_map(|key| key.as_str()) {
@@ -64,7 +70,7 @@ impl Resolver {
             .filter_map(|(name, condition)| Some((name.as_str()?.to_owned(), condition.clone())))
             .collect();
         let mappings = document.get("Mappings").cloned().unwrap_or_default();
-        Ok(Self { region: region.to_owned(), parameters, resources, conditions, mappings })
+        Ok(Self { region: region.to_owned(), parameters, resources, stages, conditions, mappings })
     }
 
     /// Resolves to text, or to nothing where the template says `AWS::NoValue`.
@@ -160,10 +166,11 @@ impl Resolver {
                 if let Some(value) = self.parameters.get(name) {
                     return value.clone().ok_or_else(|| anyhow!("parameter {name} has no value"));
                 }
+                if let Some(stage) = self.stages.get(name) {
+                    return self.resolve(stage);
+                }
                 match self.resources.get(name).map(String::as_str) {
-                    Some("AWS::Serverless::HttpApi" | "AWS::Serverless::WebSocketApi") => {
-                        name.to_ascii_lowercase()
-                    }
+                    Some(kind) if is_api(kind) => name.to_ascii_lowercase(),
                     Some(_) => name.to_owned(),
                     None if name == IMPLICIT_HTTP_API => name.to_ascii_lowercase(),
                     None => bail!("nothing is named {name}"),
@@ -185,8 +192,8 @@ impl Resolver {
             (Some("AWS::SQS::Queue"), "Arn") => {
                 Ok(format!("arn:aws:sqs:{}:{ACCOUNT_ID}:{resource}", self.region))
             }
-            (Some("AWS::Serverless::HttpApi" | "AWS::Serverless::WebSocketApi"), "ApiEndpoint") => {
-                let scheme = if self.resources[resource].ends_with("WebSocketApi") { "wss" } else { "https" };
+            (Some(kind), "ApiEndpoint") if is_api(kind) => {
+                let scheme = if kind == "AWS::Serverless::HttpApi" { "https" } else { "wss" };
                 let id = resource.to_ascii_lowercase();
                 Ok(format!("{scheme}://{id}.execute-api.{}.{URL_SUFFIX}", self.region))
             }
@@ -259,6 +266,11 @@ impl Resolver {
             _ => bail!("{name} takes two arguments"),
         }
     }
+}
+
+/// Whether a `Ref` to a resource gives an API's id.
+fn is_api(kind: &str) -> bool {
+    ["AWS::Serverless::HttpApi", "AWS::Serverless::WebSocketApi", "AWS::ApiGatewayV2::Api"].contains(&kind)
 }
 
 /// The ARN under which a function is invoked.

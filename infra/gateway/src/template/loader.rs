@@ -2,18 +2,19 @@
 //!
 //! Each resource and each property is either used, known to mean nothing on one machine, or refused.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_yaml_ng::Value;
 
-use super::intrinsics::{Resolver, label, mapping, scalar};
-use super::{Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, WebSocketApi, WebSocketRoute};
+use super::intrinsics::{Resolver, label, mapping, optional_mapping, scalar};
+use super::websocket::PLAIN_RESOURCES;
+use super::{Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, StageVariables, WebSocketApi};
 
 /// Collects what the resources say; functions come first, because routes point at them.
 pub(super) struct Loader<'a> {
-    resolver: &'a Resolver,
+    pub(super) resolver: &'a Resolver,
     globals: &'a Value,
     resources: Vec<(&'a str, &'a str, &'a Value)>,
     pub(super) functions: Vec<Function>,
@@ -48,7 +49,7 @@ impl<'a> Loader<'a> {
         Ok(Self { resolver, globals, resources, functions: Vec::new(), http_api: None, websocket_api: None })
     }
 
-    fn of_type(&self, wanted: &str) -> Vec<(&'a str, &'a Value)> {
+    pub(super) fn of_type(&self, wanted: &str) -> Vec<(&'a str, &'a Value)> {
         self.resources
             .iter()
             .filter(|(_, kind, _)| *kind == wanted)
@@ -56,7 +57,7 @@ impl<'a> Loader<'a> {
             .collect()
     }
 
-    fn properties(&self, resource: &Value, globals: &str) -> Value {
+    pub(super) fn properties(&self, resource: &Value, globals: &str) -> Value {
         let own = resource.get("Properties").cloned().unwrap_or_default();
         match self.globals.get(globals) {
             Some(globals) => merge(globals.clone(), own),
@@ -143,13 +144,11 @@ impl<'a> Loader<'a> {
                     self.functions[index].schedules.extend(schedule);
                     continue;
                 }
-                let route = self.http_route(event, index).with_context(context)?;
-                let api = self.http_api.get_or_insert_with(|| HttpApi {
-                    id: IMPLICIT_HTTP_API.to_ascii_lowercase(),
-                    stage: "$default".to_owned(),
-                    cors: None,
-                    routes: Vec::new(),
-                });
+                let mut api = match self.http_api.take() {
+                    Some(api) => api,
+                    None => self.http_api(IMPLICIT_HTTP_API, &Value::Null)?,
+                };
+                let route = self.http_route(&api, event, index).with_context(context)?;
                 ensure!(
                     !api.routes.iter().any(|other| other.method == route.method && other.path == route.path),
                     "another function has the route {} {} already",
@@ -157,12 +156,13 @@ impl<'a> Loader<'a> {
                     route.path
                 );
                 api.routes.push(route);
+                self.http_api = Some(api);
             }
         }
         Ok(())
     }
 
-    fn http_route(&self, event: &Value, function: usize) -> Result<HttpRoute> {
+    fn http_route(&self, http_api: &HttpApi, event: &Value, function: usize) -> Result<HttpRoute> {
         let kind = event.get("Type").and_then(Value::as_str).unwrap_or_default();
         ensure!(
             kind == "HttpApi",
@@ -172,15 +172,11 @@ impl<'a> Loader<'a> {
         check_keys(
             &properties,
             "Properties",
-            &["ApiId", "Method", "Path", "TimeoutInMillis", "PayloadFormatVersion"],
+            &["ApiId", "Method", "Path", "TimeoutInMillis", "PayloadFormatVersion", "Auth"],
             &[],
         )?;
         if let Some(api) = self.property(&properties, "ApiId")? {
-            let known = self.http_api.as_ref().map(|api| api.id.as_str());
-            ensure!(
-                known == Some(api.as_str()),
-                "ApiId must be a !Ref to the template's AWS::Serverless::HttpApi"
-            );
+            ensure!(http_api.id == api, "ApiId must be a !Ref to the template's AWS::Serverless::HttpApi");
         }
         let format = self.property(&properties, "PayloadFormatVersion")?;
         ensure!(format.is_none_or(|format| format == "2.0"), "only payload format 2.0 is emulated");
@@ -195,6 +191,7 @@ impl<'a> Loader<'a> {
             path,
             function,
             integration_timeout: Duration::from_millis(timeout),
+            authorization: self.route_authorization(http_api, &properties)?,
         })
     }
 
@@ -203,7 +200,7 @@ impl<'a> Loader<'a> {
         check_keys(
             &properties,
             "Properties",
-            &["CorsConfiguration", "StageName"],
+            &["CorsConfiguration", "StageName", "StageVariables", "Auth"],
             &[
                 "Name",
                 "Description",
@@ -218,11 +215,69 @@ impl<'a> Loader<'a> {
             None => None,
             Some(configuration) => self.cors(&self.resolver.resolve(configuration)?)?,
         };
+        let stage_variables = self.stage_variables(&properties)?;
+        let (authorizers, default_authorizer) =
+            self.http_authorizers(&properties, &stage_variables).context("Auth")?;
         Ok(HttpApi {
             id: id.to_ascii_lowercase(),
             stage: self.property(&properties, "StageName")?.unwrap_or_else(|| "$default".to_owned()),
+            stage_variables,
             cors,
+            authorizers,
+            default_authorizer,
             routes: Vec::new(),
+        })
+    }
+
+    /// `StageVariables`, held to what API Gateway takes (API Gateway Developer Guide, "Use stage variables
+    /// for HTTP APIs").
+    pub(super) fn stage_variables(&self, properties: &Value) -> Result<StageVariables> {
+        let mut variables = StageVariables::new();
+        for (name, value) in optional_mapping(properties.get("StageVariables"), "StageVariables")? {
+            let name = scalar(name)?;
+            let Some(value) = self.resolver.text(value).with_context(|| format!("StageVariables.{name}"))?
+            else {
+                continue;
+            };
+            let names = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            ensure!(
+                !name.is_empty() && name.chars().all(names),
+                "StageVariables: the name {name} is not alphanumeric"
+            );
+            let values = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#&=,".contains(c);
+            ensure!(
+                value.chars().all(values),
+                "StageVariables.{name} holds a character other than letters, digits and -._~:/?#&=,"
+            );
+            variables.insert(name, value);
+        }
+        Ok(variables)
+    }
+
+    /// The function that an ARN or an integration's URI names, an index into the template's functions.
+    pub(super) fn function_at(&self, arn: &str) -> Result<usize> {
+        let name = match arn.split_once(":function:") {
+            Some((_, rest)) => rest.split(['/', ':']).next().unwrap_or_default(),
+            None => arn,
+        };
+        let is_it = |(id, resource): &(&str, &Value)| {
+            let own = resource.get("Properties").and_then(|properties| properties.get("FunctionName"));
+            *id == name
+                || own.is_some_and(|own| self.resolver.text(own).ok().flatten().as_deref() == Some(name))
+        };
+        // The functions are loaded in this order.
+        self.of_type("AWS::Serverless::Function")
+            .iter()
+            .position(is_it)
+            .with_context(|| format!("{arn} is no function of this template"))
+    }
+
+    /// Whether a resource lets API Gateway invoke a function.
+    pub(super) fn is_permitted(&self, function: usize) -> bool {
+        self.of_type("AWS::Lambda::Permission").iter().any(|(_, resource)| {
+            let of = resource.get("Properties").and_then(|properties| properties.get("FunctionName"));
+            let name = of.and_then(|name| self.resolver.text(name).ok().flatten());
+            name.is_some_and(|name| self.function_at(&name).is_ok_and(|other| other == function))
         })
     }
 
@@ -259,104 +314,17 @@ impl<'a> Loader<'a> {
         }))
     }
 
-    fn load_websocket_api(&mut self) -> Result<()> {
-        let apis = self.of_type("AWS::Serverless::WebSocketApi");
-        ensure!(
-            apis.len() <= 1,
-            "the gateway serves one AWS::Serverless::WebSocketApi, the template has {}",
-            apis.len()
-        );
-        let Some((id, resource)) = apis.first() else {
-            ensure!(
-                self.of_type("AWS::ApiGatewayV2::RouteResponse").is_empty(),
-                "an AWS::ApiGatewayV2::RouteResponse without an AWS::Serverless::WebSocketApi"
-            );
-            return Ok(());
-        };
-        let api = self.websocket_api(id, resource).with_context(|| (*id).to_owned())?;
-        self.websocket_api = Some(api);
-        Ok(())
-    }
-
-    fn websocket_api(&self, id: &str, resource: &Value) -> Result<WebSocketApi> {
-        let properties = self.properties(resource, "WebSocketApi");
-        check_keys(
-            &properties,
-            "Properties",
-            &["RouteSelectionExpression", "Routes", "StageName"],
-            &["Name", "Description", "Tags", "PropagateTags", "AccessLogSettings", "Domain", "IpAddressType"],
-        )?;
-        let two_way = self.two_way_routes(id)?;
-        let mut routes = HashMap::new();
-        for (key, route) in mapping(properties.get("Routes"), "Routes")? {
-            let key = key.as_str().context("a route key is not text")?;
-            let has_response = two_way.iter().any(|route| *route == route_logical_id(id, key));
-            let route = self.websocket_route(route, has_response).with_context(|| format!("route {key}"))?;
-            ensure!(
-                key.starts_with('$') || key.chars().all(|c| c.is_ascii_alphanumeric()),
-                "route key {key} must be alphanumeric"
-            );
-            routes.insert(key.to_owned(), route);
-        }
-        let stage = self.property(&properties, "StageName")?.unwrap_or_else(|| "default".to_owned());
-        ensure!(stage != "$default", "a WebSocket API has no stage $default");
-        let expression = self
-            .property(&properties, "RouteSelectionExpression")?
-            .context("RouteSelectionExpression is required")?;
-        Ok(WebSocketApi {
-            id: id.to_ascii_lowercase(),
-            stage,
-            route_selection_expression: expression,
-            routes,
-        })
-    }
-
-    fn websocket_route(&self, route: &Value, has_response: bool) -> Result<WebSocketRoute> {
-        check_keys(
-            route,
-            "the route",
-            &["FunctionArn", "IntegrationTimeout", "RouteResponseSelectionExpression"],
-            &["OperationName"],
-        )?;
-        let arn = self.property(route, "FunctionArn")?.context("FunctionArn is required")?;
-        let name = arn.rsplit(':').next().unwrap_or_default();
-        let function = self
-            .functions
-            .iter()
-            .position(|function| function.name == name)
-            .with_context(|| format!("FunctionArn {arn} is no function of this template"))?;
-        let timeout = self.number(route, "IntegrationTimeout")?.unwrap_or(29_000);
-        ensure!((50..=29_000).contains(&timeout), "IntegrationTimeout must be 50 to 29000");
-        let selects_response = self.property(route, "RouteResponseSelectionExpression")?.is_some();
-        Ok(WebSocketRoute {
-            function,
-            integration_timeout: Duration::from_millis(timeout),
-            two_way: selects_response && has_response,
-        })
-    }
-
-    /// The logical ids of the routes that an `AWS::ApiGatewayV2::RouteResponse` points at.
-    fn two_way_routes(&self, api: &str) -> Result<Vec<String>> {
-        let mut routes = Vec::new();
-        for (id, resource) in self.of_type("AWS::ApiGatewayV2::RouteResponse") {
-            let properties = resource.get("Properties").cloned().unwrap_or_default();
-            check_keys(
-                &properties,
-                id,
-                &["ApiId", "RouteId", "RouteResponseKey"],
-                &["ModelSelectionExpression"],
-            )?;
-            let target = self.property(&properties, "ApiId")?;
-            ensure!(target == Some(api.to_ascii_lowercase()), "{id}: ApiId must be a !Ref to {api}");
-            let key = self.property(&properties, "RouteResponseKey")?;
-            ensure!(key.as_deref() == Some("$default"), "{id}: RouteResponseKey must be $default");
-            routes.extend(self.property(&properties, "RouteId")?);
-        }
-        Ok(routes)
-    }
-
     pub(super) fn property(&self, of: &Value, key: &str) -> Result<Option<String>> {
         of.get(key).map_or(Ok(None), |value| self.resolver.text(value).with_context(|| key.to_owned()))
+    }
+
+    /// A property that is true or false; false if it is missing.
+    pub(super) fn flag(&self, of: &Value, key: &str) -> Result<bool> {
+        match self.property(of, key)?.as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(other) => bail!("{key} must be true or false, not {other}"),
+        }
     }
 
     pub(super) fn number(&self, of: &Value, key: &str) -> Result<Option<u64>> {
@@ -365,7 +333,7 @@ impl<'a> Loader<'a> {
             .transpose()
     }
 
-    fn list(&self, of: &Value, key: &str) -> Result<Vec<String>> {
+    pub(super) fn list(&self, of: &Value, key: &str) -> Result<Vec<String>> {
         let Some(value) = of.get(key) else { return Ok(Vec::new()) };
         match self.resolver.resolve(value)? {
             Value::Sequence(items) => {
@@ -376,17 +344,9 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// The logical id that SAM gives a WebSocket route: the key capitalised, the rest of it in lower case.
-pub(super) fn route_logical_id(api: &str, key: &str) -> String {
-    let key = key.trim_start_matches('$').to_lowercase();
-    let mut letters = key.chars();
-    let capital: String = letters.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    format!("{api}{capital}{}Route", letters.as_str())
-}
-
 /// Resource types that would serve, trigger or route something which the gateway then would not.
 fn is_refused(kind: &str) -> bool {
-    if kind == "AWS::ApiGatewayV2::RouteResponse" {
+    if PLAIN_RESOURCES.contains(&kind) {
         return false;
     }
     let serves = ["AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::Scheduler::", "AWS::Pipes::"];

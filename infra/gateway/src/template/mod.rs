@@ -4,9 +4,11 @@
 //! loads behaves here as it does on AWS. Environment variables stay unresolved until they are asked for,
 //! because a parameter without a value only matters when nothing overrides the variable that uses it.
 
+mod authorizers;
 mod background;
 mod intrinsics;
 mod loader;
+mod websocket;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -15,6 +17,10 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use serde_yaml_ng::Value;
 
+pub(crate) use authorizers::{
+    HttpAuthorizer, HttpAuthorizerKind, IdentitySource, JwtConfiguration, LambdaConfiguration,
+    RouteAuthorization, WebSocketAuthorizer,
+};
 use intrinsics::Resolver;
 pub(crate) use intrinsics::function_arn;
 use loader::Loader;
@@ -100,11 +106,20 @@ pub(crate) struct HttpApi {
     pub(crate) id: String,
     /// The stage, `$default` or a path segment.
     pub(crate) stage: String,
+    /// The stage's variables, by name.
+    pub(crate) stage_variables: StageVariables,
     /// Answers to browsers of other origins, if configured.
     pub(crate) cors: Option<Cors>,
+    /// The authorizers that routes may have.
+    pub(crate) authorizers: Vec<HttpAuthorizer>,
+    /// The authorizer of routes that name none, an index into `authorizers`.
+    default_authorizer: Option<usize>,
     /// The routes, in no particular order.
     pub(crate) routes: Vec<HttpRoute>,
 }
+
+/// The variables of a stage.
+pub(crate) type StageVariables = BTreeMap<String, String>;
 
 /// One route of the HTTP API.
 #[derive(Debug, Clone)]
@@ -117,6 +132,8 @@ pub(crate) struct HttpRoute {
     pub(crate) function: usize,
     /// The longest the client waits for the function.
     pub(crate) integration_timeout: Duration,
+    /// What a request needs before the function sees it.
+    pub(crate) authorization: Option<RouteAuthorization>,
 }
 
 /// `CorsConfiguration` of the HTTP API.
@@ -143,6 +160,10 @@ pub(crate) struct WebSocketApi {
     pub(crate) id: String,
     /// The stage, which is also the path clients connect to.
     pub(crate) stage: String,
+    /// The stage's variables, by name.
+    pub(crate) stage_variables: StageVariables,
+    /// What a handshake needs before `$connect` sees it.
+    pub(crate) authorizer: Option<WebSocketAuthorizer>,
     /// The expression that selects a route from a message.
     pub(crate) route_selection_expression: String,
     /// The routes by their key.
@@ -215,6 +236,11 @@ impl Template {
         Ok(environment)
     }
 
+    /// The region of every ARN.
+    pub(crate) fn region(&self) -> &str {
+        &self.resolver.region
+    }
+
     /// Finds a function by its logical id or its binary.
     pub(crate) fn find_function(&self, name: &str) -> Option<usize> {
         self.functions.iter().position(|function| function.name == name || function.binary == name)
@@ -242,7 +268,7 @@ impl Template {
 
 #[cfg(test)]
 mod tests {
-    use super::loader::route_logical_id;
+    use super::websocket::route_logical_id;
     use super::*;
 
     const LOCAL: LocalAddresses = LocalAddresses { port: 8080, console_port: 8081 };
@@ -370,13 +396,6 @@ Resources:
         assert_eq!(routes["$default"].integration_timeout, Duration::from_secs(1));
         assert_eq!(routes["$connect"].integration_timeout, Duration::from_secs(29));
         assert_eq!(route_logical_id("Ws", "sendMessage"), "WsSendmessageRoute");
-    }
-
-    #[test]
-    fn an_authorizer_is_refused_by_name() {
-        let text = CHAT.replace("StageName: ws", "StageName: ws\n      Auth: {AuthType: CUSTOM}");
-
-        assert!(refusal(&text).contains("Auth"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{invoke, open};
+use crate::authorization::authorize_handshake;
 use crate::events::{self, ConnectionFacts, Moment, NamedValues};
 use crate::gateway::Gateway;
 use crate::ids;
@@ -49,7 +50,7 @@ pub(crate) async fn handshake(
         return message(StatusCode::URI_TOO_LONG, "URI Too Long");
     }
     let moment = Moment::now();
-    let facts = ConnectionFacts {
+    let mut facts = ConnectionFacts {
         id: ids::gateway_id(),
         connected_at: moment.epoch,
         source_ip: peer.ip().to_string(),
@@ -57,6 +58,8 @@ pub(crate) async fn handshake(
         domain_name: events::host_name(headers).to_owned(),
         api_id: api.id.clone(),
         stage: api.stage.clone(),
+        stage_variables: api.stage_variables.clone(),
+        authorizer: None,
     };
     let (named, trace_root) = event_headers(headers, head, gateway.port, &facts, &moment);
     let query = NamedValues::of_query(request.uri().query().unwrap_or_default());
@@ -67,10 +70,25 @@ pub(crate) async fn handshake(
     let gateway = Arc::clone(gateway);
     let connections = Arc::clone(&gateway);
     connections.connections.served.spawn(async move {
-        let response = match route {
-            None => Ok(None),
-            Some(route) => connect(&gateway, route, &facts, &named, &query, &trace_root).await,
+        let response = async {
+            let request_id = ids::gateway_id();
+            if let Some(authorizer) = gateway.websocket_api.as_ref().and_then(|api| api.authorizer.as_ref()) {
+                let told = authorize_handshake(
+                    &gateway,
+                    authorizer,
+                    &facts,
+                    &request_id,
+                    &named,
+                    &query,
+                    &trace_root,
+                );
+                facts.authorizer = Some(told.await?);
+            }
+            let Some(route) = route else { return Ok(None) };
+            let named = named.without(is_hop_by_hop);
+            connect(&gateway, route, &facts, &request_id, &named, &query, &trace_root).await
         };
+        let response = response.await;
         match response {
             Err(refusal) => _ = verdict.send(refusal),
             Ok(subprotocol) => open(gateway, facts, upgrade, accept(&key, subprotocol), verdict).await,
@@ -90,11 +108,9 @@ fn event_headers(
     let written = head.map(names_as_written).unwrap_or_default();
     let mut named = NamedValues::default();
     for (name, value) in headers {
-        if !events::is_hop_by_hop(name) {
-            let original = written.iter().find(|written| written.eq_ignore_ascii_case(name.as_str()));
-            let name = original.cloned().unwrap_or_else(|| capitalise(name));
-            named.add(name, String::from_utf8_lossy(value.as_bytes()).into_owned());
-        }
+        let original = written.iter().find(|written| written.eq_ignore_ascii_case(name.as_str()));
+        let name = original.cloned().unwrap_or_else(|| capitalise(name));
+        named.add(name, String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
     let trace = match events::text(headers, &HeaderName::from_static("x-amzn-trace-id")) {
         Some(trace) => trace.into_owned(),
@@ -110,6 +126,11 @@ fn event_headers(
     named.set("X-Forwarded-Port", port.to_string());
     named.set("X-Forwarded-Proto", "http".to_owned());
     (named, root)
+}
+
+/// Whether only the authorizer sees a header.
+fn is_hop_by_hop(name: &str) -> bool {
+    HeaderName::try_from(name).is_ok_and(|name| events::is_hop_by_hop(&name))
 }
 
 fn names_as_written(head: &[u8]) -> Vec<String> {
@@ -136,13 +157,13 @@ async fn connect(
     gateway: &Gateway,
     route: WebSocketRoute,
     facts: &ConnectionFacts,
+    request_id: &str,
     headers: &NamedValues,
     query: &NamedValues,
     trace_root: &str,
 ) -> Result<Option<String>, Response<Full<Bytes>>> {
-    let request_id = ids::gateway_id();
-    let event = events::connect(facts, &request_id, headers, query);
-    match invoke(gateway, route, facts, "$connect", &request_id, event, trace_root).await {
+    let event = events::connect(facts, request_id, headers, query);
+    match invoke(gateway, route, facts, "$connect", request_id, event, trace_root).await {
         Some(response) if (200..300).contains(&response.status) => Ok(response.subprotocol),
         Some(response) => Err(refusal(response)),
         None => Err(message(StatusCode::BAD_GATEWAY, "Internal server error")),

@@ -10,13 +10,14 @@ mod socket;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub(crate) use connection::{Connection, Connections, PostError};
@@ -62,6 +63,12 @@ async fn open(
     gateway.connections.remove(&connection.facts.id);
     let route = gateway.websocket_api.as_ref().and_then(|api| api.routes.get("$disconnect"));
     if let Some(route) = route.filter(|_| !gateway.stop.is_cancelled()) {
+        if gateway.strict.drops_disconnect() {
+            let mut report =
+                gateway.journal.report(record(&gateway, *route, &connection.facts, "$disconnect"));
+            report.record().error = Some("dropped, as --strict=drop-disconnect says".to_owned());
+            return;
+        }
         let request_id = ids::gateway_id();
         let event = events::disconnect(&connection.facts, &request_id, code, &reason);
         let trace_root = ids::trace_root(connection.facts.connected_at / 1000);
@@ -70,7 +77,8 @@ async fn open(
     }
 }
 
-/// Hands a message to its route, at once and in the order of arrival, and lets a task await the answer.
+/// Hands a message to its route, at once and in the order of arrival unless strict mode holds it back, and lets
+/// a task await the answer.
 fn dispatch(gateway: &Arc<Gateway>, connection: &Arc<Connection>, text: &Utf8Bytes) {
     let Some(api) = &gateway.websocket_api else { return };
     let request_id = ids::gateway_id();
@@ -81,10 +89,22 @@ fn dispatch(gateway: &Arc<Gateway>, connection: &Arc<Connection>, text: &Utf8Byt
     let event = events::message(&connection.facts, &request_id, key, text);
     let (key, route) = (key.to_owned(), *route);
     let trace_root = ids::trace_root(connection.facts.connected_at / 1000);
-    let pending = gateway.functions.submit(route.function, event, &trace_root, route.integration_timeout);
     let (gateway, connection) = (Arc::clone(gateway), Arc::clone(connection));
+    let submit = move |gateway: &Gateway| {
+        gateway.functions.submit(route.function, event.clone(), &trace_root, route.integration_timeout)
+    };
+    let held_back = gateway.strict.delay();
+    let submitted = held_back.is_none().then(|| submit(&gateway));
     tokio::spawn(async move {
-        match outcome(&gateway, route, &connection.facts, &key, &request_id, pending).await {
+        let pending = if let Some(pending) = submitted {
+            pending
+        } else {
+            hold_back(held_back).await;
+            submit(&gateway)
+        };
+        let response = outcome(&gateway, route, &connection.facts, &key, &request_id, pending).await;
+        hold_back(gateway.strict.delay()).await;
+        match response {
             None => answer_error(&connection, "Internal server error", &request_id),
             // No larger than any other message (Developer Guide, WebSocket quotas).
             Some(WebSocketResponse { body: Some(body), .. })
@@ -99,6 +119,13 @@ fn dispatch(gateway: &Arc<Gateway>, connection: &Arc<Connection>, text: &Utf8Byt
             Some(_) => {}
         }
     });
+}
+
+/// Waits as long as strict mode says.
+pub(crate) async fn hold_back(delay: Option<Duration>) {
+    if let Some(delay) = delay {
+        sleep(delay).await;
+    }
 }
 
 /// Text of a frame; bytes that are no UTF-8 cannot be sent in one and are replaced.
@@ -128,6 +155,15 @@ async fn invoke(
     outcome(gateway, route, facts, key, request_id, pending).await
 }
 
+fn record(gateway: &Gateway, route: WebSocketRoute, facts: &ConnectionFacts, key: &str) -> Record {
+    Record {
+        function: gateway.name(route.function).to_owned(),
+        route: key.to_owned(),
+        connection_id: Some(facts.id.clone()),
+        ..Record::default()
+    }
+}
+
 /// Waits for a function's response and reports it; none when there is no valid one in time.
 async fn outcome(
     gateway: &Gateway,
@@ -137,13 +173,9 @@ async fn outcome(
     request_id: &str,
     pending: Pending,
 ) -> Option<WebSocketResponse> {
-    let mut report = gateway.journal.report(Record {
-        function: gateway.name(route.function).to_owned(),
-        route: key.to_owned(),
-        api_request_id: request_id.to_owned(),
-        connection_id: Some(facts.id.clone()),
-        ..Record::default()
-    });
+    let mut report = gateway
+        .journal
+        .report(Record { api_request_id: request_id.to_owned(), ..record(gateway, route, facts, key) });
     let Some(answer) = pending.answer().await else {
         report.record().error = Some("integration timeout".to_owned());
         return None;

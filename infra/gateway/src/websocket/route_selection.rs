@@ -58,6 +58,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::template::StageVariables;
 
     fn api(expression: &str, keys: &[&str]) -> WebSocketApi {
         let route =
@@ -65,6 +66,8 @@ mod tests {
         WebSocketApi {
             id: "ws".to_owned(),
             stage: "ws".to_owned(),
+            stage_variables: StageVariables::new(),
+            authorizer: None,
             route_selection_expression: expression.to_owned(),
             routes: keys.iter().map(|key| ((*key).to_owned(), route)).collect::<HashMap<_, _>>(),
         }

@@ -2,8 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod asynchronous;
+mod authorizers;
 mod connections;
+mod issuer;
+mod parcels;
 mod processes;
 mod schedules;
+mod strict;
 mod support;
 mod twice;

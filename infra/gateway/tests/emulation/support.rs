@@ -14,8 +14,21 @@ use serde_json::{Value, json};
 /// How long something may take that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 
-const FUNCTIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/functions");
-const TEMPLATE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/template.yaml");
+/// What a gateway serves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Project<'a> {
+    pub(crate) template: &'a str,
+    pub(crate) functions: &'a str,
+    /// Parameters; a `*` stands for the gateway's own folder.
+    pub(crate) overrides: &'a [(&'a str, &'a str)],
+}
+
+/// The functions that do what they are told.
+pub(crate) const EMULATION: Project = Project {
+    template: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/template.yaml"),
+    functions: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/emulation/functions"),
+    overrides: &[("Dir", "*")],
+};
 
 /// One event as the function wrote it down.
 #[derive(Debug)]
@@ -42,17 +55,23 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Without schedules.
     pub(crate) fn start(options: &[&str]) -> Self {
-        Self::start_with(&[&["--no-schedules"], options].concat())
+        Self::of(&EMULATION, &[&["--no-schedules"], options].concat())
     }
 
+    /// With schedules.
     pub(crate) fn start_with(options: &[&str]) -> Self {
+        Self::of(&EMULATION, options)
+    }
+
+    /// Serves any project.
+    pub(crate) fn of(project: &Project, options: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gateway-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let mut child = command(&folder, "serve")
-            .args(["--functions-dir", FUNCTIONS, "--quiet", "--exit-with-parent", "--logs-dir"])
+        let mut child = command(project, &folder, "serve")
+            .args(["--functions-dir", project.functions, "--quiet", "--exit-with-parent", "--logs-dir"])
             .arg(folder.join("logs"))
             .args(options)
             .stdin(Stdio::piped())
@@ -133,13 +152,18 @@ impl Gateway {
     pub(crate) async fn discarded(&self) -> Vec<Value> {
         let mut records = Vec::new();
         until("an event is discarded", async || {
-            let text = fs::read_to_string(self.folder.join("logs/gateway.jsonl")).unwrap_or_default();
-            let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            records = lines.filter(|record| record["discarded"].is_object()).collect();
+            records = self.records();
+            records.retain(|record| record["discarded"].is_object());
             !records.is_empty()
         })
         .await;
         records
+    }
+
+    /// What the gateway wrote down of its invocations.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.join("logs/gateway.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
     /// What the gateway wrote to stderr.
@@ -192,20 +216,23 @@ impl Drop for Gateway {
 
 /// What `gateway environment` prints.
 pub(crate) fn environment(console_port: &str) -> Value {
-    let printed = command(Path::new("/nowhere"), "environment")
+    let printed = command(&EMULATION, Path::new("/nowhere"), "environment")
         .args(["--console-port", console_port])
         .output()
         .unwrap();
     serde_json::from_slice(&printed.stdout).unwrap_or_else(|_| panic!("{printed:?}"))
 }
 
-fn command(folder: &Path, subcommand: &str) -> Command {
+fn command(project: &Project, folder: &Path, subcommand: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
     command
         .arg(subcommand)
-        .args(["--template", TEMPLATE, "--port", "0"])
+        .args(["--template", project.template, "--port", "0"])
         .arg("--parameter-overrides")
-        .arg(format!("Dir={}", folder.display()));
+        .args(project.overrides.iter().map(|(name, value)| match *value {
+            "*" => format!("{name}={}", folder.display()),
+            value => format!("{name}={value}"),
+        }));
     if subcommand == "serve" {
         command.args(["--console-port", "0"]);
     }
