@@ -157,6 +157,7 @@ mod tests {
     use crate::hosted::{Function, Launch};
     use crate::journal::Journal;
     use crate::mail::Inbox;
+    use crate::throttling::Throttles;
     use crate::websocket::Connections;
 
     #[tokio::test]
@@ -192,6 +193,7 @@ mod tests {
             idle_timeout: Duration::from_mins(1),
             connection_lifetime: Duration::from_mins(1),
             strict: Arc::default(),
+            throttles: Throttles::default(),
             stop: CancellationToken::new(),
         });
 

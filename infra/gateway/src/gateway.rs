@@ -13,6 +13,7 @@ use crate::mail::Inbox;
 use crate::routing::Router;
 use crate::strict::Strict;
 use crate::template::{HttpApi, WebSocketApi};
+use crate::throttling::Throttles;
 use crate::websocket::Connections;
 
 /// Everything that answers requests.
@@ -48,6 +49,8 @@ pub(crate) struct Gateway {
     pub(crate) connection_lifetime: Duration,
     /// What AWS may do at any time.
     pub(crate) strict: Arc<Strict>,
+    /// How many requests, events and posts are taken.
+    pub(crate) throttles: Throttles,
     /// Cancelled when the gateway ends.
     pub(crate) stop: CancellationToken,
 }

@@ -95,6 +95,9 @@ async fn invoke(
     else {
         return message(StatusCode::NOT_FOUND, "Not Found");
     };
+    if !gateway.throttles.admits_request(matched.key) {
+        return message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+    }
     let body = match read(body).await {
         Ok(body) => body,
         Err(BodyError::TooLarge) => {

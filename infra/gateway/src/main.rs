@@ -6,6 +6,7 @@
 mod asynchronous;
 mod authorization;
 mod cargo_lambda;
+mod env_vars;
 mod events;
 mod functions;
 mod gateway;
@@ -25,6 +26,7 @@ mod server;
 mod start;
 mod strict;
 mod template;
+mod throttling;
 mod websocket;
 
 use std::process::ExitCode;

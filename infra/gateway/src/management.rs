@@ -92,6 +92,9 @@ async fn connections(
 }
 
 async fn post(gateway: &Gateway, id: &str, body: Incoming) -> Response<Full<Bytes>> {
+    if !gateway.throttles.admits_post().await {
+        return failure(StatusCode::TOO_MANY_REQUESTS, "LimitExceededException", "Too Many Requests");
+    }
     let Ok(payload) = Limited::new(body, MESSAGE_LIMIT).collect().await else {
         return failure(
             StatusCode::PAYLOAD_TOO_LARGE,

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use crate::strict::Strictness;
+use crate::throttling::Throttle;
 
 /// A local API Gateway and Lambda for a SAM template.
 #[derive(Debug, Parser)]
@@ -41,6 +42,9 @@ pub(crate) struct TemplateOptions {
     /// Values for the template's parameters
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = key_and_value)]
     pub(crate) parameter_overrides: Vec<(String, String)>,
+    /// JSON file with values for declared variables, {"Function": {"NAME": "value"}, "Parameters": {…}} as for `sam local`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) env_vars: Option<PathBuf>,
     /// Port of the HTTP and the WebSocket API; 0 takes a free one
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub(crate) port: u16,
@@ -81,6 +85,8 @@ pub(crate) struct ServeOptions {
     pub(crate) exit_with_parent: bool,
     #[command(flatten)]
     pub(crate) invocations: InvocationOptions,
+    #[command(flatten)]
+    pub(crate) posts: PostOptions,
     /// Seconds after which a silent connection is closed
     #[arg(long, default_value = "600", value_parser = seconds)]
     pub(crate) idle_timeout: Duration,
@@ -121,6 +127,17 @@ pub(crate) struct InvocationOptions {
     pub(crate) strict_seed: Option<u64>,
 }
 
+/// What goes wrong with posts to connections.
+#[derive(Debug, Args)]
+pub(crate) struct PostOptions {
+    /// Answer 429 LimitExceededException to more posts per second to @connections, all connections together
+    #[arg(long, value_name = "RATE,BURST", value_parser = throttle)]
+    pub(crate) post_limit: Option<Throttle>,
+    /// Milliseconds that each post to @connections takes at least
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]
+    pub(crate) post_latency: Duration,
+}
+
 /// What to invoke.
 #[derive(Debug, Args)]
 pub(crate) struct InvokeOptions {
@@ -152,6 +169,19 @@ fn interval(text: &str) -> Result<Duration> {
     let interval = seconds(text)?;
     ensure!(interval >= Duration::from_millis(10), "must be at least 0.01");
     Ok(interval)
+}
+
+/// A rate and a burst, or a rate alone, whose burst is that of one second.
+fn throttle(text: &str) -> Result<Throttle> {
+    let (rate, burst) = text.split_once(',').map_or((text, None), |(rate, burst)| (rate, Some(burst)));
+    let rate: f64 = rate.parse().context("RATE must be a number")?;
+    ensure!(rate.is_finite() && rate >= 0.0, "RATE must be 0 or more");
+    let burst = burst.map_or_else(|| format!("{:.0}", rate.ceil()), str::to_owned);
+    Ok(Throttle { rate, burst: burst.parse().context("BURST must be a whole number")? })
+}
+
+fn milliseconds(text: &str) -> Result<Duration> {
+    Ok(Duration::from_millis(text.parse()?))
 }
 
 fn seconds(text: &str) -> Result<Duration> {

@@ -58,12 +58,7 @@ impl Router {
 
 impl Entry {
     fn new(route: HttpRoute) -> Self {
-        let pattern = Pattern::parse(&route.path);
-        let key = match pattern {
-            Pattern::Default => "$default".to_owned(),
-            Pattern::Path { .. } => format!("{} {}", route.method, route.path),
-        };
-        Self { route, key, pattern }
+        Self { key: route.key(), pattern: Pattern::parse(&route.path), route }
     }
 
     /// Smaller is tried earlier.
@@ -154,6 +149,7 @@ mod tests {
                 function: 0,
                 integration_timeout: Duration::from_secs(30),
                 authorization: None,
+                throttle: None,
             }
         };
         Router::new(&keys.iter().map(route).collect::<Vec<_>>())

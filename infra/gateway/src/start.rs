@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::asynchronous::Queue;
 use crate::authorization::Authorizers;
 use crate::cargo_lambda::CargoLambda;
+use crate::env_vars::EnvVars;
 use crate::functions::Functions;
 use crate::gateway::Gateway;
 use crate::hosted::{Function, Launch};
@@ -29,7 +30,8 @@ use crate::mail::Inbox;
 use crate::options::{InvokeOptions, ServeOptions, TemplateOptions};
 use crate::routing::Router;
 use crate::strict::Strict;
-use crate::template::{LocalAddresses, Template, function_arn};
+use crate::template::{Function as Declared, LocalAddresses, Template, function_arn};
+use crate::throttling::Throttles;
 use crate::websocket::Connections;
 use crate::{http, ids, management, runtime_api, schedules, server};
 
@@ -58,7 +60,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     let local = LocalAddresses { port, console_port };
     let (stop, end_functions, processes) =
         (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
-    let mut template = load(&options.template)?;
+    let (mut template, env_vars) = load(&options.template)?;
     let strict = Strict::new(options.invocations.strict.clone(), options.invocations.strict_seed);
     let strict = Arc::new(strict);
     if let Some(announcement) = strict.announcement() {
@@ -70,6 +72,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     } else {
         let host = Host {
             directory: &options.functions_dir,
+            env_vars: &env_vars,
             concurrency: options.concurrency,
             journal: &journal,
             strict: &strict,
@@ -87,6 +90,12 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     let queue = Queue::new(
         template.functions.iter().map(|function| function.asynchronous.clone()).collect(),
         options.invocations.async_retry_wait,
+    );
+    let throttles = Throttles::new(
+        template.http_api.as_ref(),
+        template.websocket_api.as_ref(),
+        options.posts.post_limit,
+        options.posts.post_latency,
     );
     let authorizers = template.http_api.as_ref().map_or(&[][..], |api| &api.authorizers);
     let authorizers = Authorizers::new(authorizers)?;
@@ -114,6 +123,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         idle_timeout: options.idle_timeout,
         connection_lifetime: options.connection_lifetime,
         strict,
+        throttles,
         stop: stop.clone(),
     });
     tokio::spawn(accept_public(Arc::clone(&gateway), listener));
@@ -237,13 +247,14 @@ pub(crate) fn invoke(options: &InvokeOptions) -> Result<ExitCode> {
 }
 
 async fn run_once(options: &InvokeOptions, event: Bytes, journal: Journal) -> Result<Result<Bytes, Bytes>> {
-    let template = load(&options.template)?;
+    let (template, env_vars) = load(&options.template)?;
     let index = template
         .find_function(&options.function)
         .with_context(|| format!("the template has no function {}", options.function))?;
     let (end, processes) = (CancellationToken::new(), TaskTracker::new());
     let host = Host {
         directory: &options.functions_dir,
+        env_vars: &env_vars,
         concurrency: 1,
         journal: &journal,
         strict: &Arc::default(),
@@ -264,11 +275,11 @@ async fn run_once(options: &InvokeOptions, event: Bytes, journal: Journal) -> Re
 
 /// Prints the union of all functions' variables.
 pub(crate) fn environment(options: &TemplateOptions) -> Result<ExitCode> {
-    let template = load(options)?;
+    let (template, env_vars) = load(options)?;
     let local = LocalAddresses { port: options.port, console_port: options.console_port };
     let mut union: BTreeMap<String, String> = BTreeMap::new();
     for function in &template.functions {
-        for (name, value) in template.environment(function, local, variable)? {
+        for (name, value) in template.environment(function, local, given(&env_vars, function))? {
             let known = union.get(&name);
             ensure!(
                 known.is_none_or(|known| *known == value),
@@ -281,10 +292,21 @@ pub(crate) fn environment(options: &TemplateOptions) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(options: &TemplateOptions) -> Result<Template> {
+/// Where a function's variables come from before the template is asked.
+fn given<'a>(env_vars: &'a EnvVars, function: &'a Declared) -> impl Fn(&str) -> Option<String> + 'a {
+    move |name| env_vars.value(function, name).or_else(|| variable(name))
+}
+
+fn load(options: &TemplateOptions) -> Result<(Template, EnvVars)> {
     let path = &options.template;
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    Template::parse(&text, &region(), &options.overrides()).with_context(|| path.display().to_string())
+    let template = Template::parse(&text, &region(), &options.overrides())
+        .with_context(|| path.display().to_string())?;
+    let env_vars = match &options.env_vars {
+        Some(file) => EnvVars::read(file, &template)?,
+        None => EnvVars::default(),
+    };
+    Ok((template, env_vars))
 }
 
 #[expect(clippy::disallowed_methods, reason = "which variables are read is for the template to say")]
@@ -301,6 +323,7 @@ fn region() -> String {
 /// What all functions of one run are started with.
 struct Host<'a> {
     directory: &'a Path,
+    env_vars: &'a EnvVars,
     concurrency: usize,
     journal: &'a Journal,
     strict: &'a Arc<Strict>,
@@ -322,8 +345,8 @@ impl Host<'_> {
         let functions = chosen
             .enumerate()
             .map(|(index, (_, function))| {
-                let environment =
-                    process_environment(function, template.environment(function, local, variable)?);
+                let declared = template.environment(function, local, given(self.env_vars, function))?;
+                let environment = process_environment(function, declared);
                 let launch = Launch {
                     name: function.name.as_str().into(),
                     executable: self.executable(&function.binary)?,
@@ -351,10 +374,7 @@ impl Host<'_> {
 
 /// The declared variables and those that Lambda sets (Lambda Developer Guide, "Defined runtime
 /// environment variables").
-fn process_environment(
-    function: &crate::template::Function,
-    declared: BTreeMap<String, String>,
-) -> BTreeMap<String, String> {
+fn process_environment(function: &Declared, declared: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let region = region();
     let mut environment = declared;
     for (name, value) in [

@@ -78,6 +78,21 @@ impl<'a> Loader<'a> {
         for (id, resource) in self.of_type("AWS::Serverless::Function") {
             self.load_function(id, resource).with_context(|| id.to_owned())?;
         }
+        self.throttle_http_routes(apis.first().copied())
+    }
+
+    fn throttle_http_routes(&mut self, api: Option<(&str, &Value)>) -> Result<()> {
+        let (id, resource) = api.unwrap_or((IMPLICIT_HTTP_API, &Value::Null));
+        let Some(mut api) = self.http_api.take() else { return Ok(()) };
+        let settings =
+            self.route_settings(&self.properties(resource, "HttpApi")).with_context(|| id.to_owned())?;
+        for route in &mut api.routes {
+            route.throttle = settings.throttle(&route.key());
+        }
+        settings
+            .check_routes(|key| api.routes.iter().any(|route| route.key() == key))
+            .with_context(|| id.to_owned())?;
+        self.http_api = Some(api);
         Ok(())
     }
 
@@ -192,6 +207,7 @@ impl<'a> Loader<'a> {
             function,
             integration_timeout: Duration::from_millis(timeout),
             authorization: self.route_authorization(http_api, &properties)?,
+            throttle: None,
         })
     }
 
@@ -200,7 +216,14 @@ impl<'a> Loader<'a> {
         check_keys(
             &properties,
             "Properties",
-            &["CorsConfiguration", "StageName", "StageVariables", "Auth"],
+            &[
+                "CorsConfiguration",
+                "StageName",
+                "StageVariables",
+                "Auth",
+                "DefaultRouteSettings",
+                "RouteSettings",
+            ],
             &[
                 "Name",
                 "Description",

@@ -8,6 +8,7 @@ mod authorizers;
 mod background;
 mod intrinsics;
 mod loader;
+mod route_settings;
 mod websocket;
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,6 +25,8 @@ pub(crate) use authorizers::{
 use intrinsics::Resolver;
 pub(crate) use intrinsics::function_arn;
 use loader::Loader;
+
+use crate::throttling::Throttle;
 
 /// The account of every ARN and request context.
 pub(crate) const ACCOUNT_ID: &str = "123456789012";
@@ -62,6 +65,13 @@ pub(crate) struct Function {
     /// What runs it by the clock; disabled schedules are left out.
     pub(crate) schedules: Vec<Schedule>,
     variables: BTreeMap<String, Value>,
+}
+
+impl Function {
+    /// Whether the template gives it a variable.
+    pub(crate) fn declares(&self, variable: &str) -> bool {
+        self.variables.contains_key(variable)
+    }
 }
 
 /// `EventInvokeConfig` of a function.
@@ -134,6 +144,15 @@ pub(crate) struct HttpRoute {
     pub(crate) integration_timeout: Duration,
     /// What a request needs before the function sees it.
     pub(crate) authorization: Option<RouteAuthorization>,
+    /// How many requests it takes.
+    pub(crate) throttle: Option<Throttle>,
+}
+
+impl HttpRoute {
+    /// The route's key, for example `GET /items/{id}`.
+    pub(crate) fn key(&self) -> String {
+        if self.path == "$default" { self.path.clone() } else { format!("{} {}", self.method, self.path) }
+    }
 }
 
 /// `CorsConfiguration` of the HTTP API.
@@ -179,6 +198,8 @@ pub(crate) struct WebSocketRoute {
     pub(crate) integration_timeout: Duration,
     /// Whether the function's body is sent back to the connection.
     pub(crate) two_way: bool,
+    /// How many events it takes.
+    pub(crate) throttle: Option<Throttle>,
 }
 
 /// Where the project's own APIs are reached on this machine.

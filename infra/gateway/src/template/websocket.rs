@@ -45,6 +45,20 @@ impl Loader<'_> {
         let api = if is_plain { self.plain_api(id, resource) } else { self.serverless_api(id, resource) };
         let mut api = api.with_context(|| (*id).to_owned())?;
         self.add_plain_routes(id, &mut api)?;
+        let properties = if is_plain {
+            self.of_type(STAGE)
+                .first()
+                .and_then(|(_, stage)| stage.get("Properties"))
+                .cloned()
+                .unwrap_or_default()
+        } else {
+            self.properties(resource, "WebSocketApi")
+        };
+        let settings = self.route_settings(&properties).with_context(|| (*id).to_owned())?;
+        settings.check_routes(|key| api.routes.contains_key(key)).with_context(|| (*id).to_owned())?;
+        for (key, route) in &mut api.routes {
+            route.throttle = settings.throttle(key);
+        }
         ensure!(!api.routes.is_empty(), "{id} has no routes");
         ensure!(
             api.authorizer.is_none() || api.routes.contains_key("$connect"),
@@ -59,7 +73,15 @@ impl Loader<'_> {
         check_keys(
             &properties,
             "Properties",
-            &["RouteSelectionExpression", "Routes", "StageName", "StageVariables", "Auth"],
+            &[
+                "RouteSelectionExpression",
+                "Routes",
+                "StageName",
+                "StageVariables",
+                "Auth",
+                "DefaultRouteSettings",
+                "RouteSettings",
+            ],
             &["Name", "Description", "Tags", "PropagateTags", "AccessLogSettings", "Domain", "IpAddressType"],
         )?;
         let stage_variables = self.stage_variables(&properties)?;
@@ -102,6 +124,7 @@ impl Loader<'_> {
             function: self.function_at(&expand(&arn, variables)?).context("FunctionArn")?,
             integration_timeout: self.integration_timeout(route, "IntegrationTimeout")?,
             two_way: self.selects_response(route)? && has_response,
+            throttle: None,
         })
     }
 
@@ -124,7 +147,7 @@ impl Loader<'_> {
         check_keys(
             &of_stage,
             stage_id,
-            &["ApiId", "StageName", "StageVariables"],
+            &["ApiId", "StageName", "StageVariables", "DefaultRouteSettings", "RouteSettings"],
             &["AutoDeploy", "DeploymentId", "Description", "Tags", "AccessLogSettings"],
         )?;
         self.check_api(id, &of_stage).with_context(context)?;
@@ -221,7 +244,7 @@ impl Loader<'_> {
             Some(other) => bail!("the AuthorizationType {other} is not emulated for a WebSocket API"),
         }
         let two_way = self.selects_response(properties)? && has_response;
-        let route = WebSocketRoute { function, integration_timeout, two_way };
+        let route = WebSocketRoute { function, integration_timeout, two_way, throttle: None };
         ensure!(api.routes.insert(key.clone(), route).is_none(), "another route has the key {key} already");
         Ok(())
     }

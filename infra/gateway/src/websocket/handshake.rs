@@ -49,6 +49,9 @@ pub(crate) async fn handshake(
     if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > URL_LIMIT) {
         return message(StatusCode::URI_TOO_LONG, "URI Too Long");
     }
+    if !gateway.throttles.admits_event("$connect") {
+        return message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+    }
     let moment = Moment::now();
     let mut facts = ConnectionFacts {
         id: ids::gateway_id(),

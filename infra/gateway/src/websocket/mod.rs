@@ -86,6 +86,10 @@ fn dispatch(gateway: &Arc<Gateway>, connection: &Arc<Connection>, text: &Utf8Byt
         answer_error(connection, "Forbidden", &request_id);
         return;
     };
+    if !gateway.throttles.admits_event(key) {
+        answer_error(connection, "Too Many Requests", &request_id);
+        return;
+    }
     let event = events::message(&connection.facts, &request_id, key, text);
     let (key, route) = (key.to_owned(), *route);
     let trace_root = ids::trace_root(connection.facts.connected_at / 1000);

@@ -61,8 +61,12 @@ mod tests {
     use crate::template::StageVariables;
 
     fn api(expression: &str, keys: &[&str]) -> WebSocketApi {
-        let route =
-            WebSocketRoute { function: 0, integration_timeout: Duration::from_secs(29), two_way: false };
+        let route = WebSocketRoute {
+            function: 0,
+            integration_timeout: Duration::from_secs(29),
+            two_way: false,
+            throttle: None,
+        };
         WebSocketApi {
             id: "ws".to_owned(),
             stage: "ws".to_owned(),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -216,11 +216,13 @@ impl Drop for Gateway {
 
 /// What `gateway environment` prints.
 pub(crate) fn environment(console_port: &str) -> Value {
-    let printed = command(&EMULATION, Path::new("/nowhere"), "environment")
-        .args(["--console-port", console_port])
-        .output()
-        .unwrap();
+    let printed = run(&EMULATION, "environment", &["--console-port", console_port]);
     serde_json::from_slice(&printed.stdout).unwrap_or_else(|_| panic!("{printed:?}"))
+}
+
+/// Runs a subcommand that ends by itself.
+pub(crate) fn run(project: &Project, subcommand: &str, options: &[&str]) -> Output {
+    command(project, Path::new("/nowhere"), subcommand).args(options).output().unwrap()
 }
 
 fn command(project: &Project, folder: &Path, subcommand: &str) -> Command {
