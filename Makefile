@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test canaries lint fmt validate check model bench soak faults coverage clean
+.PHONY: help run watch build admin rotate-keys test canaries lint fmt validate check model bench soak faults coverage fuzz clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ faults: ## The same while functions and stores are killed, stopped, paused and r
 
 coverage: ## Report which lines the tests run, those run by the functions' processes included
 	@$(STACK) coverage -- $(TEST_ARGS)
+
+fuzz: ## Feed the gateway a million random inputs of each kind; FUZZ_ARGS is another number
+	@FUZZ_INPUTS=$(or $(FUZZ_ARGS),1000000) cargo test --release -p gateway --bin gateway fuzz -- --nocapture
 
 clean: ## Remove what was built and all local data
 	@$(STACK) clean

@@ -152,13 +152,9 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::authorization::Authorizers;
     use crate::functions::Functions;
     use crate::hosted::{Function, Launch};
     use crate::journal::Journal;
-    use crate::mail::Inbox;
-    use crate::throttling::Throttles;
-    use crate::websocket::Connections;
 
     #[tokio::test]
     async fn an_event_is_discarded_at_its_greatest_age_though_it_has_a_retry_left() {
@@ -181,20 +177,7 @@ mod tests {
             names: vec![("Test".to_owned(), "test".to_owned())],
             functions: Functions::Hosted(vec![function]),
             queue: Queue::new(vec![config], [Duration::from_mins(1); 2]),
-            http_api: None,
-            authorizers: Authorizers::default(),
-            websocket_api: None,
-            connections: Connections::default(),
-            inbox: Inbox::default(),
-            journal,
-            region: "us-east-1".to_owned(),
-            port: 0,
-            console_port: 0,
-            idle_timeout: Duration::from_mins(1),
-            connection_lifetime: Duration::from_mins(1),
-            strict: Arc::default(),
-            throttles: Throttles::default(),
-            stop: CancellationToken::new(),
+            ..Gateway::bare(journal)
         });
 
         let request_id = enqueue(&gateway, 0, Bytes::from_static(b"{}"), "Test".to_owned()).unwrap();

@@ -55,6 +55,32 @@ pub(crate) struct Gateway {
     pub(crate) stop: CancellationToken,
 }
 
+#[cfg(test)]
+impl Gateway {
+    /// A gateway without functions and APIs.
+    pub(crate) fn bare(journal: Journal) -> Self {
+        Self {
+            names: Vec::new(),
+            functions: Functions::Hosted(Vec::new()),
+            queue: Queue::new(Vec::new(), [Duration::ZERO; 2]),
+            http_api: None,
+            authorizers: Authorizers::default(),
+            websocket_api: None,
+            connections: Connections::default(),
+            inbox: Inbox::default(),
+            journal,
+            region: "us-east-1".to_owned(),
+            port: 0,
+            console_port: 0,
+            idle_timeout: Duration::from_mins(1),
+            connection_lifetime: Duration::from_mins(1),
+            strict: Arc::default(),
+            throttles: Throttles::default(),
+            stop: CancellationToken::new(),
+        }
+    }
+}
+
 impl Gateway {
     /// The logical id of a function.
     pub(crate) fn name(&self, function: usize) -> &str {

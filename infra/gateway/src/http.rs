@@ -17,7 +17,7 @@ use crate::functions::PAYLOAD_LIMIT;
 use crate::gateway::Gateway;
 use crate::journal::Record;
 use crate::responses::message;
-use crate::routing::Router;
+use crate::routing::{Router, within_stage};
 use crate::template::{Cors, HttpApi};
 use crate::{authorization, ids, responses, websocket};
 
@@ -178,15 +178,6 @@ fn head_size(request: &Request<Incoming>) -> usize {
         + request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     line + headers.sum::<usize>()
-}
-
-/// The path that routes see: a named stage is the first segment of every path.
-fn within_stage<'a>(path: &'a str, stage: &str) -> Option<&'a str> {
-    if stage == "$default" {
-        return Some(path);
-    }
-    let rest = path.strip_prefix('/')?.strip_prefix(stage)?;
-    if rest.is_empty() { Some("/") } else { rest.starts_with('/').then_some(rest) }
 }
 
 #[derive(Debug)]
@@ -367,13 +358,5 @@ mod tests {
 
         assert_eq!(without_secrets(id), id);
         assert_eq!(without_secrets(&token), "/verify-email/…/");
-    }
-
-    #[test]
-    fn a_named_stage_is_the_first_segment_of_the_path() {
-        assert_eq!(within_stage("/x", "$default"), Some("/x"));
-        assert_eq!(within_stage("/dev/x", "dev"), Some("/x"));
-        assert_eq!(within_stage("/dev", "dev"), Some("/"));
-        assert_eq!(within_stage("/device", "dev"), None);
     }
 }

@@ -9,6 +9,8 @@ mod cargo_lambda;
 mod env_vars;
 mod events;
 mod functions;
+#[cfg(test)]
+mod fuzzing;
 mod gateway;
 mod hosted;
 mod http;

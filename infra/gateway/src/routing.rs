@@ -134,6 +134,15 @@ impl Segment {
     }
 }
 
+/// The path that routes see: a named stage is the first segment of every path.
+pub(crate) fn within_stage<'a>(path: &'a str, stage: &str) -> Option<&'a str> {
+    if stage == "$default" {
+        return Some(path);
+    }
+    let rest = path.strip_prefix('/')?.strip_prefix(stage)?;
+    if rest.is_empty() { Some("/") } else { rest.starts_with('/').then_some(rest) }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -201,5 +210,13 @@ mod tests {
         let router = router(&["GET /a"]);
 
         assert!(router.find("POST", "/a").is_none());
+    }
+
+    #[test]
+    fn a_named_stage_is_the_first_segment_of_the_path() {
+        assert_eq!(within_stage("/x", "$default"), Some("/x"));
+        assert_eq!(within_stage("/dev/x", "dev"), Some("/x"));
+        assert_eq!(within_stage("/dev", "dev"), Some("/"));
+        assert_eq!(within_stage("/device", "dev"), None);
     }
 }

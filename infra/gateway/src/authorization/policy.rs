@@ -120,6 +120,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fuzzing::fuzz;
 
     const ARN: &str = "arn:aws:execute-api:us-east-1:123456789012:api/stage/GET/items/7";
 
@@ -147,6 +148,68 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
+    }
+
+    /// The same by trying everything.
+    fn matches_slowly(pattern: &[char], text: &[char]) -> bool {
+        match (pattern, text) {
+            ([], text) => text.is_empty(),
+            (['*', rest @ ..], text) => (0..=text.len()).any(|taken| matches_slowly(rest, &text[taken..])),
+            ([c, rest @ ..], [first, others @ ..]) => {
+                (*c == '?' || c == first) && matches_slowly(rest, others)
+            }
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn fuzz_patterns_match_what_trying_everything_matches() {
+        let inputs = ("[ab*?]{0,8}", "[ab]{0,10}", proptest::prelude::any::<String>());
+        fuzz("templates: patterns of policies", 10, &inputs, |(pattern, text, other)| {
+            for text in [text, other] {
+                let slowly: (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+                assert_eq!(
+                    matches(&pattern, &text),
+                    matches_slowly(&slowly.0, &slowly.1),
+                    "{pattern} {text}"
+                );
+            }
+        });
+    }
+
+    #[test]
+    fn fuzz_policies_are_read_or_refused_and_never_allow_what_is_denied() {
+        use proptest::prelude::*;
+        let text = || {
+            prop_oneof![
+                Just("*".to_owned()),
+                Just(ARN.to_owned()),
+                Just("execute-api:Invoke".to_owned()),
+                any::<String>()
+            ]
+        };
+        let one_or_many = move || {
+            prop_oneof![
+                text().prop_map(Value::from),
+                proptest::collection::vec(text(), 0..3).prop_map(Value::from),
+                Just(Value::Null)
+            ]
+        };
+        let effect = prop_oneof![Just("Allow"), Just("Deny"), Just("deny")];
+        let one = (effect, one_or_many(), one_or_many()).prop_map(
+            |(effect, action, resource)| json!({"Effect": effect, "Action": action, "Resource": resource}),
+        );
+        let inputs = proptest::collection::vec(one, 0..4);
+        fuzz("templates: policies", 5, &inputs, |statements| {
+            let read = Policy::read(&json!({"Statement": statements}));
+
+            let denies_all = json!({"Effect": "Deny", "Action": "*", "Resource": "*"});
+            let Ok(policy) = read else { return };
+            let allows = statements.iter().any(|statement| statement["Effect"] == "Allow");
+            assert!(allows || !policy.allows(ARN));
+            let with_denial = [statements, vec![denies_all]].concat();
+            assert!(!Policy::read(&json!({"Statement": with_denial})).unwrap().allows(ARN));
+        });
     }
 
     #[test]

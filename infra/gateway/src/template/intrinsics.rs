@@ -3,6 +3,7 @@
 //!
 //! Resolving never guesses: a name, an attribute or a function without a local value is an error.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -20,6 +21,10 @@ pub(super) struct Resolver {
     /// The names of `AWS::ApiGatewayV2::Stage` resources, which a `Ref` to one gives.
     stages: HashMap<String, Value>,
     conditions: HashMap<String, Value>,
+    /// What is known of conditions: whether they hold, or that this is being found out.
+    known: RefCell<HashMap<String, Option<bool>>>,
+    /// Whether the name of a stage is being resolved.
+    in_stage: Cell<bool>,
     mappings: Value,
 }
 
@@ -70,7 +75,16 @@ impl Resolver {
             .filter_map(|(name, condition)| Some((name.as_str()?.to_owned(), condition.clone())))
             .collect();
         let mappings = document.get("Mappings").cloned().unwrap_or_default();
-        Ok(Self { region: region.to_owned(), parameters, resources, stages, conditions, mappings })
+        Ok(Self {
+            region: region.to_owned(),
+            parameters,
+            resources,
+            stages,
+            conditions,
+            known: RefCell::default(),
+            in_stage: Cell::new(false),
+            mappings,
+        })
     }
 
     /// Resolves to text, or to nothing where the template says `AWS::NoValue`.
@@ -167,7 +181,13 @@ impl Resolver {
                     return value.clone().ok_or_else(|| anyhow!("parameter {name} has no value"));
                 }
                 if let Some(stage) = self.stages.get(name) {
-                    return self.resolve(stage);
+                    ensure!(
+                        !self.in_stage.replace(true),
+                        "the StageName of a stage refers to the stage {name}"
+                    );
+                    let stage = self.resolve(stage);
+                    self.in_stage.set(false);
+                    return stage;
                 }
                 match self.resources.get(name).map(String::as_str) {
                     Some(kind) if is_api(kind) => name.to_ascii_lowercase(),
@@ -233,10 +253,22 @@ impl Resolver {
         Ok(text)
     }
 
+    /// Whether a condition holds; each is found out once, because conditions refer to conditions.
     pub(super) fn condition(&self, name: &str) -> Result<bool> {
         let condition = self.conditions.get(name).with_context(|| format!("no condition is named {name}"))?;
-        match self.resolve(condition)? {
-            Value::Bool(holds) => Ok(holds),
+        let known = self.known.borrow().get(name).copied();
+        match known {
+            Some(Some(holds)) => return Ok(holds),
+            Some(None) => bail!("condition {name} refers to itself"),
+            None => _ = self.known.borrow_mut().insert(name.to_owned(), None),
+        }
+        let resolved = self.resolve(condition).with_context(|| format!("condition {name}"));
+        self.known.borrow_mut().remove(name);
+        match resolved? {
+            Value::Bool(holds) => {
+                self.known.borrow_mut().insert(name.to_owned(), Some(holds));
+                Ok(holds)
+            }
             other => bail!("condition {name} is {}, which is neither true nor false", label(&other)),
         }
     }

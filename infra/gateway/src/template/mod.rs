@@ -6,6 +6,8 @@
 
 mod authorizers;
 mod background;
+#[cfg(test)]
+mod fuzz;
 mod intrinsics;
 mod loader;
 mod route_settings;
@@ -221,9 +223,14 @@ impl Template {
     /// Parses a template; `overrides` replace the defaults of its parameters.
     pub(crate) fn parse(text: &str, region: &str, overrides: &HashMap<String, String>) -> Result<Self> {
         let document: Value = serde_yaml_ng::from_str(text).context("not valid YAML")?;
-        let resolver = Resolver::new(&document, region, overrides)?;
+        Self::read(&document, region, overrides)
+    }
+
+    /// The same of a document.
+    fn read(document: &Value, region: &str, overrides: &HashMap<String, String>) -> Result<Self> {
+        let resolver = Resolver::new(document, region, overrides)?;
         let globals = document.get("Globals").cloned().unwrap_or_default();
-        let loader = Loader::load(&resolver, &document, &globals)?;
+        let loader = Loader::load(&resolver, document, &globals)?;
         let Loader { functions, http_api, websocket_api, .. } = loader;
         Ok(Self { functions, http_api, websocket_api, resolver })
     }

@@ -4,6 +4,8 @@
 //! "Working with WebSocket APIs"); every connection that was opened ends with a `$disconnect`.
 
 mod connection;
+#[cfg(test)]
+mod fuzz;
 mod handshake;
 mod route_selection;
 mod socket;

@@ -12,7 +12,7 @@ use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -32,13 +32,18 @@ const FRAME_LIMIT: usize = 32 * 1024;
 const BATCH_FRAMES: usize = 64;
 const BATCH_BYTES: usize = 64 * 1024;
 
+/// What may be in the buffer before it is written, and at all: pongs for a client that sends pings and does not read
+/// go there, too.
+const WRITE_BUFFER: usize = 64 * 1024;
+const WRITE_BUFFER_LIMIT: usize = WRITE_BUFFER + 2 * MESSAGE_LIMIT;
+
 /// How long queued frames and a close frame may take to be written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a closed connection is still read, so that the client sees the close frame and no reset.
 const LINGER: Duration = Duration::from_secs(2);
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket<S> = WebSocketStream<S>;
 
 pub(super) fn into_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
     let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
@@ -46,16 +51,20 @@ pub(super) fn into_stream(upgraded: Upgraded) -> Option<(TcpStream, Bytes)> {
 }
 
 /// Serves an open connection and answers with the code and the reason of its end.
-pub(super) async fn serve(
+pub(super) async fn serve<S>(
     gateway: &Arc<Gateway>,
     connection: &Arc<Connection>,
-    stream: TcpStream,
+    stream: S,
     read: Bytes,
     outgoing: mpsc::UnboundedReceiver<Outgoing>,
-) -> (u16, String) {
+) -> (u16, String)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let config = WebSocketConfig::default()
         .read_buffer_size(4 * 1024)
-        .write_buffer_size(64 * 1024)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_BUFFER_LIMIT)
         .max_frame_size(Some(FRAME_LIMIT))
         .max_message_size(Some(MESSAGE_LIMIT));
     let socket =
@@ -83,16 +92,20 @@ pub(super) async fn serve(
 
 /// Reads messages until the client ends the connection, whose code and reason it answers with, or the
 /// gateway does.
-async fn receive(
+async fn receive<S>(
     gateway: &Arc<Gateway>,
     connection: &Arc<Connection>,
-    messages: &mut SplitStream<Socket>,
-) -> Option<(u16, String)> {
+    messages: &mut SplitStream<Socket<S>>,
+) -> Option<(u16, String)>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let ends_at = connection.connected_at + gateway.connection_lifetime;
     let mut check = ends_at.min(connection.connected_at + gateway.idle_timeout);
     loop {
         let received = tokio::select! {
-            received = messages.next() => received,
+            // Nothing is taken any more once the connection is closed, though it has come already.
+            biased;
             () = connection.closing.notified() => return None,
             () = sleep_until(check) => {
                 let idle_since = connection.connected_at + Duration::from_millis(connection.last_active.load(Ordering::Relaxed));
@@ -102,6 +115,7 @@ async fn receive(
                 }
                 continue;
             }
+            received = messages.next() => received,
         };
         match received {
             Some(Ok(Message::Text(text))) => {
@@ -147,17 +161,25 @@ fn is_reset(problem: &ProtocolError) -> bool {
 }
 
 /// Writes what is queued, flushing once per batch; gives the sink back after a close frame.
-async fn write(
-    mut sink: SplitSink<Socket, Message>,
+async fn write<S>(
+    mut sink: SplitSink<Socket<S>, Message>,
     mut outgoing: mpsc::UnboundedReceiver<Outgoing>,
     connection: Arc<Connection>,
-) -> Option<SplitSink<Socket, Message>> {
+) -> Option<SplitSink<Socket<S>, Message>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     while let Some(first) = outgoing.recv().await {
         let (mut next, mut frames, mut bytes) = (Some(first), 0, 0);
         while let Some(Outgoing::Text(text)) = next {
             frames += 1;
             bytes += text.len();
-            sink.feed(Message::Text(text)).await.ok()?;
+            if let Err(error) = sink.feed(Message::Text(text)).await {
+                // Pongs have filled the buffer, which is written first.
+                let Error::WriteBufferFull(frame) = error else { return None };
+                sink.flush().await.ok()?;
+                sink.send(*frame).await.ok()?;
+            }
             // Only what was written makes room in the queue, so a batch must end while more comes.
             next = if frames < BATCH_FRAMES && bytes < BATCH_BYTES { outgoing.try_recv().ok() } else { None };
         }
@@ -175,7 +197,10 @@ async fn write(
 
 /// Ends a connection after its close frame was written: what the client still sends is read and dropped,
 /// because a socket closed with unread data would be reset before the client sees the frame.
-async fn linger(mut socket: Socket) {
+async fn linger<S>(mut socket: Socket<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let stream = socket.get_mut();
     let _ = stream.shutdown().await;
     let mut dropped = [0; 4096];
