@@ -85,6 +85,7 @@ fn variables(values: &Value) -> Result<BTreeMap<String, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::template::Choices;
 
     const TEMPLATE: &str = "
 Resources:
@@ -99,7 +100,7 @@ Resources:
 ";
 
     fn template() -> Template {
-        Template::parse(TEMPLATE, "us-east-1", &HashMap::new()).unwrap()
+        Template::parse(TEMPLATE, "us-east-1", &Choices::default()).unwrap()
     }
 
     #[test]

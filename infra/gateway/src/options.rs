@@ -2,7 +2,6 @@
 //!
 //! Defaults are those of the platform or of a developer's machine; tests shorten limits and take free ports.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,11 +9,36 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use crate::strict::Strictness;
+use crate::template::Choices;
 use crate::throttling::Throttle;
+
+/// The end of `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  gateway
+      serve ./template.yaml over the binaries of target/release on http://127.0.0.1:8080
+  gateway --template app/template.yaml --parameter-overrides Stage=dev --functions-dir app/target/release
+      another project, and a value for one of its parameters
+  gateway --env-vars local.json --logs-dir logs --quiet
+      variables from a file, logs into files
+  gateway --leave-out RestApi Worker.Jobs
+      without a resource and an event of a function that the gateway does not serve
+  gateway --port 0 --console-port 0 --exit-with-parent
+      for tests: the addresses are in the line of JSON on stdout
+  gateway --strict --post-limit 100,20
+      what AWS may do at any time, and a limit on posts to connections
+  gateway invoke --function Migrate --payload '{}'
+      one function, once
+
+When requests are served, one line of JSON on stdout tells it:
+  {\"ready\":true,\"url\":…,\"websocket_url\":…,\"console_url\":…}
+
+Exit codes: 0 when it was told to end; 1 when the template, a file or a port is refused, or the invoked function
+failed; 2 for options that are not understood.";
 
 /// A local API Gateway and Lambda for a SAM template.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub(crate) struct Options {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -42,6 +66,9 @@ pub(crate) struct TemplateOptions {
     /// Values for the template's parameters
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = key_and_value)]
     pub(crate) parameter_overrides: Vec<(String, String)>,
+    /// Resources, or events or properties of resources, that the gateway does not know and is to leave out
+    #[arg(long, value_name = "RESOURCE[.NAME]", num_args = 1..)]
+    pub(crate) leave_out: Vec<String>,
     /// JSON file with values for declared variables, {"Function": {"NAME": "value"}, "Parameters": {…}} as for `sam local`
     #[arg(long, value_name = "FILE")]
     pub(crate) env_vars: Option<PathBuf>,
@@ -54,9 +81,10 @@ pub(crate) struct TemplateOptions {
 }
 
 impl TemplateOptions {
-    /// The parameters to override, by name.
-    pub(crate) fn overrides(&self) -> HashMap<String, String> {
-        self.parameter_overrides.iter().cloned().collect()
+    /// What this run makes of the template.
+    pub(crate) fn choices(&self) -> Choices {
+        let overrides = self.parameter_overrides.iter().cloned().collect();
+        Choices { overrides, left_out: self.leave_out.clone() }
     }
 }
 

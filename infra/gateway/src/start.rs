@@ -300,8 +300,13 @@ fn given<'a>(env_vars: &'a EnvVars, function: &'a Declared) -> impl Fn(&str) -> 
 fn load(options: &TemplateOptions) -> Result<(Template, EnvVars)> {
     let path = &options.template;
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let template = Template::parse(&text, &region(), &options.overrides())
-        .with_context(|| path.display().to_string())?;
+    let template =
+        Template::parse(&text, &region(), &options.choices()).with_context(|| path.display().to_string())?;
+    ensure!(
+        !template.functions.is_empty(),
+        "{}: there is no AWS::Serverless::Function, so there is nothing to run",
+        path.display()
+    );
     let env_vars = match &options.env_vars {
         Some(file) => EnvVars::read(file, &template)?,
         None => EnvVars::default(),
@@ -346,10 +351,10 @@ impl Host<'_> {
             .enumerate()
             .map(|(index, (_, function))| {
                 let declared = template.environment(function, local, given(self.env_vars, function))?;
-                let environment = process_environment(function, declared);
+                let environment = process_environment(function, declared, self.directory);
                 let launch = Launch {
                     name: function.name.as_str().into(),
-                    executable: self.executable(&function.binary)?,
+                    executable: self.executable(function)?,
                     arn: function_arn(&region(), &function.name),
                     timeout: function.timeout,
                     environment,
@@ -367,33 +372,51 @@ impl Host<'_> {
         Ok(functions)
     }
 
-    fn executable(&self, binary: &str) -> Result<PathBuf> {
-        std::path::absolute(self.directory.join(binary)).context("--functions-dir is no path")
+    /// Where a function's binary is; it may also be built later.
+    fn executable(&self, function: &Declared) -> Result<PathBuf> {
+        let path = std::path::absolute(self.directory.join(&function.binary))
+            .context("--functions-dir is no path")?;
+        if !path.exists() {
+            self.journal.note(format!(
+                "{}: there is no binary {} yet: build it",
+                function.name,
+                path.display()
+            ));
+        }
+        Ok(path)
     }
 }
 
 /// The declared variables and those that Lambda sets (Lambda Developer Guide, "Defined runtime
 /// environment variables").
-fn process_environment(function: &Declared, declared: BTreeMap<String, String>) -> BTreeMap<String, String> {
+fn process_environment(
+    function: &Declared,
+    declared: BTreeMap<String, String>,
+    directory: &Path,
+) -> BTreeMap<String, String> {
     let region = region();
-    let mut environment = declared;
+    let mut environment = BTreeMap::new();
     for (name, value) in [
         ("AWS_LAMBDA_FUNCTION_NAME", function.name.clone()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", function.memory_size.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", function.name)),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
-        ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023".to_owned()),
+        ("_HANDLER", function.handler.clone()),
+        ("LAMBDA_TASK_ROOT", std::path::absolute(directory).unwrap_or_default().display().to_string()),
+        ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
         ("AWS_REGION", region.clone()),
         ("AWS_DEFAULT_REGION", region),
         ("AWS_ACCESS_KEY_ID", "local".to_owned()),
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
         ("AWS_SESSION_TOKEN", "local".to_owned()),
         ("PATH", variable("PATH").unwrap_or_default()),
-        ("TZ", "UTC".to_owned()),
+        ("TZ", ":UTC".to_owned()),
         ("LANG", "en_US.UTF-8".to_owned()),
     ] {
         environment.insert(name.to_owned(), value);
     }
+    // A function may set PATH, TZ and LANG itself; the template is refused if it sets any other.
+    environment.extend(declared);
     environment
 }

@@ -398,10 +398,8 @@ fn check_stage_variables(sources: &[IdentitySource], variables: &StageVariables)
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
-    use crate::template::Template;
+    use crate::template::{Choices, Template};
 
     const API: &str = "
 Resources:
@@ -449,7 +447,7 @@ Resources:
 ";
 
     fn parse(text: &str) -> Result<Template> {
-        Template::parse(text, "us-east-1", &HashMap::new())
+        Template::parse(text, "us-east-1", &Choices::default())
     }
 
     #[test]

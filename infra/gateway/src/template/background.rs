@@ -59,7 +59,7 @@ impl Loader<'_> {
         let expression = if is_rule {
             check_keys(
                 &properties,
-                "Properties",
+                "the event's Properties",
                 &["Schedule", "Input", "Enabled", "State", "Name"],
                 &without_local_meaning[..3],
             )?;
@@ -67,7 +67,7 @@ impl Loader<'_> {
         } else {
             check_keys(
                 &properties,
-                "Properties",
+                "the event's Properties",
                 &["ScheduleExpression", "Input", "State", "Name", "FlexibleTimeWindow"],
                 // A rate has no time zone.
                 &[&without_local_meaning[..], &["ScheduleExpressionTimezone", "OmitName", "KmsKeyArn"]]

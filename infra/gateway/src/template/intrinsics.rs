@@ -34,8 +34,11 @@ impl Resolver {
         for (name, parameter) in optional_mapping(document.get("Parameters"), "Parameters")? {
             let name = name.as_str().context("a parameter's name is not text")?;
             let given = overrides.get(name).map(|value| Value::String(value.clone()));
-            let value = given.or_else(|| parameter.get("Default").cloned());
             let kind = parameter.get("Type").and_then(Value::as_str).unwrap_or("String");
+            // The default is where the value is kept, and nothing can be asked for it.
+            let is_kept_elsewhere = kind.starts_with("AWS::SSM::Parameter::Value");
+            let default = parameter.get("Default").filter(|_| !is_kept_elsewhere);
+            let value = given.or_else(|| default.cloned());
             let is_list = kind == "CommaDelimitedList" || kind.starts_with("List<");
             let value =
                 value.map(|value| if is_list { split_list(&value) } else { Ok(value) }).transpose()?;
@@ -178,7 +181,9 @@ impl Resolver {
             "AWS::NoValue" => return Ok(Value::Null),
             name => {
                 if let Some(value) = self.parameters.get(name) {
-                    return value.clone().ok_or_else(|| anyhow!("parameter {name} has no value"));
+                    return value.clone().ok_or_else(|| {
+                        anyhow!("parameter {name} has no value; give one by --parameter-overrides {name}=…")
+                    });
                 }
                 if let Some(stage) = self.stages.get(name) {
                     ensure!(

@@ -12,6 +12,31 @@ use super::intrinsics::{Resolver, label, mapping, optional_mapping, scalar};
 use super::websocket::PLAIN_RESOURCES;
 use super::{Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, StageVariables, WebSocketApi};
 
+/// The variables that Lambda sets and lets no function set (the same page).
+const RESERVED_VARIABLES: [&str; 18] = [
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_LAMBDA_RUNTIME_API",
+    "LAMBDA_TASK_ROOT",
+    "LAMBDA_RUNTIME_DIR",
+];
+
+/// Where the properties of a resource stand.
+pub(super) const PROPERTIES: &str = "Properties";
+
 /// Collects what the resources say; functions come first, because routes point at them.
 pub(super) struct Loader<'a> {
     pub(super) resolver: &'a Resolver,
@@ -25,6 +50,7 @@ pub(super) struct Loader<'a> {
 impl<'a> Loader<'a> {
     /// Loads a whole template.
     pub(super) fn load(resolver: &'a Resolver, document: &'a Value, globals: &'a Value) -> Result<Self> {
+        check_transforms(document)?;
         check_keys(globals, "Globals", &["Function", "HttpApi", "WebSocketApi"], &[])?;
         let mut loader = Self::new(resolver, document, globals)?;
         loader.load_functions()?;
@@ -41,9 +67,15 @@ impl<'a> Loader<'a> {
             {
                 continue;
             }
+            ensure!(!id.starts_with("Fn::"), "Resources: the intrinsic function {id} is not emulated");
             let kind =
                 resource.get("Type").and_then(Value::as_str).with_context(|| format!("{id} has no Type"))?;
-            ensure!(!is_refused(kind), "{id}: the gateway does not serve resources of type {kind}");
+            ensure!(
+                !is_refused(kind),
+                "{id}: resources of type {kind} are not served here{}; leave it out by --leave-out {id}, or by a \
+                 Condition that is false here",
+                hint(kind)
+            );
             resources.push((id, kind, resource));
         }
         Ok(Self { resolver, globals, resources, functions: Vec::new(), http_api: None, websocket_api: None })
@@ -100,7 +132,7 @@ impl<'a> Loader<'a> {
         let properties = self.properties(resource, "Function");
         check_keys(
             &properties,
-            "Properties",
+            PROPERTIES,
             &["Timeout", "MemorySize", "Environment", "Events", "EventInvokeConfig"],
             &[
                 "Runtime",
@@ -128,24 +160,23 @@ impl<'a> Loader<'a> {
                 "PackageType",
             ],
         )?;
-        let binary = resource
-            .get("Metadata")
-            .and_then(|metadata| metadata.get("BuildProperties")?.get("Binary")?.as_str())
-            .context("Metadata.BuildProperties.Binary must name the binary")?
-            .to_owned();
+        self.check_runtime(&properties)?;
+        let binary = self.binary(resource, &properties)?;
         let index = self.functions.len();
         let variables =
             match properties.get("Environment").and_then(|environment| environment.get("Variables")) {
                 None => BTreeMap::new(),
                 variables => mapping(variables, "Environment.Variables")?
                     .iter()
-                    .filter_map(|(name, value)| Some((name.as_str()?.to_owned(), value.clone())))
-                    .collect(),
+                    .map(|(name, value)| Ok((variable(name)?, value.clone())))
+                    .collect::<Result<_>>()
+                    .context("Properties.Environment.Variables")?,
             };
         self.functions.push(Function {
             name: id.to_owned(),
             binary,
             timeout: Duration::from_secs(self.number(&properties, "Timeout")?.unwrap_or(3)),
+            handler: self.property(&properties, "Handler")?.unwrap_or_default(),
             memory_size: self.number(&properties, "MemorySize")?.map_or(Ok(128), u32::try_from)?,
             asynchronous: self.asynchronous_config(&properties)?,
             schedules: Vec::new(),
@@ -163,6 +194,14 @@ impl<'a> Loader<'a> {
                     Some(api) => api,
                     None => self.http_api(IMPLICIT_HTTP_API, &Value::Null)?,
                 };
+                let kind = event.get("Type").and_then(Value::as_str).unwrap_or_default();
+                ensure!(
+                    kind == "HttpApi",
+                    "Properties.Events.{0}: events of type {kind} do not come here, only HttpApi, Schedule and \
+                     ScheduleV2{1}; leave it out by --leave-out {id}.{0}",
+                    label(name),
+                    hint(kind)
+                );
                 let route = self.http_route(&api, event, index).with_context(context)?;
                 ensure!(
                     !api.routes.iter().any(|other| other.method == route.method && other.path == route.path),
@@ -177,16 +216,50 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    fn http_route(&self, http_api: &HttpApi, event: &Value, function: usize) -> Result<HttpRoute> {
-        let kind = event.get("Type").and_then(Value::as_str).unwrap_or_default();
+    /// Refuses what is no binary that asks the Runtime API for its events.
+    fn check_runtime(&self, properties: &Value) -> Result<()> {
+        let runtime = self.property(properties, "Runtime")?;
+        let package = self.property(properties, "PackageType")?;
         ensure!(
-            kind == "HttpApi",
-            "the gateway serves events of type HttpApi, Schedule and ScheduleV2, not {kind}"
+            package.is_none_or(|package| package == "Zip"),
+            "Properties.PackageType: container images are not run here, only binaries of provided.al2023 and \
+             provided.al2"
         );
+        ensure!(
+            runtime.as_ref().is_none_or(|runtime| runtime.starts_with("provided")),
+            "Properties.Runtime: {} is not run here, only binaries of provided.al2023 and provided.al2",
+            runtime.unwrap_or_default()
+        );
+        Ok(())
+    }
+
+    /// The name of a function's binary. `cargo lambda` builds the one of the folder if none is named, and a package
+    /// is as a rule in a folder of its name.
+    fn binary(&self, resource: &Value, properties: &Value) -> Result<String> {
+        let named = resource
+            .get("Metadata")
+            .and_then(|metadata| metadata.get("BuildProperties")?.get("Binary")?.as_str())
+            .map(str::to_owned);
+        let binary = match named {
+            Some(binary) => Some(binary),
+            None => self.property(properties, "CodeUri")?.and_then(|code| {
+                let folder = code.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
+                (!folder.starts_with('.') && !folder.is_empty() && !code.contains("://")).then_some(folder)
+            }),
+        };
+        let binary = binary.context(
+            "Metadata.BuildProperties.Binary must name the binary in --functions-dir, for example \
+             `Metadata: {BuildMethod: rust-cargolambda, BuildProperties: {Binary: hello}}`",
+        )?;
+        ensure!(!binary.contains('\0'), "Metadata.BuildProperties.Binary holds a NUL");
+        Ok(binary)
+    }
+
+    fn http_route(&self, http_api: &HttpApi, event: &Value, function: usize) -> Result<HttpRoute> {
         let properties = event.get("Properties").cloned().unwrap_or_default();
         check_keys(
             &properties,
-            "Properties",
+            "the event's Properties",
             &["ApiId", "Method", "Path", "TimeoutInMillis", "PayloadFormatVersion", "Auth"],
             &[],
         )?;
@@ -215,7 +288,7 @@ impl<'a> Loader<'a> {
         let properties = self.properties(resource, "HttpApi");
         check_keys(
             &properties,
-            "Properties",
+            PROPERTIES,
             &[
                 "CorsConfiguration",
                 "StageName",
@@ -379,6 +452,10 @@ fn is_refused(kind: &str) -> bool {
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::Url",
         "AWS::Events::Rule",
+        "AWS::CloudFormation::Stack",
+        "AWS::IoT::TopicRule",
+        "AWS::Logs::SubscriptionFilter",
+        "AWS::StepFunctions::StateMachine",
     ];
     let serverless = [
         "AWS::Serverless::Function",
@@ -389,6 +466,50 @@ fn is_refused(kind: &str) -> bool {
     serves.iter().any(|prefix| kind.starts_with(prefix))
         || exactly.contains(&kind)
         || (kind.starts_with("AWS::Serverless::") && !serverless.contains(&kind))
+}
+
+/// What to use instead of something that is refused, as the rest of a sentence.
+fn hint(refused: &str) -> &'static str {
+    match refused {
+        "Api" | "AWS::Serverless::Api" => {
+            " (not REST APIs, but AWS::Serverless::HttpApi and its event HttpApi)"
+        }
+        "AWS::Lambda::Function" => " (but AWS::Serverless::Function)",
+        "AWS::Serverless::Application" | "AWS::CloudFormation::Stack" => " (only this template is read)",
+        "FunctionUrlConfig" => "; an event of type HttpApi gives the function a URL",
+        "Layers" => "; a binary holds what it needs",
+        "InlineCode" | "ImageUri" | "ImageConfig" => "; only binaries are run",
+        "DeadLetterQueue" => "; EventInvokeConfig.DestinationConfig.OnFailure is",
+        "DefinitionUri" | "DefinitionBody" => "; routes are read from the functions' events",
+        _ => "",
+    }
+}
+
+/// Refuses macros other than SAM's: what they make of the template is not known here.
+fn check_transforms(document: &Value) -> Result<()> {
+    let transforms = match document.get("Transform") {
+        None => return Ok(()),
+        Some(Value::Sequence(transforms)) => transforms.as_slice(),
+        Some(transform) => std::slice::from_ref(transform),
+    };
+    for transform in transforms {
+        let is_sam = transform.as_str() == Some("AWS::Serverless-2016-10-31");
+        ensure!(is_sam, "Transform: {} is not emulated, only AWS::Serverless-2016-10-31", label(transform));
+    }
+    Ok(())
+}
+
+/// The name of a variable that Lambda lets a function have (Lambda Developer Guide, "Using AWS Lambda environment
+/// variables").
+fn variable(name: &Value) -> Result<String> {
+    let name = scalar(name)?;
+    let letters = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    ensure!(
+        name.len() >= 2 && name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(letters),
+        "{name} is no name of a variable: two or more letters, digits and _, a letter first"
+    );
+    ensure!(!RESERVED_VARIABLES.contains(&name.as_str()), "{name} is reserved: Lambda sets it");
+    Ok(name)
 }
 
 pub(super) fn check_keys(
@@ -404,7 +525,13 @@ pub(super) fn check_keys(
         let key = key.as_str().unwrap_or_default();
         ensure!(
             used.contains(&key) || without_local_meaning.contains(&key),
-            "{what}: the gateway does not emulate {key}"
+            "{what}.{key} is not emulated{}{}",
+            hint(key),
+            if what == PROPERTIES {
+                format!("; leave it out by --leave-out RESOURCE.{key}")
+            } else {
+                String::new()
+            }
         );
     }
     Ok(())

@@ -7,8 +7,11 @@
 mod authorizers;
 mod background;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod fuzz;
 mod intrinsics;
+mod left_out;
 mod loader;
 mod route_settings;
 mod websocket;
@@ -56,10 +59,12 @@ pub(crate) struct Template {
 pub(crate) struct Function {
     /// The logical id, used as the function's name.
     pub(crate) name: String,
-    /// The binary named by `Metadata.BuildProperties.Binary`.
+    /// The binary named by `Metadata.BuildProperties.Binary`, or else the folder of `CodeUri`.
     pub(crate) binary: String,
     /// The longest a single invocation may take.
     pub(crate) timeout: Duration,
+    /// The handler, which says nothing to most binaries.
+    pub(crate) handler: String,
     /// The configured memory in megabytes.
     pub(crate) memory_size: u32,
     /// How its asynchronous invocations are tried.
@@ -219,16 +224,26 @@ impl LocalAddresses {
     }
 }
 
+/// What one run makes of a template.
+#[derive(Debug, Default)]
+pub(crate) struct Choices {
+    /// Values that replace the defaults of parameters.
+    pub(crate) overrides: HashMap<String, String>,
+    /// Resources, and events or properties of resources, that are not there.
+    pub(crate) left_out: Vec<String>,
+}
+
 impl Template {
-    /// Parses a template; `overrides` replace the defaults of its parameters.
-    pub(crate) fn parse(text: &str, region: &str, overrides: &HashMap<String, String>) -> Result<Self> {
+    /// Parses a template.
+    pub(crate) fn parse(text: &str, region: &str, choices: &Choices) -> Result<Self> {
         let document: Value = serde_yaml_ng::from_str(text).context("not valid YAML")?;
-        Self::read(&document, region, overrides)
+        Self::read(&document, region, choices)
     }
 
     /// The same of a document.
-    fn read(document: &Value, region: &str, overrides: &HashMap<String, String>) -> Result<Self> {
-        let resolver = Resolver::new(document, region, overrides)?;
+    fn read(document: &Value, region: &str, choices: &Choices) -> Result<Self> {
+        let resolver = Resolver::new(document, region, &choices.overrides)?;
+        let document = &left_out::leave_out(document, &choices.left_out)?;
         let globals = document.get("Globals").cloned().unwrap_or_default();
         let loader = Loader::load(&resolver, document, &globals)?;
         let Loader { functions, http_api, websocket_api, .. } = loader;
@@ -350,11 +365,11 @@ Resources:
 "#;
 
     fn chat() -> Template {
-        Template::parse(CHAT, "us-east-1", &HashMap::new()).unwrap()
+        Template::parse(CHAT, "us-east-1", &Choices::default()).unwrap()
     }
 
     fn refusal(text: &str) -> String {
-        format!("{:#}", Template::parse(text, "us-east-1", &HashMap::new()).unwrap_err())
+        format!("{:#}", Template::parse(text, "us-east-1", &Choices::default()).unwrap_err())
     }
 
     #[test]
@@ -401,16 +416,17 @@ Resources:
 
     #[test]
     fn overrides_replace_defaults_and_must_name_a_parameter() {
-        let overrides =
-            HashMap::from([("Origins".to_owned(), "https://a.example, https://b.example".to_owned())]);
-        let template = Template::parse(CHAT, "us-east-1", &overrides).unwrap();
+        let overriding = |name: &str, value: &str| {
+            let overrides = HashMap::from([(name.to_owned(), value.to_owned())]);
+            Template::parse(CHAT, "us-east-1", &Choices { overrides, ..Choices::default() })
+        };
+        let template = overriding("Origins", "https://a.example, https://b.example").unwrap();
         assert_eq!(
             template.http_api.unwrap().cors.unwrap().allow_origins,
             ["https://a.example", "https://b.example"]
         );
 
-        let unknown = HashMap::from([("Orgins".to_owned(), String::new())]);
-        assert!(Template::parse(CHAT, "us-east-1", &unknown).is_err());
+        assert!(overriding("Orgins", "").is_err());
     }
 
     #[test]
@@ -440,7 +456,7 @@ Resources:
     }
 
     fn loaded(text: &str) -> Template {
-        Template::parse(text, "us-east-1", &HashMap::new()).unwrap()
+        Template::parse(text, "us-east-1", &Choices::default()).unwrap()
     }
 
     #[test]

@@ -93,9 +93,7 @@ impl Loader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
-    use crate::template::Template;
+    use crate::template::{Choices, Template};
     use crate::throttling::Throttle;
 
     const TEMPLATE: &str = "
@@ -121,7 +119,7 @@ Resources:
 ";
 
     fn parse(text: &str) -> anyhow::Result<Template> {
-        Template::parse(text, "us-east-1", &HashMap::new())
+        Template::parse(text, "us-east-1", &Choices::default())
     }
 
     #[test]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_yaml_ng::Value;
 
 use super::intrinsics::optional_mapping;
-use super::loader::{Loader, check_keys};
+use super::loader::{Loader, PROPERTIES, check_keys};
 use super::{StageVariables, WebSocketApi, WebSocketAuthorizer, WebSocketRoute};
 
 const SERVERLESS: &str = "AWS::Serverless::WebSocketApi";
@@ -72,7 +72,7 @@ impl Loader<'_> {
         let properties = self.properties(resource, "WebSocketApi");
         check_keys(
             &properties,
-            "Properties",
+            PROPERTIES,
             &[
                 "RouteSelectionExpression",
                 "Routes",
@@ -132,7 +132,7 @@ impl Loader<'_> {
         let properties = resource.get("Properties").cloned().unwrap_or_default();
         check_keys(
             &properties,
-            "Properties",
+            PROPERTIES,
             &["ProtocolType", "RouteSelectionExpression"],
             &["Name", "Description", "Tags", "IpAddressType"],
         )?;
@@ -207,7 +207,7 @@ impl Loader<'_> {
     ) -> Result<()> {
         check_keys(
             properties,
-            "Properties",
+            PROPERTIES,
             &[
                 "ApiId",
                 "RouteKey",
@@ -398,7 +398,7 @@ fn check_expression(expression: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::{IdentitySource, Template};
+    use crate::template::{Choices, IdentitySource, Template};
 
     const PLAIN: &str = "
 Resources:
@@ -443,7 +443,7 @@ Resources:
 ";
 
     fn parse(text: &str) -> Result<Template> {
-        Template::parse(text, "us-east-1", &HashMap::new())
+        Template::parse(text, "us-east-1", &Choices::default())
     }
 
     #[test]

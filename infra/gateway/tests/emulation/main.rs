@@ -4,6 +4,7 @@
 mod asynchronous;
 mod authorizers;
 mod connections;
+mod frames;
 mod issuer;
 mod overrides;
 mod parcels;

@@ -171,6 +171,13 @@ impl Gateway {
         fs::read_to_string(self.folder.join("stderr")).unwrap()
     }
 
+    /// The memory that the gateway itself has.
+    pub(crate) fn resident_megabytes(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.split_whitespace().next().unwrap().parse::<usize>().unwrap() / 1024
+    }
+
     pub(crate) async fn console(&self, path: &str) -> Value {
         let url = format!("{}/{path}", self.console_url);
         self.http.get(url).send().await.unwrap().json().await.unwrap()
