@@ -12,6 +12,9 @@ use crate::strict::Strictness;
 use crate::template::Choices;
 use crate::throttling::Throttle;
 
+/// What may be waited for; a clock counts no further than some hundreds of years.
+const LONGEST: Duration = Duration::from_hours(365 * 24);
+
 /// The end of `--help`.
 const EXAMPLES: &str = "\
 Examples:
@@ -158,7 +161,7 @@ pub(crate) struct InvocationOptions {
 /// What goes wrong with posts to connections.
 #[derive(Debug, Args)]
 pub(crate) struct PostOptions {
-    /// Answer 429 LimitExceededException to more posts per second to @connections, all connections together
+    /// Answer 429 to more posts per second to @connections than this, all connections together
     #[arg(long, value_name = "RATE,BURST", value_parser = throttle)]
     pub(crate) post_limit: Option<Throttle>,
     /// Milliseconds that each post to @connections takes at least
@@ -209,9 +212,38 @@ fn throttle(text: &str) -> Result<Throttle> {
 }
 
 fn milliseconds(text: &str) -> Result<Duration> {
-    Ok(Duration::from_millis(text.parse()?))
+    let milliseconds = Duration::from_millis(text.parse()?);
+    ensure!(milliseconds <= LONGEST, "must be at most a year");
+    Ok(milliseconds)
 }
 
 fn seconds(text: &str) -> Result<Duration> {
-    Ok(Duration::try_from_secs_f64(text.parse()?)?)
+    let seconds = Duration::try_from_secs_f64(text.parse()?)?;
+    ensure!(seconds <= LONGEST, "must be at most a year");
+    Ok(seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_clock_counts_is_refused() {
+        for text in ["1e18", "-1", "NaN", "inf", "soon", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+            assert!(two_waits(&format!("1,{text}")).is_err(), "{text}");
+        }
+        assert!(interval("0.001").is_err());
+        assert!(milliseconds("18446744073709551615").is_err());
+        assert_eq!(seconds("0.5").unwrap(), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_limit_is_a_rate_and_a_burst_or_a_rate_alone() {
+        assert_eq!(throttle("100,20").unwrap(), Throttle { rate: 100.0, burst: 20 });
+        assert_eq!(throttle("2.5").unwrap(), Throttle { rate: 2.5, burst: 3 });
+        for text in ["", "x", "-1", "1,", "1,-1", "1,2.5", "inf", "NaN,1"] {
+            assert!(throttle(text).is_err(), "{text}");
+        }
+    }
 }

@@ -107,8 +107,8 @@ fn the_route_that_is_chosen_takes_the_path_and_is_the_most_specific_one() {
             (route.method == "ANY" || route.method == method) && values(&route.path, &path).is_some()
         };
 
-        let router = Router::new(&routes);
-        let matched = router.find(&method, &path);
+        let sorted = Router::new(&routes);
+        let matched = sorted.find(&method, &path);
 
         let Some(matched) = matched else {
             assert!(!routes.iter().any(|route| takes(&route)), "a route takes it");

@@ -15,6 +15,9 @@ use super::{AsynchronousConfig, Schedule, ScheduledInput};
 const MOST_RETRIES: usize = 2;
 const LONGEST_AGE: u64 = 6 * 60 * 60;
 
+/// Longer than anyone waits, in seconds: a hundred years, which a clock can still count.
+const LONGEST_RATE: u64 = 100 * 365 * 24 * 60 * 60;
+
 impl Loader<'_> {
     /// The `EventInvokeConfig` of a function's properties, or what Lambda does without one.
     pub(super) fn asynchronous_config(&self, properties: &Value) -> Result<AsynchronousConfig> {
@@ -134,7 +137,7 @@ fn rate(expression: &str) -> Result<Duration> {
             "day" => 24 * 60,
             _ => return None,
         };
-        value.checked_mul(minutes * 60)
+        value.checked_mul(minutes * 60).filter(|seconds| *seconds <= LONGEST_RATE)
     });
     parts.map(Duration::from_secs).with_context(|| {
         format!("{expression} is no rate like rate(1 minute), rate(5 minutes), rate(1 hour) or rate(2 days)")

@@ -62,6 +62,13 @@ fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
             with("Environment: {Variables: {a-b: x}}", ""),
             &["Properties.Environment.Variables", "a-b is no name"],
         ),
+        (with("Timeout: 18446744073709551615", ""), &["Fn: Properties.Timeout must be"]),
+        (with("Timeout: 0", ""), &["Properties.Timeout must be"]),
+        (with("MemorySize: 64", ""), &["Properties.MemorySize must be"]),
+        (
+            event("{Type: Schedule, Properties: {Schedule: rate(99999999999 days)}}"),
+            &["event It", "rate(99999999999 days)"],
+        ),
         (
             bare("Properties: {Runtime: provided.al2023, CodeUri: .}"),
             &["Fn: Metadata.BuildProperties.Binary"],

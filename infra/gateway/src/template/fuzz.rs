@@ -1,5 +1,6 @@
 //! Any document is a template or is refused: no panic, no endless loop, no overflow of the stack.
 
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use proptest::collection::vec;
@@ -251,6 +252,10 @@ fn check(read: impl FnOnce(&Choices) -> anyhow::Result<Template>) {
     match read(&Choices::default()) {
         Ok(template) => {
             for function in &template.functions {
+                let waits = function.schedules.iter().map(|schedule| schedule.every);
+                for wait in waits.chain([function.timeout, function.asynchronous.longest_age]) {
+                    assert!(wait.as_secs() < 200 * 365 * 24 * 60 * 60, "no clock counts {wait:?}");
+                }
                 // It may name what has no value, which is an error, too.
                 if let Err(error) = template.environment(function, local, |_| None) {
                     assert!(!format!("{error:#}").is_empty());
@@ -414,7 +419,7 @@ fn conditions_that_ask_for_each_other_twice_are_found_out_in_no_time() {
             .to_owned();
     for number in 0..60 {
         let next = number + 1;
-        document += &format!("  C{number}: !And [!Condition C{next}, !Condition C{next}]\n");
+        writeln!(document, "  C{number}: !And [!Condition C{next}, !Condition C{next}]").unwrap();
     }
 
     check(|choices| Template::parse(&document, "us-east-1", choices));

@@ -162,6 +162,11 @@ impl<'a> Loader<'a> {
         )?;
         self.check_runtime(&properties)?;
         let binary = self.binary(resource, &properties)?;
+        let timeout = self.number(&properties, "Timeout")?.unwrap_or(3);
+        ensure!((1..=900).contains(&timeout), "Properties.Timeout must be 1 to 900");
+        let memory_size = self.number(&properties, "MemorySize")?.unwrap_or(128);
+        let memory_size = u32::try_from(memory_size).ok().filter(|size| (128..=10_240).contains(size));
+        let memory_size = memory_size.context("Properties.MemorySize must be 128 to 10240")?;
         let index = self.functions.len();
         let variables =
             match properties.get("Environment").and_then(|environment| environment.get("Variables")) {
@@ -175,9 +180,9 @@ impl<'a> Loader<'a> {
         self.functions.push(Function {
             name: id.to_owned(),
             binary,
-            timeout: Duration::from_secs(self.number(&properties, "Timeout")?.unwrap_or(3)),
+            timeout: Duration::from_secs(timeout),
             handler: self.property(&properties, "Handler")?.unwrap_or_default(),
-            memory_size: self.number(&properties, "MemorySize")?.map_or(Ok(128), u32::try_from)?,
+            memory_size,
             asynchronous: self.asynchronous_config(&properties)?,
             schedules: Vec::new(),
             variables,

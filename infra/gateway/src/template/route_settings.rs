@@ -1,5 +1,5 @@
 //! The settings of a stage's routes: how many requests each takes (AWS `CloudFormation` User Guide,
-//! "AWS::ApiGatewayV2::Stage RouteSettings").
+//! "`AWS::ApiGatewayV2::Stage` `RouteSettings`").
 
 use std::collections::BTreeMap;
 

@@ -40,7 +40,7 @@ async fn pings_of_a_client_that_does_not_read_take_no_memory_and_no_frame_from_i
     let id = next(&mut socket).await["connectionId"].as_str().unwrap().replace('=', "%3D");
     let before = gateway.resident_megabytes();
     // A masked ping with the longest payload there is, masked by zeros.
-    let ping = [&[0x89, 0x80 | 125, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
+    let ping = [&[0x89, 0xfd, 0, 0, 0, 0][..], &[b'x'; 125]].concat();
     let pings = ping.repeat(1024 * 1024 / ping.len());
 
     for _ in 0..MEGABYTES {

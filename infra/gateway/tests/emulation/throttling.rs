@@ -73,7 +73,7 @@ async fn a_message_beyond_the_burst_of_its_route_is_answered_by_a_frame_and_the_
     assert_eq!(second["connectionId"], first["connectionId"]);
     assert!(second["requestId"].is_string(), "{second}");
     let given = gateway.given();
-    assert!(!given.iter().any(|given| given.event["body"].as_str().is_some_and(|body| body.contains("2"))));
+    assert!(!given.iter().any(|given| given.event["body"].as_str().is_some_and(|body| body.contains('2'))));
 }
 
 #[tokio::test]
