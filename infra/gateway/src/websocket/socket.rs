@@ -3,6 +3,7 @@
 //! Limits are those of "Quotas for configuring and running a WebSocket API" in the API Gateway Developer
 //! Guide. Only messages count as activity, pings and pongs do not.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -174,12 +175,7 @@ where
         while let Some(Outgoing::Text(text)) = next {
             frames += 1;
             bytes += text.len();
-            if let Err(error) = sink.feed(Message::Text(text)).await {
-                // Pongs have filled the buffer, which is written first.
-                let Error::WriteBufferFull(frame) = error else { return None };
-                sink.flush().await.ok()?;
-                sink.send(*frame).await.ok()?;
-            }
+            put(&mut sink, Message::Text(text)).await.ok()?;
             // Only what was written makes room in the queue, so a batch must end while more comes.
             next = if frames < BATCH_FRAMES && bytes < BATCH_BYTES { outgoing.try_recv().ok() } else { None };
         }
@@ -188,11 +184,28 @@ where
         // What ended the batch is its size, the end of the queue or a request to close.
         if next.is_some() {
             let (code, reason) = connection.closed_with.get().copied()?;
-            sink.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await.ok()?;
+            put(&mut sink, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await.ok()?;
+            sink.flush().await.ok()?;
             return Some(sink);
         }
     }
     None
+}
+
+/// Puts a frame into the buffer, which is written before if pongs have filled it.
+async fn put<S>(sink: &mut SplitSink<Socket<S>, Message>, mut frame: Message) -> Result<(), Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        // The half of a split socket keeps the frame until it is asked to be ready for the next one.
+        sink.start_send_unpin(frame)?;
+        match poll_fn(|cx| sink.poll_ready_unpin(cx)).await {
+            Err(Error::WriteBufferFull(unwritten)) => frame = *unwritten,
+            result => return result,
+        }
+        sink.flush().await?;
+    }
 }
 
 /// Ends a connection after its close frame was written: what the client still sends is read and dropped,
