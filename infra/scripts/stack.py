@@ -26,7 +26,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import breakage
 import packages
@@ -343,9 +343,26 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
 
 def test(settings: Settings, arguments: List[str]) -> None:
     check_tools()
+    mode, options = test_mode(settings)
+    if settings.test_mode != "hosted":
+        arguments = ["--test", "stories", *arguments]
     with throwaway(settings, "test") as env:
-        outcome = run_tests({**env, **authlib(settings)}, arguments)
+        outcome = run_tests({**env, **authlib(settings), **mode}, [*arguments, *options])
     outcome.conclude()
+
+
+def test_mode(settings: Settings) -> Tuple[Dict[str, str], List[str]]:
+    """What the stories are told of how the gateway is to run the functions, and cargo test's options for it."""
+    mode = {"TEST_MODE": settings.test_mode}
+    if settings.test_mode == "strict":
+        seed = settings.test_seed or secrets.randbelow(2**32) + 1
+        say(f"Strict mode; the same again: TEST_MODE=strict TEST_SEED={seed}")
+        return {**mode, "TEST_STRICT_SEED": str(seed)}, []
+    if settings.test_mode == "cargo-lambda":
+        program = find_cargo_lambda(settings)
+        skipped = [option for name in HOSTED_ONLY for option in ("--skip", name)]
+        return {**mode, "TEST_CARGO_LAMBDA": "\n".join(map(str, program))}, ["--", *skipped]
+    return mode, []
 
 
 def authlib(settings: Settings) -> Dict[str, str]:
