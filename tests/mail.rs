@@ -369,11 +369,7 @@ async fn a_mail_that_could_not_be_written_is_written_later() {
 
     let alice = chat.user("alice").await;
     let deadline = Instant::now() + PATIENCE;
-    let attempts = async || {
-        let processes = chat.stack.processes("mail").await;
-        processes.iter().filter(|process| !process.busy).map(|process| process.invocations).sum::<u64>()
-    };
-    while attempts().await == 0 {
+    while chat.stack.finished_invocations("mail").await == 0 {
         assert!(Instant::now() < deadline, "no attempt was made");
         sleep(Duration::from_millis(2)).await;
     }

@@ -64,6 +64,16 @@ LOCAL_CREDENTIALS = {
 }
 # The folders of stores that are made anew for each run.
 THROWAWAY = ("test", "bench", "soak", "faults", "coverage")
+# The stories that `cargo lambda watch` cannot do, and why.
+HOSTED_ONLY = {
+    "crash::": "it never answers for a process that was killed",
+    "gateway::a_function_process_killed_between_requests_is_replaced_unnoticed": "the same",
+    "big_rooms::jobs_that_are_killed_leave_nobody_without_a_message": "the same",
+    "mail::a_killed_mail_function_fails_no_signup_and_the_mail_still_comes": "the same",
+    "mail::a_signup_succeeds_though_no_mail_can_be_written": "its function ends by itself, which is never answered",
+    "bites::": "their faults are in binaries of their own, and it builds what it runs",
+    "slow::a_disconnect_that_is_never_told_is_healed_by_the_next_message": "strict mode hosts the functions",
+}
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
 TEST_RESULT = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed;")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")

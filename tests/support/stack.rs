@@ -252,6 +252,13 @@ impl Stack {
         started.collect()
     }
 
+    /// How many invocations of a function are over.
+    pub async fn finished_invocations(&self, binary: &str) -> u64 {
+        let functions = self.state().await.functions;
+        let own = functions.iter().filter(|function| function.binary == binary);
+        own.map(|function| function.invocations - function.running).sum()
+    }
+
     /// How many invocations a function has been given, once none of any function is under way.
     pub async fn settled_invocations(&self, binary: &str) -> u64 {
         let deadline = Instant::now() + PATIENCE;
