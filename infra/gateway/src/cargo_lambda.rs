@@ -6,6 +6,7 @@
 //! a header (cargo-lambda, `crates/cargo-lambda-watch`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,6 +19,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use crate::console::Activity;
 use crate::functions::{Answer, Execution, Invocation, error_object};
 
 /// The most invocations of one function that are in flight.
@@ -31,37 +33,56 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 pub(crate) struct CargoLambda {
     client: Client<HttpConnector, Full<Bytes>>,
     functions: Vec<Route>,
+    activity: Arc<Activity>,
 }
 
 #[derive(Debug, Clone)]
 struct Route {
     uri: Uri,
     permits: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl CargoLambda {
     /// The functions of the given binaries, in that order, behind `cargo lambda watch` at `base`.
-    pub(crate) fn new<'a>(base: &str, binaries: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+    pub(crate) fn new<'a>(
+        base: &str,
+        binaries: impl IntoIterator<Item = &'a str>,
+        activity: Arc<Activity>,
+    ) -> Result<Self> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let base = base.trim_end_matches('/');
         let route = |binary| {
             let uri = format!("{base}/2015-03-31/functions/{binary}/invocations");
             let uri = uri.parse().with_context(|| format!("--cargo-lambda {base} is no URL"))?;
-            Ok(Route { uri, permits: Arc::new(Semaphore::new(IN_FLIGHT)) })
+            Ok(Route { uri, permits: Arc::new(Semaphore::new(IN_FLIGHT)), waiting: Arc::default() })
         };
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             functions: binaries.into_iter().map(route).collect::<Result<_>>()?,
+            activity,
         })
+    }
+
+    /// What is kept of the invocations.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// How many events of a function were not sent yet.
+    pub(crate) fn waiting(&self, function: usize) -> usize {
+        self.functions[function].waiting.load(Ordering::Relaxed)
     }
 
     /// Sends an event and hands on the answer.
     pub(crate) fn submit(&self, function: usize, invocation: Invocation) {
         let (client, route) = (self.client.clone(), self.functions[function].clone());
+        route.waiting.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             // The semaphore is never closed, so there is always a permit in the end.
             let _permit = route.permits.acquire().await;
+            route.waiting.fetch_sub(1, Ordering::Relaxed);
             let sent_at = Instant::now();
             if invocation.waits_until <= sent_at {
                 return;
@@ -77,6 +98,7 @@ impl CargoLambda {
                 queued: sent_at - invocation.queued_at,
                 init: None,
             };
+            invocation.ticket.finish(&execution, &result, None);
             let _ = invocation.reply.send(Answer { result, execution });
         });
     }

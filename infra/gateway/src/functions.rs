@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cargo_lambda::CargoLambda;
+use crate::console::{Activity, Ticket};
 use crate::hosted::{Function, ProcessState};
 use crate::ids;
 
@@ -39,6 +40,8 @@ pub(crate) struct Invocation {
     pub(crate) queued_at: Instant,
     /// When it is given up if nothing has taken it; its reply is then dropped.
     pub(crate) waits_until: Instant,
+    /// Its entry for the console.
+    pub(crate) ticket: Ticket,
     /// Where its answer goes.
     pub(crate) reply: oneshot::Sender<Answer>,
 }
@@ -68,6 +71,8 @@ pub(crate) struct Execution {
 /// An answer to wait for.
 #[derive(Debug)]
 pub(crate) struct Pending {
+    /// The number of the invocation.
+    pub(crate) invocation: u64,
     answer: oneshot::Receiver<Answer>,
     until: Instant,
 }
@@ -108,20 +113,41 @@ impl Functions {
         let now = Instant::now();
         let until = now + patience;
         let (reply, answer) = oneshot::channel();
+        let trace = ids::invocation_trace(trace_root);
+        let ticket = self.activity(function).begin(function, request_id, &trace, &event);
+        let number = ticket.number();
         let invocation = Invocation {
             request_id: request_id.to_owned(),
             event,
-            trace: ids::invocation_trace(trace_root),
+            trace,
             queued_at: now,
             waits_until: until,
+            ticket,
             reply,
         };
         match self {
             Self::Hosted(functions) => functions[function].submit(invocation),
-            Self::HostedTwice(functions) => submit_twice(&functions[function], invocation),
+            Self::HostedTwice(functions) => submit_twice(&functions[function], function, invocation),
             Self::CargoLambda(watch) => watch.submit(function, invocation),
         }
-        Pending { answer, until }
+        Pending { invocation: number, answer, until }
+    }
+
+    fn activity(&self, function: usize) -> &Arc<Activity> {
+        match self {
+            Self::Hosted(functions) => functions[function].activity(),
+            Self::HostedTwice(functions) => functions[function][0].activity(),
+            Self::CargoLambda(watch) => watch.activity(),
+        }
+    }
+
+    /// How many events of a function no process has taken yet.
+    pub(crate) fn waiting(&self, function: usize) -> usize {
+        match self {
+            Self::Hosted(functions) => functions[function].waiting(),
+            Self::HostedTwice(functions) => functions[function].iter().map(|copy| copy.waiting()).sum(),
+            Self::CargoLambda(watch) => watch.waiting(function),
+        }
     }
 
     /// The processes of each function, for the console.
@@ -137,22 +163,27 @@ impl Functions {
 }
 
 /// Hands an event to both sets of a function's processes; the first answer counts, the other is dropped.
-fn submit_twice(copies: &[Arc<Function>; 2], invocation: Invocation) {
-    let answers = copies.each_ref().map(|copy| {
+fn submit_twice(copies: &[Arc<Function>; 2], function: usize, invocation: Invocation) {
+    let Invocation { request_id, event, trace, queued_at, waits_until, ticket, reply } = invocation;
+    let second = copies[1].activity().begin(function, &request_id, &trace, &event);
+    let deliver = |copy: &Arc<Function>, ticket: Ticket| {
         let (reply, answer) = oneshot::channel();
         copy.submit(Invocation {
-            request_id: invocation.request_id.clone(),
-            event: invocation.event.clone(),
-            trace: invocation.trace.clone(),
+            request_id: request_id.clone(),
+            event: event.clone(),
+            trace: trace.clone(),
+            queued_at,
+            waits_until,
+            ticket,
             reply,
-            ..invocation
         });
         answer
-    });
+    };
+    let answers = [deliver(&copies[0], ticket), deliver(&copies[1], second)];
     tokio::spawn(async move {
         // Fails when nothing took either copy in time; the reply is then dropped, too.
         if let Ok((first, _)) = select_ok(answers).await {
-            let _ = invocation.reply.send(first);
+            let _ = reply.send(first);
         }
     });
 }

@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::console::Activity;
 use crate::functions::{Answer, Execution, Invocation, error_object};
 use crate::journal::Journal;
 use crate::strict::Strict;
@@ -47,6 +48,7 @@ pub(crate) struct ProcessState {
     pid: Option<u32>,
     state: &'static str,
     busy: bool,
+    frozen: bool,
     invocations: u64,
 }
 
@@ -102,6 +104,8 @@ struct Process {
     init_error: Option<Bytes>,
     /// Ends the process, which is idle.
     recycle: CancellationToken,
+    /// The number of the invocation it was given last, whose lines it prints.
+    printing_for: Arc<AtomicU64>,
 }
 
 impl Process {
@@ -150,6 +154,7 @@ struct Running {
     delivered_at: Instant,
     deadline: Instant,
     init: Option<Duration>,
+    pid: Option<u32>,
     receipt: Option<oneshot::Receiver<bool>>,
 }
 
@@ -161,6 +166,7 @@ impl Running {
             queued: self.delivered_at - self.invocation.queued_at,
             init: self.init,
         };
+        self.invocation.ticket.finish(&execution, &result, self.pid);
         // Nobody waits any more once the integration has timed out.
         let _ = self.invocation.reply.send(Answer { result, execution });
     }
@@ -214,6 +220,16 @@ impl Function {
     /// The function's ARN.
     pub(crate) fn arn(&self) -> &str {
         &self.launch.arn
+    }
+
+    /// What is kept of its invocations.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        self.journal.activity()
+    }
+
+    /// How many events no process has taken yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     /// Answers a process's request for its next event.
@@ -313,6 +329,7 @@ impl Function {
                 Phase::Condemned | Phase::Recycled => "ending",
             },
             busy: matches!(process.phase, Phase::Busy(_)),
+            frozen: self.launch.strict.freezes() && matches!(process.phase, Phase::Idle(_)),
             invocations: process.invocations,
         };
         self.lock().processes.iter().map(describe).collect()
@@ -356,6 +373,7 @@ impl Function {
     fn begin(&self, process: &mut Process, invocation: Invocation) -> (Delivery, Running) {
         let now = Instant::now();
         process.invocations += 1;
+        process.printing_for.store(invocation.ticket.number(), Ordering::Relaxed);
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.launch.timeout;
         let (receipt, received) = oneshot::channel();
         let delivery = Delivery {
@@ -370,6 +388,7 @@ impl Function {
             delivered_at: now,
             deadline: now + self.launch.timeout,
             init: process.init.take(),
+            pid: process.pid,
             receipt: Some(received),
         };
         (delivery, running)
@@ -395,6 +414,7 @@ impl Function {
                 init: None,
                 init_error: None,
                 recycle: recycle.clone(),
+                printing_for: Arc::default(),
             });
             self.tasks.spawn(Arc::clone(self).run(slot, starts_at, recycle));
             coming += 1;
@@ -416,15 +436,17 @@ impl Function {
                 return;
             }
         };
+        let mut printing_for = Arc::default();
         if let Some(process) = self.lock().processes.iter_mut().find(|process| process.slot == slot) {
             process.pid = child.id();
             process.started_at = started_at;
+            printing_for = Arc::clone(&process.printing_for);
         }
         if let Some(stdout) = child.stdout.take() {
-            self.tasks.spawn(forward(stdout, Arc::clone(&self.launch.name), self.journal.clone()));
+            self.tasks.spawn(forward(stdout, Arc::clone(&self), Arc::clone(&printing_for)));
         }
         if let Some(stderr) = child.stderr.take() {
-            self.tasks.spawn(forward(stderr, Arc::clone(&self.launch.name), self.journal.clone()));
+            self.tasks.spawn(forward(stderr, Arc::clone(&self), printing_for));
         }
         let mut check = started_at + INIT_LIMIT.min(self.launch.timeout);
         let status = loop {
@@ -558,7 +580,9 @@ impl Function {
                         queued: invocation.queued_at.elapsed(),
                         ..Execution::default()
                     };
-                    let _ = invocation.reply.send(Answer { result: Err(error), execution });
+                    let result = Err(error);
+                    invocation.ticket.finish(&execution, &result, None);
+                    let _ = invocation.reply.send(Answer { result, execution });
                 }
                 self.journal.note(format!("{name}: ended before it asked for an event: {how}"));
             }
@@ -593,7 +617,9 @@ fn pop_waiting(waiting: &mut VecDeque<Invocation>) -> Option<Invocation> {
     None
 }
 
-async fn forward(output: impl AsyncRead + Unpin, function: Arc<str>, journal: Journal) {
+/// Hands on each line that a process prints, with the number of the invocation that it was given last: a line that is
+/// read after the next event was taken counts for that one.
+async fn forward(output: impl AsyncRead + Unpin, function: Arc<Function>, printing_for: Arc<AtomicU64>) {
     let mut output = BufReader::new(output);
     loop {
         let mut line = Vec::new();
@@ -603,7 +629,7 @@ async fn forward(output: impl AsyncRead + Unpin, function: Arc<str>, journal: Jo
                 while line.last().is_some_and(u8::is_ascii_whitespace) {
                     line.pop();
                 }
-                journal.line(&function, line);
+                function.journal.line(&function.launch.name, printing_for.load(Ordering::Relaxed), line);
             }
         }
     }
