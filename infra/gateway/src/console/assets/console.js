@@ -220,11 +220,13 @@ function overview() {
   });
 }
 
+const problem = (row) => row.discarded?.condition ?? (row.error && reason(row.error));
 function outcome(row) {
   if (row.state === "running") return tag("running", "slow");
+  if (row.discarded) return tag("discarded", "bad");
   if (row.state === "given up") return tag("not taken", "bad");
   if (row.status) return tag(String(row.status), row.error || row.status >= 500 ? "bad" : row.status >= 400 ? "slow" : "good");
-  return row.error || row.discarded || row.state === "failed" ? tag("failed", "bad") : tag("done", "good");
+  return row.error || row.state === "failed" ? tag("failed", "bad") : tag("done", "good");
 }
 
 function invocations() {
@@ -274,7 +276,7 @@ function invocations() {
     reconcile(rows, newest, (row) => row.number, (row) => opens(make("tr", null,
       cell("", "open mono", link(row.number, fine(row.at))),
       cell("", "", row.function),
-      cell("", "cut", make("span", null, row.request ?? row.route ?? ""), ...(row.error ? [make("small", { className: "bad" }, reason(row.error))] : [])),
+      cell("", "cut", make("span", null, row.request ?? row.route ?? ""), ...(problem(row) ? [make("small", { className: "bad" }, problem(row))] : [])),
       cell("", "", outcome(row)),
       cell("", "", row.duration === null ? "" : row.coldStart ? make("span", { className: "slow" }, "cold") : make("span", { className: "soft" }, "warm")),
       cell("Took", "n", duration(row.duration)),
