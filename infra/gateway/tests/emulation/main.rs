@@ -7,6 +7,7 @@ mod connections;
 mod issuer;
 mod parcels;
 mod processes;
+mod queue;
 mod schedules;
 mod strict;
 mod support;
