@@ -116,6 +116,9 @@ struct Options {
     /// Conversations to list and to resume.
     #[arg(long, default_value_t = 100)]
     conversations: usize,
+    /// Requests or messages under way at one time, for the gateway alone.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 256])]
+    in_flight: Vec<usize>,
     /// Connections of the gateway that are idle.
     #[arg(long, default_value_t = 5000)]
     idle: usize,
@@ -144,7 +147,8 @@ async fn main() -> Result<()> {
         measure_chat(&options, lasting).await?;
     }
     if options.sections.contains(&Section::Gateway) {
-        gateway::measure(lasting, options.concurrency, options.idle, options.queued).await?;
+        gateway::measure(lasting, options.concurrency, &options.in_flight, options.idle, options.queued)
+            .await?;
     }
     if options.sections.contains(&Section::Rivals) {
         let others = [

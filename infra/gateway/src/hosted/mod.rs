@@ -200,6 +200,11 @@ impl Function {
     pub(crate) fn submit(self: &Arc<Self>, invocation: Invocation) {
         let mut state = self.lock();
         if let Some(invocation) = self.offer(&mut state, invocation) {
+            if state.waiting.len() == state.waiting.capacity() {
+                // Nobody waits any more for what would otherwise stay until a process is free.
+                let now = Instant::now();
+                state.waiting.retain(|waiting| waiting.waits_until > now);
+            }
             state.waiting.push_back(invocation);
             self.scale(&mut state);
         }

@@ -57,3 +57,15 @@ async fn an_invocation_nobody_takes_times_out_with_its_integration() {
 
     assert!(pending.answer().await.is_none());
 }
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_does_not_fill_the_queue() {
+    let function = function("/bin/false");
+    let functions = Functions::Hosted(vec![Arc::clone(&function)]);
+
+    for _ in 0..10_000 {
+        drop(functions.submit(0, Bytes::from_static(b"{}"), "Root=1-0-0", Duration::ZERO));
+    }
+
+    assert!(function.lock().waiting.len() < 100);
+}

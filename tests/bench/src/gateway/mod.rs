@@ -22,10 +22,7 @@ use crate::{
     rate, spread,
 };
 
-/// How many requests or messages are under way; each has a connection of its own.
-const IN_FLIGHT: [usize; 3] = [1, 16, 256];
-
-/// The load whose shares are shown, and which has an aim.
+/// How many are under way in the load whose shares are shown, and which has an aim.
 const TYPICAL: usize = 16;
 
 /// How long the processes are warmed up.
@@ -35,6 +32,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 pub(crate) async fn measure(
     lasting: Duration,
     concurrency: u16,
+    in_flight: &[usize],
     connections: usize,
     invocations: usize,
 ) -> Result<()> {
@@ -43,12 +41,12 @@ pub(crate) async fn measure(
         "The gateway alone, a function that does nothing, each request in flight on a connection of its own",
     );
     over_http(&served, TYPICAL, WARM_UP).await?;
-    for in_flight in IN_FLIGHT {
+    for &in_flight in in_flight {
         let times = over_http(&served, in_flight, lasting).await?;
         line(&format!("HTTP, {in_flight} in flight"), &report(&times, ""));
     }
     let mut shares = String::new();
-    for in_flight in IN_FLIGHT {
+    for &in_flight in in_flight {
         let usage = Usage::start(&served.names().await?);
         let times = websocket::repeat(&served.websocket_url, in_flight, lasting).await?;
         let typical = in_flight == TYPICAL;
@@ -58,7 +56,9 @@ pub(crate) async fn measure(
         let aim = if typical { " (aim 5000/s)" } else { "" };
         line(&format!("WebSocket, two-way route, {in_flight} in flight"), &report(&times, aim));
     }
-    line(&format!("  CPU time of each, {TYPICAL} in flight"), &shares);
+    if !shares.is_empty() {
+        line(&format!("  CPU time of each message, {TYPICAL} in flight"), &shares);
+    }
     drop(served);
     idle::measure(concurrency, connections).await?;
     queued::measure(concurrency, invocations).await
