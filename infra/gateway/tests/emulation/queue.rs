@@ -49,7 +49,7 @@ async fn kill_some(gateway: &Gateway, killed: &mut usize) {
         let _ = kill(process, Signal::SIGKILL);
         *killed += 1;
     }
-    pending().await
+    pending::<()>().await;
 }
 
 #[tokio::test]
