@@ -30,6 +30,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 import breakage
 import packages
+import rivals
 import stores
 from processes import (
     Failure,
@@ -386,7 +387,10 @@ def bench(settings: Settings, arguments: List[str]) -> None:
     check_tools()
     with throwaway(settings, "bench") as env:
         env["CONCURRENCY"] = str(settings.concurrency)
-        run([program("bench"), *arguments], problem="the benchmark failed", env=env, cwd=ROOT)
+        asked_for = any("rivals" in re.split("[=,]", argument) for argument in arguments)
+        others = rivals.serving(settings, lambda: find_cargo_lambda(settings)) if asked_for else contextlib.nullcontext({})
+        with others as told:
+            run([program("bench"), *arguments], problem="the benchmark failed", env={**env, **told}, cwd=ROOT)
 
 
 def soak(settings: Settings, arguments: List[str]) -> None:

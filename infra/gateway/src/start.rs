@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +35,9 @@ use crate::template::{LocalAddresses, Template, function_arn};
 use crate::websocket::Connections;
 use crate::{console, http, ids, runtime_api, schedules, server};
 
+/// The most files that are asked for; functions inherit the limit, and some programs visit each possible one.
+const OPEN_FILES: u64 = 65_536;
+
 /// What a client's first bytes may take to come.
 const FIRST_BYTES: Duration = Duration::from_mins(1);
 
@@ -46,11 +50,20 @@ const END_LIMIT: Duration = Duration::from_millis(2500);
 /// Serves until SIGINT, SIGTERM or the end of stdin.
 pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode> {
     let (journal, writer) = Journal::open(options.logs_dir.as_deref(), options.quiet)?;
+    allow_open_files();
     let runtime = Runtime::new().context("cannot start the runtime")?;
     let result = runtime.block_on(run(options, journal));
     runtime.shutdown_background();
     writer.close();
     result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Raises the limit of open files, which is often 1,024 and thereby less than the connections that are wanted.
+fn allow_open_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Without it there are fewer connections; accepting goes on when one ends.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(OPEN_FILES).max(soft), hard);
+    }
 }
 
 async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {

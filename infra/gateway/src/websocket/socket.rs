@@ -59,8 +59,10 @@ pub(super) async fn serve(
         .write_buffer_size(64 * 1024)
         .max_frame_size(Some(FRAME_LIMIT))
         .max_message_size(Some(MESSAGE_LIMIT));
-    let socket =
-        WebSocketStream::from_partially_read(stream, read.to_vec(), Role::Server, Some(config)).await;
+    // As long as it is there it holds the 8 KiB that the handshake was read into.
+    let already_read = read.to_vec();
+    drop(read);
+    let socket = WebSocketStream::from_partially_read(stream, already_read, Role::Server, Some(config)).await;
     let (sink, mut messages) = socket.split();
     let writer = tokio::spawn(write(sink, outgoing, Arc::clone(connection)));
     let abort = writer.abort_handle();

@@ -8,6 +8,7 @@ mod console;
 mod issuer;
 mod parcels;
 mod processes;
+mod queue;
 mod schedules;
 mod strict;
 mod support;
