@@ -20,6 +20,11 @@ pub(crate) async fn answer(client: Option<&Client>, event: &LambdaEvent<Value>) 
         match order["do"].as_str().unwrap_or_default() {
             "echo" => return Ok(proxy_response(&payload.to_string())),
             "return" => return Ok(order["value"].clone()),
+            "context" => {
+                let context = &event.context;
+                let (id, arn) = (&context.request_id, &context.invoked_function_arn);
+                return Ok(json!({ "requestId": id, "arn": arn, "deadline": context.deadline }));
+            }
             "size" => {
                 return Ok(proxy_response(&payload["body"].as_str().unwrap_or_default().len().to_string()));
             }

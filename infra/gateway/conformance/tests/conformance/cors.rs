@@ -22,7 +22,7 @@ fn list(answer: &Answer, name: &str) -> Vec<String> {
 /// Source: DG "Configure CORS for HTTP APIs in API Gateway": preflights are answered even without a route for them.
 #[tokio::test]
 async fn a_preflight_is_answered_without_a_route() {
-    for path in ["/read", "/echo"] {
+    for path in ["/read", "/echo", "/guarded/1"] {
         let answer = preflight(path, ORIGIN).send().await;
 
         assert_eq!((answer.status, answer.body.len()), (204, 0), "{path}");

@@ -1,6 +1,9 @@
 //! Lambda's Invoke, asked by the AWS SDK.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use aws_sdk_lambda::error::ProvideErrorMetadata;
+use aws_sdk_lambda::operation::RequestId;
 use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeOutput};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
@@ -158,4 +161,37 @@ async fn an_answer_larger_than_the_quota_is_an_error_of_the_function() {
 
     assert_eq!((output.status_code(), output.function_error()), (200, Some("Unhandled")));
     assert_eq!(text(&payload(&output), "errorType"), "Function.ResponseSizeTooLarge");
+}
+
+/// Source: LDG "Using the Lambda context object to retrieve Rust function information": the id of the request.
+#[tokio::test]
+async fn the_caller_knows_the_request_by_the_same_id_as_the_function() {
+    let output = order(&json!({ "do": "context" })).await;
+
+    assert_eq!(output.request_id(), Some(text(&payload(&output), "requestId")));
+}
+
+/// Source: LDG "Using the Lambda runtime API for custom runtimes": `Lambda-Runtime-Deadline-Ms`, Unix milliseconds.
+#[tokio::test]
+async fn the_function_knows_until_when_it_may_run() {
+    let output = order(&json!({ "do": "context" })).await;
+
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let deadline = u128::from(payload(&output)["deadline"].as_u64().unwrap());
+    assert!((now..now + 15_000).contains(&deadline), "{deadline} at {now}");
+}
+
+/// Source: Lambda API reference, "Invoke": `FunctionName` is a name, an ARN or a partial ARN.
+#[tokio::test]
+async fn a_function_is_found_by_its_arn() {
+    let told = payload(&order(&json!({ "do": "context" })).await);
+    let arn = text(&told, "arn");
+    let parts: Vec<_> = arn.split(':').collect();
+    assert_eq!((parts.len(), parts[5]), (7, "function"), "{arn}");
+
+    for name in [arn.to_owned(), format!("{}:function:{}", parts[4], parts[6]), format!("{arn}:$LATEST")] {
+        let output = invoke(&name, json!({ "do": "context" }).to_string()).await.unwrap();
+
+        assert!(text(&payload(&output), "arn").starts_with(arn), "{name}");
+    }
 }

@@ -247,3 +247,34 @@ async fn a_post_after_the_clients_end_is_gone_soon() {
         }
     }
 }
+
+/// Source: API Gateway Management API reference, "`PostToConnection`": `LimitExceededException`, also when the buffer
+/// of the client is full.
+#[tokio::test]
+async fn posts_to_a_client_that_does_not_read_are_refused_by_type() {
+    let (mut watcher, watcher_id) = Socket::open_with_id().await;
+    let user_agent = format!("User-Agent: suite watcher={watcher_id}");
+    let lines = [
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version: 13",
+        user_agent.as_str(),
+    ];
+    let (head, _unread) = Handshake::new().raw(&lines).await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    let event = watcher.watched("CONNECT").await;
+    let id = text(&event, "requestContext.connectionId");
+    let (client, frame) = (management(), "x".repeat(120_000));
+
+    for _ in 0..500 {
+        let sent = client.post_to_connection().connection_id(id).data(Blob::new(frame.clone())).send().await;
+        if let Err(error) = sent {
+            let raw = error.raw_response().unwrap().status().as_u16();
+            let error = error.into_service_error();
+            assert!(error.is_limit_exceeded_exception(), "{error:?}");
+            return assert_eq!(raw, 429);
+        }
+    }
+    panic!("what waits for a client is not bounded");
+}

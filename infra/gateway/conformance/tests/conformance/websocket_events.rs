@@ -257,3 +257,27 @@ async fn a_refused_handshake_has_no_disconnect() {
     let ended = watcher.watched("DISCONNECT").await;
     assert_eq!(text(&ended, "requestContext.connectionId"), text(&opened, "requestContext.connectionId"));
 }
+
+/// Source: the same page: `$disconnect` runs also when the connection was lost.
+#[tokio::test]
+async fn a_lost_connection_has_its_disconnect() {
+    let (socket, connect, mut watcher) = watched().await;
+
+    drop(socket);
+
+    let event = watcher.watched("DISCONNECT").await;
+    assert_eq!(text(&event, "requestContext.connectionId"), text(&connect, "requestContext.connectionId"));
+}
+
+/// Source: DG "Controlling and managing access to a WebSocket API": the authorizer is asked about `$connect` only.
+#[tokio::test]
+async fn messages_are_not_authorized_again() {
+    let (mut socket, connect, _watcher) = watched().await;
+
+    let authorizer = at(&connect, "requestContext.authorizer");
+
+    assert!(text(authorizer, "asked").contains("CONNECT"));
+    for _ in 0..2 {
+        assert_eq!(at(&socket.event().await, "requestContext.authorizer"), authorizer);
+    }
+}

@@ -56,7 +56,6 @@ pub(crate) struct Socket(WebSocketStream<Box<dyn Stream>>);
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
-    pub(crate) body: String,
 }
 
 impl Handshake {
@@ -115,10 +114,7 @@ impl Handshake {
         let opened = timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await;
         match opened.expect("an answer to the handshake in time") {
             Ok((socket, _)) => Ok(Socket(socket)),
-            Err(Error::Http(answer)) => Err(Refusal {
-                status: answer.status().as_u16(),
-                body: String::from_utf8_lossy(answer.body().as_deref().unwrap_or_default()).into_owned(),
-            }),
+            Err(Error::Http(answer)) => Err(Refusal { status: answer.status().as_u16() }),
             Err(other) => panic!("{other}"),
         }
     }
