@@ -114,8 +114,8 @@ async fn the_subprotocol_that_connect_chooses_is_answered() {
 async fn a_subprotocol_is_offered_to_connect() {
     let (mut watcher, id) = Socket::open_with_id().await;
 
-    let watched = Handshake::new().watched_by(&id).header("sec-websocket-protocol", "first, second");
-    let refusal = watched.order(&returning(&json!({ "statusCode": 400 }))).refusal().await;
+    let offering = Handshake::new().watched_by(&id).header("sec-websocket-protocol", "first, second");
+    let refusal = offering.order(&returning(&json!({ "statusCode": 400 }))).refusal().await;
 
     assert_eq!(refusal.status, 400);
     let event = watcher.watched("CONNECT").await;

@@ -4,6 +4,7 @@
 //! aws/aws-lambda-rust-runtime, SO-e2e the suite `manual_test_websocket/main/test/e2e/ws.e2e.js` of
 //! dherault/serverless-offline, which was written to run against AWS too. A case asserts nothing that only
 //! the local gateway promises: that stands in the gateway's own tests.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod asynchronous;
 mod authorizers;

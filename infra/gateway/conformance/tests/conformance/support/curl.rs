@@ -99,13 +99,10 @@ impl Request {
     }
 
     /// Sends it and gives the event that the probe was invoked with.
-    #[track_caller]
-    pub(crate) fn event(self) -> impl Future<Output = Value> {
-        async {
-            let answer = self.send().await;
-            assert_eq!(answer.status, 200, "{}", answer.text());
-            answer.json()
-        }
+    pub(crate) async fn event(self) -> Value {
+        let answer = self.send().await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
     }
 }
 
