@@ -67,13 +67,18 @@ async fn an_answer_says_who_may_read_it() {
 /// Source: the same page: CORS headers of the integration are ignored.
 #[tokio::test]
 async fn what_the_function_says_is_replaced() {
-    let headers = json!({ "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "x-other" });
+    let headers = json!({
+        "Access-Control-Allow-Origin": "*",
+        "Access-Control-Expose-Headers": "x-other",
+        "Access-Control-Allow-Headers": "x-other",
+    });
     let value = json!({ "statusCode": 200, "headers": headers, "body": "" });
 
     let answer = request("GET", "/echo").header("Origin", ORIGIN).order(&returning(&value)).send().await;
 
     assert_eq!(answer.all("access-control-allow-origin"), [ORIGIN]);
     assert_eq!(list(&answer, "access-control-expose-headers"), ["x-exposed"]);
+    assert_eq!(answer.header("access-control-allow-headers"), None);
 }
 
 /// Source: the same page: only API Gateway's own configuration makes it answer.
