@@ -33,7 +33,8 @@ async fn an_event_is_accepted_and_run_under_the_same_id() {
     assert_eq!(text(&told, "requestId"), request_id);
 }
 
-/// Source: LDG "How Lambda handles errors and retries with asynchronous invocation": two more times, under its id.
+/// Source: LDG "How Lambda handles errors and retries with asynchronous invocation": two more times, under its
+/// id.
 #[tokio::test]
 async fn a_failed_event_is_tried_twice_again() {
     let (mut watcher, id) = Socket::open_with_id().await;

@@ -25,13 +25,14 @@ async fn a_denied_handshake_is_forbidden() {
     assert_eq!(refused("deny").await, 403);
 }
 
-/// Source: the same page: the policy must be for the route; powertools-lambda-python issue 5800.
+/// Source: DG "Create an AWS Lambda REQUEST authorizer": the policy must be for the route;
+/// aws-powertools/powertools-lambda-python issue 5800.
 #[tokio::test]
 async fn a_policy_for_another_resource_is_forbidden() {
     assert_eq!(refused("misdirected").await, 403);
 }
 
-/// Source: the same page, "identity sources"; localstack/localstack issue 6368.
+/// Source: DG "Create an AWS Lambda REQUEST authorizer", "identity sources"; localstack/localstack issue 6368.
 #[tokio::test]
 async fn a_handshake_without_its_identity_is_unauthorized() {
     assert_eq!(Handshake::at(&Target::get().websocket_url).refusal().await.status, 401);
@@ -67,7 +68,8 @@ async fn an_answer_larger_than_the_quota_opens_no_connection() {
     assert!(refused("large").await >= 400);
 }
 
-/// Source: DG "Manage connected users and client apps: $connect and $disconnect routes": the authorizer comes first.
+/// Source: DG "Manage connected users and client apps: $connect and $disconnect routes": the authorizer comes
+/// first.
 #[tokio::test]
 async fn connect_does_not_see_a_denied_handshake() {
     let (mut watcher, id) = Socket::open_with_id().await;
@@ -113,7 +115,8 @@ async fn an_allowed_request_has_the_context_with_its_types() {
     assert_eq!((at(context, "truth"), at(context, "list")), (&json!(true), &json!(["a"])));
 }
 
-/// Source: the same page; RT fixture `example-apigw-v2-custom-authorizer-v2-request.json`.
+/// Source: DG "Control access to HTTP APIs with AWS Lambda authorizers"; RT fixture
+/// `example-apigw-v2-custom-authorizer-v2-request.json`.
 #[tokio::test]
 async fn the_authorizer_is_told_of_the_request() {
     let event = guarded("/guarded/7?a=1", "allow").header("Cookie", "c=1").event().await;
@@ -132,20 +135,21 @@ async fn the_authorizer_is_told_of_the_request() {
     assert!(asked.get("body").is_none(), "{asked}");
 }
 
-/// Source: the same page.
+/// Source: DG "Control access to HTTP APIs with AWS Lambda authorizers".
 #[tokio::test]
 async fn a_denied_request_is_forbidden() {
     guarded("/guarded/1", "deny").send().await.is(403, "Forbidden");
     guarded("/policed/1", "deny").send().await.is(403, "Forbidden");
 }
 
-/// Source: the same page: without its identity sources the function is not asked.
+/// Source: DG "Control access to HTTP APIs with AWS Lambda authorizers": without its identity sources the
+/// function is not asked.
 #[tokio::test]
 async fn a_request_without_its_identity_is_unauthorized() {
     request("GET", "/guarded/1").send().await.is(401, "Unauthorized");
 }
 
-/// Source: the same page, "Troubleshooting Lambda authorizer errors".
+/// Source: DG "Control access to HTTP APIs with AWS Lambda authorizers", "Troubleshooting Lambda authorizers".
 #[tokio::test]
 async fn a_failing_authorizer_of_a_request_is_an_internal_server_error() {
     for answer in ["fail", "malformed"] {
@@ -153,7 +157,7 @@ async fn a_failing_authorizer_of_a_request_is_an_internal_server_error() {
     }
 }
 
-/// Source: the same page: the other format, an IAM policy.
+/// Source: DG "Control access to HTTP APIs with AWS Lambda authorizers": the other format, an IAM policy.
 #[tokio::test]
 async fn a_policy_allows_what_it_names() {
     let event = guarded("/policed/7", "allow").event().await;
@@ -163,7 +167,8 @@ async fn a_policy_allows_what_it_names() {
     guarded("/policed/2", "first").send().await.is(403, "Forbidden");
 }
 
-/// Source: the same page, "Caching authorizer responses": by the identity sources.
+/// Source: DG "Control access to HTTP APIs with AWS Lambda authorizers", "Caching authorizer responses": by the
+/// identity sources.
 #[tokio::test]
 async fn an_answer_counts_again_for_the_same_identity() {
     let identity = format!("allow-{}", unique());
@@ -179,7 +184,7 @@ async fn an_answer_counts_again_for_the_same_identity() {
     assert_ne!(first, other);
 }
 
-/// Source: the same page: a time to live of 0 turns that off.
+/// Source: DG "Control access to HTTP APIs with AWS Lambda authorizers": a time to live of 0 turns that off.
 #[tokio::test]
 async fn without_a_time_to_live_every_request_is_asked_about() {
     let asked = async || {
@@ -199,7 +204,8 @@ async fn a_request_without_a_token_is_unauthorized() {
     assert!(answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer")), "{answer:?}");
 }
 
-/// Source: the same page; DG "Troubleshooting issues with HTTP API JWT authorizers": `error="invalid_token"`.
+/// Source: DG "Control access to HTTP APIs with JWT authorizers in API Gateway"; DG "Troubleshooting issues with
+/// HTTP API JWT authorizers": `error="invalid_token"`.
 #[tokio::test]
 async fn a_text_that_is_no_token_is_unauthorized() {
     let answer = bearing("/token", "Bearer nonsense").send().await;
@@ -211,7 +217,7 @@ async fn a_text_that_is_no_token_is_unauthorized() {
     );
 }
 
-/// Source: the same page: signed by a key of the issuer.
+/// Source: DG "Control access to HTTP APIs with JWT authorizers in API Gateway": signed by a key of the issuer.
 #[tokio::test]
 async fn a_token_with_a_broken_signature_is_unauthorized() {
     let token = &Target::get().token;
@@ -225,7 +231,8 @@ async fn a_token_with_a_broken_signature_is_unauthorized() {
         .is(401, "Unauthorized");
 }
 
-/// Source: the same page, and its example of an event: claims are texts.
+/// Source: DG "Control access to HTTP APIs with JWT authorizers in API Gateway", and its example of an event:
+/// claims are texts.
 #[tokio::test]
 async fn a_good_token_has_its_claims_told_as_texts() {
     for prefix in ["Bearer ", ""] {
@@ -237,7 +244,8 @@ async fn a_good_token_has_its_claims_told_as_texts() {
     }
 }
 
-/// Source: the same page: one of the route's scopes, else 403.
+/// Source: DG "Control access to HTTP APIs with JWT authorizers in API Gateway": one of the route's scopes, else
+/// 403.
 #[tokio::test]
 async fn a_token_without_the_scope_is_forbidden() {
     bearing("/scoped", &Target::get().token).send().await.is(403, "Forbidden");

@@ -19,7 +19,7 @@ fn list(answer: &Answer, name: &str) -> Vec<String> {
     items
 }
 
-/// Source: DG "Configure CORS for HTTP APIs in API Gateway": preflights are answered even without a route for them.
+/// Source: DG "Configure CORS for HTTP APIs": preflights are answered even without a route for them.
 #[tokio::test]
 async fn a_preflight_is_answered_without_a_route() {
     for path in ["/read", "/echo", "/guarded/1"] {
@@ -30,7 +30,7 @@ async fn a_preflight_is_answered_without_a_route() {
     }
 }
 
-/// Source: the same page, the table of what is configured.
+/// Source: DG "Configure CORS for HTTP APIs", the table of what is configured.
 #[tokio::test]
 async fn a_preflight_is_told_all_that_is_configured() {
     let answer = preflight("/echo", ORIGIN).send().await;
@@ -41,7 +41,7 @@ async fn a_preflight_is_told_all_that_is_configured() {
     assert_eq!(answer.header("access-control-max-age"), Some("600"));
 }
 
-/// Source: the same page: without a match there are no CORS headers.
+/// Source: DG "Configure CORS for HTTP APIs": without a match there are no CORS headers.
 #[tokio::test]
 async fn another_origin_is_told_nothing() {
     let asked = preflight("/echo", "https://evil.example.com").send().await;
@@ -53,7 +53,7 @@ async fn another_origin_is_told_nothing() {
     }
 }
 
-/// Source: the same page.
+/// Source: DG "Configure CORS for HTTP APIs".
 #[tokio::test]
 async fn an_answer_says_who_may_read_it() {
     let answer = request("GET", "/echo").header("Origin", ORIGIN).send().await;
@@ -64,7 +64,7 @@ async fn an_answer_says_who_may_read_it() {
     assert_eq!(list(&answer, "access-control-expose-headers"), ["x-exposed"]);
 }
 
-/// Source: the same page: CORS headers of the integration are ignored.
+/// Source: DG "Configure CORS for HTTP APIs": CORS headers of the integration are ignored.
 #[tokio::test]
 async fn what_the_function_says_is_replaced() {
     let headers = json!({
@@ -81,7 +81,7 @@ async fn what_the_function_says_is_replaced() {
     assert_eq!(answer.header("access-control-allow-headers"), None);
 }
 
-/// Source: the same page: only API Gateway's own configuration makes it answer.
+/// Source: DG "Configure CORS for HTTP APIs": only API Gateway's own configuration makes it answer.
 #[tokio::test]
 async fn without_a_configuration_the_function_answers() {
     let headers = json!({ "Access-Control-Allow-Origin": "https://own.example.com" });

@@ -21,19 +21,20 @@ fn assert_internal(frame: &Value) {
     assert_eq!(text(frame, "message"), "Internal server error", "{frame}");
 }
 
-/// Source: SO-e2e; DG "Troubleshooting issues with WebSocket APIs".
+/// Source: SO-e2e; aws-samples/simple-websockets-chat-app issue 24 shows the shape of such a frame.
 #[tokio::test]
 async fn an_error_is_answered_with_a_frame_and_the_connection_stays() {
     assert_internal(&frame_after("twoWay", &json!({ "do": "fail" })).await);
 }
 
-/// Source: the same; a one-way route has no other frame.
+/// Source: SO-e2e; a one-way route has no other frame.
 #[tokio::test]
 async fn an_error_on_a_one_way_route_is_answered_as_well() {
     assert_internal(&frame_after("oneWay", &json!({ "do": "fail" })).await);
 }
 
-/// Source: LDG "Rust function errors": a panic is an error of the function.
+/// Source: LDG "Using the Lambda runtime API for custom runtimes": an invocation error, which the runtime reports
+/// for a panic.
 #[tokio::test]
 async fn a_panic_is_answered_with_a_frame() {
     assert_internal(&frame_after("oneWay", &json!({ "do": "panic" })).await);
@@ -57,7 +58,8 @@ async fn a_function_slower_than_its_own_timeout_is_answered_with_a_frame() {
     assert_internal(&frame_after("brief", &json!({ "do": "sleep", "ms": 5000 })).await);
 }
 
-/// Source: middyjs/middy issue 1219: keys that no proxy response has; DG "Set up integrations for WebSocket APIs".
+/// Source: middyjs/middy issue 1219: keys that no proxy response has; DG "Set up integrations for WebSocket
+/// APIs".
 #[tokio::test]
 async fn what_is_no_proxy_response_is_answered_with_a_frame() {
     for value in [

@@ -131,8 +131,8 @@ async fn a_connect_event_has_the_shape_of_the_fixture() {
     );
 }
 
-/// Source: RT fixture `example-apigw-websocket-request-disconnect-route.json`, of an API with neither an authorizer nor
-/// stage variables.
+/// Source: RT fixture `example-apigw-websocket-request-disconnect-route.json`, of an API with neither an
+/// authorizer nor stage variables.
 #[tokio::test]
 async fn a_disconnect_event_has_the_shape_of_the_fixture() {
     let (_, _, disconnect) = connection().await;
@@ -146,8 +146,8 @@ async fn a_disconnect_event_has_the_shape_of_the_fixture() {
     );
 }
 
-/// Source: RT fixture `example-apigw-v2-custom-authorizer-websocket-request.json`; what it has more comes from the
-/// program that recorded it.
+/// Source: RT fixture `example-apigw-v2-custom-authorizer-websocket-request.json`; what it has more comes from
+/// the program that recorded it.
 #[tokio::test]
 async fn the_authorizers_event_of_a_handshake_has_the_shape_of_the_fixture() {
     let mut socket = Handshake::new().header("user-agent", "suite").open().await.unwrap();
@@ -187,8 +187,8 @@ async fn a_requests_event_has_the_shape_of_the_fixture() {
     compare(&event, "example-apigw-v2-request-no-authorizer", false, &only_there, &["stageVariables"]);
 }
 
-/// Source: RT fixture `example-apigw-v2-request-multi-value-parameters.json`, of a route with a Lambda authorizer and
-/// an API without stage variables.
+/// Source: RT fixture `example-apigw-v2-request-multi-value-parameters.json`, of a route with a Lambda authorizer
+/// and an API without stage variables.
 #[tokio::test]
 async fn an_event_with_all_there_is_has_the_shape_of_the_fixture() {
     let event = request("GET", "/guarded/1?Parameter1=value1&Parameter1=value2")
@@ -211,7 +211,8 @@ async fn an_event_with_all_there_is_has_the_shape_of_the_fixture() {
     compare(&event, "example-apigw-v2-request-lambda-authorizer", false, &only_there, &[]);
 }
 
-/// Source: RT fixture `example-apigw-v2-request-jwt-authorizer.json`, of a request with cookies, a query and a body.
+/// Source: RT fixture `example-apigw-v2-request-jwt-authorizer.json`, of a request with cookies, a query and a
+/// body.
 #[tokio::test]
 async fn an_event_with_a_token_has_the_shape_of_the_fixture() {
     let event = request("GET", "/scoped?parameter1=value1")

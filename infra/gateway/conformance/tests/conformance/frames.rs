@@ -69,7 +69,7 @@ async fn a_frame_larger_than_the_quota_ends_the_connection_with_1009() {
     assert_eq!(code_in(&watcher.watched("DISCONNECT").await), 1009);
 }
 
-/// Source: the same page.
+/// Source: DG "Quotas for configuring and running a WebSocket API".
 #[tokio::test]
 async fn a_frame_within_the_quota_is_taken() {
     let mut socket = Socket::open().await;
@@ -79,7 +79,8 @@ async fn a_frame_within_the_quota_is_taken() {
     assert_eq!(socket.next().await, 32_000);
 }
 
-/// Source: the same page: messages of up to 128 KB, in frames of up to 32 KB.
+/// Source: DG "Quotas for configuring and running a WebSocket API": messages of up to 128 KB, in frames of up to
+/// 32 KB.
 #[tokio::test]
 async fn a_large_message_comes_in_several_frames() {
     let mut socket = Socket::open().await;
@@ -89,7 +90,7 @@ async fn a_large_message_comes_in_several_frames() {
     assert_eq!(socket.next().await, 128_000);
 }
 
-/// Source: the same page.
+/// Source: DG "Quotas for configuring and running a WebSocket API".
 #[tokio::test]
 async fn a_message_larger_than_the_quota_ends_the_connection_with_1009() {
     let mut socket = Socket::open().await;

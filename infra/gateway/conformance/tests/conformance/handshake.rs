@@ -40,13 +40,13 @@ async fn another_status_is_the_answer_to_the_handshake() {
     }
 }
 
-/// Source: SO-e2e; serverless-websockets-plugin issue 13.
+/// Source: SO-e2e; serverless/serverless-websockets-plugin issue 13.
 #[tokio::test]
 async fn an_error_of_connect_is_a_bad_gateway() {
     assert_eq!(Handshake::new().order(&json!({ "do": "fail" })).refusal().await.status, 502);
 }
 
-/// Source: SO-e2e; LDG "Rust function errors".
+/// Source: SO-e2e; LDG "Using the Lambda runtime API for custom runtimes" (invocation error).
 #[tokio::test]
 async fn a_panic_of_connect_is_a_bad_gateway() {
     assert_eq!(Handshake::new().order(&json!({ "do": "panic" })).refusal().await.status, 502);
@@ -58,7 +58,7 @@ async fn a_connect_whose_process_exits_is_a_bad_gateway() {
     assert_eq!(Handshake::new().order(&json!({ "do": "exit" })).refusal().await.status, 502);
 }
 
-/// Source: aws-lambda-graphql issue 107; SO-e2e.
+/// Source: michalkvasnicak/aws-lambda-graphql issue 107; SO-e2e.
 #[tokio::test]
 async fn a_connect_that_answers_no_proxy_response_is_a_bad_gateway() {
     for value in [json!(null), json!("yes"), json!([200]), json!({ "status": 200 })] {
@@ -87,7 +87,8 @@ async fn the_handshake_is_held_until_connect_has_answered() {
     assert!(begun.elapsed() >= Duration::from_millis(700), "{:?}", begun.elapsed());
 }
 
-/// Source: the same page, "The `$connect` route": its integration is optional.
+/// Source: DG "Manage connected users and client apps: $connect and $disconnect routes", "The `$connect` route":
+/// its integration is optional.
 #[tokio::test]
 async fn an_api_without_connect_opens_every_connection() {
     let mut socket = Socket::open_bare().await;
@@ -109,7 +110,8 @@ async fn the_subprotocol_that_connect_chooses_is_answered() {
     assert!(head.to_lowercase().contains("\r\nsec-websocket-protocol: second\r\n"), "{head}");
 }
 
-/// Source: the same page: a `$connect` that does not like the subprotocols answers 400.
+/// Source: DG "Set up a `$connect` route that requires a WebSocket subprotocol": a `$connect` that does not like
+/// the subprotocols answers 400.
 #[tokio::test]
 async fn a_subprotocol_is_offered_to_connect() {
     let (mut watcher, id) = Socket::open_with_id().await;
@@ -195,7 +197,7 @@ async fn connect_sees_headers_in_the_case_in_which_they_were_sent() {
     assert_eq!(text(&event, "headers.Sec-WebSocket-Key"), "dGhlIHNhbXBsZSBub25jZQ==");
 }
 
-/// Source: the same fixture, which has neither.
+/// Source: RT fixture `example-apigw-websocket-request-without-method.json`, which has neither.
 #[tokio::test]
 async fn connect_sees_no_header_of_the_upgrade_itself() {
     let (mut watcher, id) = Socket::open_with_id().await;
@@ -210,7 +212,8 @@ async fn connect_sees_no_header_of_the_upgrade_itself() {
     }
 }
 
-/// Source: the same fixture: `X-Forwarded-*` and `X-Amzn-Trace-Id`.
+/// Source: RT fixture `example-apigw-websocket-request-without-method.json`: `X-Forwarded-*` and
+/// `X-Amzn-Trace-Id`.
 #[tokio::test]
 async fn connect_sees_where_the_client_is_and_a_trace() {
     let (mut watcher, id) = Socket::open_with_id().await;

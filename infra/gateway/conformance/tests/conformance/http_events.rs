@@ -27,7 +27,8 @@ async fn a_request_is_told_in_format_2_0() {
     assert_eq!(text(context, "http.protocol"), "HTTP/1.1");
 }
 
-/// Source: the same page; RT fixture `example-apigw-v2-request-no-authorizer.json`.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs"; RT fixture
+/// `example-apigw-v2-request-no-authorizer.json`.
 #[tokio::test]
 async fn the_context_names_the_api_and_the_client() {
     let event = request("GET", "/echo").header("User-Agent", "suite").event().await;
@@ -41,7 +42,7 @@ async fn the_context_names_the_api_and_the_client() {
     assert_eq!(text(context, "http.userAgent"), "suite");
 }
 
-/// Source: the same fixture: common log format and milliseconds.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs": common log format and milliseconds.
 #[tokio::test]
 async fn the_time_is_told_twice() {
     let event = request("GET", "/echo").event().await;
@@ -54,7 +55,7 @@ async fn the_time_is_told_twice() {
     assert!(time.ends_with(&clock), "{time} and {clock}");
 }
 
-/// Source: DG "Customize HTTP API access logs": `requestId`; it is in the answer's `apigw-requestid`.
+/// Source: DG "Customize HTTP API access logs": `requestId`; cortexlabs/cortex #1225 for the header.
 #[tokio::test]
 async fn the_answer_has_the_id_of_the_request() {
     let answer = request("GET", "/echo").send().await;
@@ -64,7 +65,8 @@ async fn the_answer_has_the_id_of_the_request() {
     assert!(text(&event, "requestContext.requestId").ends_with('='));
 }
 
-/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs": names in lower case, duplicates joined by commas.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs": names in lower case, duplicates joined by
+/// commas.
 #[tokio::test]
 async fn headers_are_in_lower_case_and_joined() {
     let event = request("GET", "/echo").header("X-Many", "one").header("x-mANY", "two").event().await;
@@ -73,7 +75,7 @@ async fn headers_are_in_lower_case_and_joined() {
     assert!(event.get("multiValueHeaders").is_none());
 }
 
-/// Source: the same page: cookies have a list of their own.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs": cookies have a list of their own.
 #[tokio::test]
 async fn cookies_are_told_apart() {
     let event = request("GET", "/echo").header("Cookie", "a=1; b=2").event().await;
@@ -82,7 +84,8 @@ async fn cookies_are_told_apart() {
     assert!(at(&event, "headers").get("cookie").is_none(), "{event}");
 }
 
-/// Source: the same page: fields that a request does not fill are left out.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs": fields that a request does not fill are left
+/// out.
 #[tokio::test]
 async fn what_a_request_does_not_have_is_left_out() {
     let event = request("GET", "/echo").event().await;
@@ -94,7 +97,8 @@ async fn what_a_request_does_not_have_is_left_out() {
     }
 }
 
-/// Source: the same page: `queryStringParameters` joins, `rawQueryString` does not.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs": `queryStringParameters` joins,
+/// `rawQueryString` does not.
 #[tokio::test]
 async fn a_query_is_told_raw_and_decoded() {
     let query = "many=1&many=2&name=a%20b&encoded=%C3%A9%26";
@@ -126,7 +130,7 @@ async fn stage_variables_are_told() {
     assert!(bare("GET", "/anything").event().await.get("stageVariables").is_none_or(Value::is_null));
 }
 
-/// Source: hectorvent/ministack pull request 766, which names the four kinds of text that it found on AWS.
+/// Source: ministackorg/ministack pull request 766, which names the four kinds of text that it found on AWS.
 #[tokio::test]
 async fn a_body_of_text_is_text() {
     for kind in [
@@ -146,7 +150,7 @@ async fn a_body_of_text_is_text() {
     }
 }
 
-/// Source: the same pull request: all else is base64.
+/// Source: ministackorg/ministack pull request 766: all else is base64.
 #[tokio::test]
 async fn any_other_body_is_base64() {
     for kind in [
@@ -163,7 +167,7 @@ async fn any_other_body_is_base64() {
     }
 }
 
-/// Source: the same pull request.
+/// Source: ministackorg/ministack pull request 766.
 #[tokio::test]
 async fn a_body_without_a_content_type_is_base64() {
     let event = request("POST", "/echo").header("Content-Type", "").body("plain").event().await;
@@ -200,7 +204,7 @@ async fn where_the_client_is_and_a_trace_are_added() {
     assert!(text(headers, "host").starts_with(&host(&Target::get().http_url)));
 }
 
-/// Source: RFC 9110, section 7.6.1; the fixture has none either.
+/// Source: RFC 9110, section 7.6.1; the RT fixtures have none either.
 #[tokio::test]
 async fn headers_of_the_connection_are_not_passed_on() {
     let event =
@@ -211,7 +215,7 @@ async fn headers_of_the_connection_are_not_passed_on() {
     }
 }
 
-/// Source: powertools-lambda-python issue 621; serverless-wsgi issue 191.
+/// Source: aws-powertools/powertools-lambda-python issue 621; logandk/serverless-wsgi issue 191.
 #[tokio::test]
 async fn the_path_has_the_name_of_a_named_stage() {
     let event = bare("GET", "/named/7").event().await;

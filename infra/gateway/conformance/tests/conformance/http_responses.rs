@@ -28,7 +28,7 @@ async fn status_headers_and_body_are_passed_on() {
     assert_eq!(answer.header("content-length"), Some("4"));
 }
 
-/// Source: the same page: `cookies`.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs": `cookies`.
 #[tokio::test]
 async fn every_cookie_has_a_header_of_its_own() {
     let answer = answer_to(&json!({ "statusCode": 200, "cookies": ["a=1; Secure", "b=2"] })).await;
@@ -36,7 +36,7 @@ async fn every_cookie_has_a_header_of_its_own() {
     assert_eq!(answer.all("set-cookie"), ["a=1; Secure", "b=2"]);
 }
 
-/// Source: hectorvent/ministack pull request 758.
+/// Source: ministackorg/ministack pull request 758.
 #[tokio::test]
 async fn a_cookie_among_the_headers_is_kept_beside_the_others() {
     let answer =
@@ -48,7 +48,7 @@ async fn a_cookie_among_the_headers_is_kept_beside_the_others() {
     assert_eq!(cookies, ["a=1", "c=3"]);
 }
 
-/// Source: the page of the first case: `isBase64Encoded`.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs": `isBase64Encoded`.
 #[tokio::test]
 async fn a_base64_body_is_decoded() {
     let value = json!({ "statusCode": 200, "body": "AAH/", "isBase64Encoded": true });
@@ -56,7 +56,7 @@ async fn a_base64_body_is_decoded() {
     assert_eq!(answer_to(&value).await.body, [0, 1, 255]);
 }
 
-/// Source: the same page: without a `statusCode` the whole answer is the body.
+/// Source: ministackorg/ministack pull request 758: without a `statusCode` the whole answer is the body.
 #[tokio::test]
 async fn an_object_without_a_status_is_the_body() {
     let answer = answer_to(&json!({ "hello": ["world"] })).await;
@@ -65,7 +65,7 @@ async fn an_object_without_a_status_is_the_body() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
 }
 
-/// Source: the same page, whose example is the text `Hello from Lambda!`.
+/// Source: ministackorg/ministack pull request 758, whose example is the text `Hello from Lambda!`.
 #[tokio::test]
 async fn a_text_is_the_body() {
     let answer = answer_to(&json!("Hello from Lambda!")).await;
@@ -100,7 +100,7 @@ async fn an_error_of_the_function_is_an_internal_server_error() {
     assert_failed(&order("/echo", &json!({ "do": "fail" })).await);
 }
 
-/// Source: LDG "Rust function errors".
+/// Source: LDG "Using the Lambda runtime API for custom runtimes" (invocation error).
 #[tokio::test]
 async fn a_panic_of_the_function_is_an_internal_server_error() {
     assert_failed(&order("/echo", &json!({ "do": "panic" })).await);
@@ -118,8 +118,8 @@ async fn an_answer_in_another_format_is_an_internal_server_error() {
     assert_failed(&answer_to(&json!({ "statusCode": 200, "headers": { "x-many": ["1", "2"] } })).await);
 }
 
-/// Source: cortexlabs/cortex pull request 1225; serverless/serverless issue 11222; DG "Quotas for configuring and
-/// running an HTTP API".
+/// Source: cortexlabs/cortex #1225; serverless/serverless #11222; DG "Quotas for configuring and running an HTTP
+/// API".
 #[tokio::test]
 async fn a_function_slower_than_its_integration_may_be_is_unavailable() {
     let begun = Instant::now();
@@ -130,16 +130,18 @@ async fn a_function_slower_than_its_integration_may_be_is_unavailable() {
     assert!(begun.elapsed() < Duration::from_millis(2500), "{:?}", begun.elapsed());
 }
 
-/// Source: LDG "Configure Lambda function timeout"; DG "Troubleshooting issues with HTTP API Lambda integrations".
+/// Source: LDG "Configure Lambda function timeout"; DG "Troubleshooting issues with HTTP API Lambda
+/// integrations".
 #[tokio::test]
 async fn a_function_slower_than_its_own_timeout_is_an_internal_server_error() {
     assert_failed(&order("/brief", &json!({ "do": "sleep", "ms": 5000 })).await);
 }
 
-/// Source: DG "Troubleshooting issues with HTTP API Lambda integrations": the id to look for in the logs.
+/// Source: cortexlabs/cortex #1225, where such an answer has the header.
 #[tokio::test]
-async fn a_failure_has_the_id_of_its_request_too() {
-    let answer = order("/echo", &json!({ "do": "fail" })).await;
+async fn what_is_unavailable_has_the_id_of_its_request_too() {
+    let answer = order("/hurried", &json!({ "do": "sleep", "ms": 1500 })).await;
 
+    assert_eq!(answer.status, 503);
     assert!(answer.header("apigw-requestid").is_some_and(|id| id.ends_with('=')), "{answer:?}");
 }

@@ -38,7 +38,7 @@ async fn an_invocation_gives_what_the_function_returns() {
     assert_eq!(output.function_error(), None);
 }
 
-/// Source: the same page: `ExecutedVersion`.
+/// Source: Lambda API reference, "Invoke": `ExecutedVersion`.
 #[tokio::test]
 async fn an_invocation_tells_which_version_ran() {
     let output = order(&returning(&json!(null))).await;
@@ -47,7 +47,8 @@ async fn an_invocation_tells_which_version_ran() {
     assert_eq!(payload(&output), Value::Null);
 }
 
-/// Source: the same page: 200 with `FunctionError`; LDG "Rust function errors".
+/// Source: Lambda API reference, "Invoke": 200 with `FunctionError`; LDG "Using the Lambda runtime API for custom
+/// runtimes" (invocation error).
 #[tokio::test]
 async fn an_error_of_the_function_is_a_payload() {
     let output = order(&json!({ "do": "fail" })).await;
@@ -58,7 +59,7 @@ async fn an_error_of_the_function_is_a_payload() {
     assert!(!text(&error, "errorType").is_empty());
 }
 
-/// Source: LDG "Rust function errors".
+/// Source: LDG "Using the Lambda runtime API for custom runtimes" (invocation error).
 #[tokio::test]
 async fn a_panic_of_the_function_is_a_payload() {
     let output = order(&json!({ "do": "panic" })).await;
@@ -79,7 +80,7 @@ async fn a_timeout_is_told_in_the_payload() {
     assert!(text(&error, "errorMessage").contains("Task timed out after 1.00 seconds"), "{error}");
 }
 
-/// Source: LDG "Troubleshoot invocation issues in Lambda": `Runtime.ExitError`.
+/// Source: aws/aws-lambda-dotnet issue 480, whose payload has the type `Runtime.ExitError`.
 #[tokio::test]
 async fn an_exit_is_told_in_the_payload() {
     let output = order(&json!({ "do": "exit" })).await;
@@ -98,7 +99,7 @@ async fn a_dry_run_runs_nothing() {
     assert_eq!(output.status_code(), 204);
 }
 
-/// Source: the same page: `ResourceNotFoundException`.
+/// Source: Lambda API reference, "Invoke": `ResourceNotFoundException`.
 #[tokio::test]
 async fn an_unknown_function_is_not_found() {
     let error = invoke("NoSuchFunction", "{}").await.unwrap_err();
@@ -107,7 +108,7 @@ async fn an_unknown_function_is_not_found() {
     assert!(error.message().unwrap().contains("Function not found"), "{error:?}");
 }
 
-/// Source: the same page: a qualifier must exist.
+/// Source: Lambda API reference, "Invoke": a qualifier must exist.
 #[tokio::test]
 async fn an_unknown_version_is_not_found() {
     let invocation = lambda().invoke().function_name(&Target::get().probe_function).qualifier("4711");
@@ -117,7 +118,7 @@ async fn an_unknown_version_is_not_found() {
     assert!(error.is_resource_not_found_exception(), "{error:?}");
 }
 
-/// Source: the same page: `$LATEST`.
+/// Source: Lambda API reference, "Invoke": `$LATEST`.
 #[tokio::test]
 async fn the_unpublished_version_has_a_name() {
     let order = returning(&json!("latest")).to_string();
@@ -128,7 +129,7 @@ async fn the_unpublished_version_has_a_name() {
     assert_eq!(payload(&output), "latest");
 }
 
-/// Source: the same page: `InvalidRequestContentException`.
+/// Source: Lambda API reference, "Invoke": `InvalidRequestContentException`.
 #[tokio::test]
 async fn a_payload_that_is_no_json_is_refused_by_type() {
     let error = invoke(&Target::get().probe_function, "{no json").await.unwrap_err();
@@ -154,7 +155,7 @@ async fn a_payload_within_the_quota_is_taken() {
     assert_eq!(payload(&invoke(&Target::get().probe_function, large).await.unwrap()), 1);
 }
 
-/// Source: LDG "Lambda quotas"; LDG "Troubleshoot invocation issues in Lambda": `Function.ResponseSizeTooLarge`.
+/// Source: LDG "Lambda quotas"; localstack/localstack pull request 10229, for the type of the error.
 #[tokio::test]
 async fn an_answer_larger_than_the_quota_is_an_error_of_the_function() {
     let output = order(&json!({ "do": "payload", "bytes": LIMIT + 1000 })).await;
@@ -171,7 +172,8 @@ async fn the_caller_knows_the_request_by_the_same_id_as_the_function() {
     assert_eq!(output.request_id(), Some(text(&payload(&output), "requestId")));
 }
 
-/// Source: LDG "Using the Lambda runtime API for custom runtimes": `Lambda-Runtime-Deadline-Ms`, Unix milliseconds.
+/// Source: LDG "Using the Lambda runtime API for custom runtimes": `Lambda-Runtime-Deadline-Ms`, Unix
+/// milliseconds.
 #[tokio::test]
 async fn the_function_knows_until_when_it_may_run() {
     let output = order(&json!({ "do": "context" })).await;

@@ -27,7 +27,7 @@ async fn an_idle_connection_is_closed() {
     assert!(begun.elapsed() >= Target::get().idle.mul_f64(0.9), "it was closed after {:?}", begun.elapsed());
 }
 
-/// Source: the same page: idle is who sends and gets no message.
+/// Source: DG "Quotas for configuring and running a WebSocket API": idle is who sends and gets no message.
 #[tokio::test]
 async fn a_message_keeps_a_connection_open() {
     let mut socket = Socket::open_bare().await;
@@ -43,7 +43,8 @@ async fn a_message_keeps_a_connection_open() {
     assert_eq!(text(&socket.next().await, "requestContext.routeKey"), "probe/ask");
 }
 
-/// Source: the same page: connection duration, whatever is sent meanwhile.
+/// Source: DG "Quotas for configuring and running a WebSocket API": connection duration, whatever is sent
+/// meanwhile.
 #[tokio::test]
 async fn a_connection_ends_at_its_greatest_age_though_it_is_used() {
     let mut socket = Socket::open_bare().await;

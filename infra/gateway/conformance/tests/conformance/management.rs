@@ -57,7 +57,8 @@ async fn a_function_posts_to_its_own_connection() {
     assert_eq!(text(&told, "told.requestContext.routeKey"), "twoWay");
 }
 
-/// Source: the first page; whoever waits for each answer has posted in order.
+/// Source: DG "Use @connections commands in your backend service"; whoever waits for each answer has posted in
+/// order.
 #[tokio::test]
 async fn posts_one_after_the_other_arrive_in_order() {
     let (mut socket, id) = Socket::open_with_id().await;
@@ -113,7 +114,7 @@ async fn a_connection_is_described() {
     );
 }
 
-/// Source: the same page: `lastActiveAt`.
+/// Source: API Gateway Management API reference, "`GetConnection`": `lastActiveAt`.
 #[tokio::test]
 async fn a_message_makes_a_connection_active() {
     let (mut socket, id) = Socket::open_with_id().await;
@@ -133,7 +134,8 @@ async fn a_message_makes_a_connection_active() {
     }
 }
 
-/// Source: API Gateway Management API reference, "`DeleteConnection`"; aws/aws-sdk-js issue 3636: the code is 1000.
+/// Source: API Gateway Management API reference, "`DeleteConnection`"; aws/aws-sdk-js issue 3636: the code is
+/// 1000.
 #[tokio::test]
 async fn a_deleted_connection_is_closed_with_1000() {
     let (mut socket, id) = Socket::open_with_id().await;
@@ -160,7 +162,7 @@ async fn a_deleted_connection_has_its_disconnect() {
 }
 
 /// Source: API Gateway Management API reference, "`PostToConnection`": `GoneException`; issue 9 of
-/// laravel-echo-api-gateway and aws/aws-sdk-java issue 2200: there is no body.
+/// georgeboot/laravel-echo-api-gateway and aws/aws-sdk-java issue 2200: there is no body.
 #[tokio::test]
 async fn a_post_to_a_closed_connection_is_gone_without_a_body() {
     let id = closed().await;
@@ -184,7 +186,7 @@ async fn a_closed_connection_is_neither_described_nor_deleted() {
     assert!(deleted.unwrap_err().into_service_error().is_gone_exception());
 }
 
-/// Source: the same reference: after a deletion the connection is gone.
+/// Source: API Gateway Management API reference, "`DeleteConnection`": after a deletion the connection is gone.
 #[tokio::test]
 async fn a_deleted_connection_is_gone() {
     let (mut socket, id) = Socket::open_with_id().await;
@@ -252,8 +254,8 @@ async fn a_post_after_the_clients_end_is_gone_soon() {
     }
 }
 
-/// Source: API Gateway Management API reference, "`PostToConnection`": `LimitExceededException`, also when the buffer
-/// of the client is full.
+/// Source: API Gateway Management API reference, "`PostToConnection`": `LimitExceededException`, also when the
+/// buffer of the client is full.
 #[tokio::test]
 async fn posts_to_a_client_that_does_not_read_are_refused_by_type() {
     let (mut watcher, watcher_id) = Socket::open_with_id().await;

@@ -35,7 +35,7 @@ async fn what_selects_no_route_goes_to_default() {
     }
 }
 
-/// Source: the same page: also messages that are no JSON.
+/// Source: DG "Invoke your backend integration with API Gateway WebSocket APIs": also messages that are no JSON.
 #[tokio::test]
 async fn what_is_no_json_goes_to_default() {
     for message in ["hello", r#"{"action":"twoWay""#, "twoWay"] {
@@ -84,7 +84,8 @@ async fn the_body_of_a_two_way_route_is_a_frame() {
     assert_eq!(answer, json!({ "a": 1 }));
 }
 
-/// Source: issue 2 of yai333/serverless-websockets-react-chat: the status does not matter.
+/// Source: issue 2 of yai333/React-Chat-App-using-AWS-API-Gateway-Websocket-and-Serverless-Framework: the status
+/// does not matter.
 #[tokio::test]
 async fn a_two_way_route_answers_whatever_its_status() {
     for status in [201, 400, 500] {
@@ -102,7 +103,8 @@ async fn a_two_way_route_without_a_body_answers_nothing() {
     assert_eq!(text(&event, "requestContext.eventType"), "MESSAGE");
 }
 
-/// Source: the same page: routes are one-way unless they have a response; AWS re:Post answers say so of any status.
+/// Source: DG "Set up route responses for WebSocket APIs": routes are one-way unless they have a response; AWS
+/// re:Post answers say so of any status.
 #[tokio::test]
 async fn a_one_way_route_answers_nothing_whatever_its_status() {
     for status in [200, 400, 500] {
@@ -114,7 +116,8 @@ async fn a_one_way_route_answers_nothing_whatever_its_status() {
     }
 }
 
-/// Source: the same page: the route needs a response beside the expression that selects it.
+/// Source: DG "Set up route responses for WebSocket APIs": the route needs a response beside the expression that
+/// selects it.
 #[tokio::test]
 async fn an_expression_without_a_response_makes_no_two_way_route() {
     let mut socket = Socket::open_bare().await;

@@ -43,7 +43,8 @@ async fn connect_is_told_with_its_context() {
     assert!(event.get("body").is_none_or(Value::is_null), "{event}");
 }
 
-/// Source: rails-lambda/lamby issue 74; aws-lambda-typing pull request 64: neither headers nor a query.
+/// Source: rails-lambda/lamby issue 74; MousaZeidBaker/aws-lambda-typing pull request 64: neither headers nor a
+/// query.
 #[tokio::test]
 async fn a_message_is_told_without_what_the_handshake_had() {
     let event = Socket::open().await.event().await;
@@ -81,7 +82,7 @@ async fn a_message_is_told_as_it_was_sent() {
     assert_eq!(text(&socket.next().await, "body"), message);
 }
 
-/// Source: DG "API Gateway mapping template and access log variables for WebSocket APIs": `messageId`, `requestId`.
+/// Source: DG "API Gateway WebSocket API mapping template reference": `messageId`, `requestId`.
 #[tokio::test]
 async fn every_message_has_ids_of_its_own() {
     let mut socket = Socket::open().await;
@@ -133,7 +134,7 @@ async fn the_moment_of_the_handshake_is_in_every_event() {
     }
 }
 
-/// Source: DG "API Gateway mapping template and access log variables for WebSocket APIs": `requestTime` is in CLF.
+/// Source: DG "API Gateway WebSocket API mapping template reference": `requestTime` is in CLF.
 #[tokio::test]
 async fn the_time_of_a_request_is_told_twice() {
     let event = Socket::open().await.event().await;
@@ -144,8 +145,8 @@ async fn the_time_of_a_request_is_told_twice() {
     assert!((now - epoch / 1000).abs() < 300, "{epoch} at {now}");
 }
 
-/// Source: RT fixture `example-apigw-v2-custom-authorizer-websocket-request.json`; DG "API Gateway mapping
-/// template and access log variables for WebSocket APIs": `identity.userAgent`.
+/// Source: RT fixture `example-apigw-v2-custom-authorizer-websocket-request.json`; DG "API Gateway
+/// WebSocket API mapping template reference": `identity.userAgent`.
 #[tokio::test]
 async fn the_user_agent_is_in_every_event() {
     let (mut socket, connect, mut watcher) = watched().await;
@@ -167,7 +168,7 @@ async fn a_client_without_a_user_agent_has_none() {
     assert!(at(&event, "requestContext.identity").get("userAgent").is_none_or(Value::is_null), "{event}");
 }
 
-/// Source: DG "Create stages for WebSocket APIs": stage variables.
+/// Source: DG "API Gateway WebSocket API mapping template reference": `$stageVariables`.
 #[tokio::test]
 async fn stage_variables_are_in_every_event() {
     let (mut socket, connect, mut watcher) = watched().await;
@@ -193,8 +194,8 @@ async fn an_end_without_a_code_is_told_as_1005() {
     assert_eq!(text(&event, "requestContext.disconnectReason"), "Client-side close frame status not set");
 }
 
-/// Source: DG "Manage connected users and client apps: $connect and $disconnect routes", "The `$disconnect` route":
-/// `disconnectStatusCode` and `disconnectReason`.
+/// Source: DG "Manage connected users and client apps: $connect and $disconnect routes", "The `$disconnect`
+/// route": `disconnectStatusCode` and `disconnectReason`.
 #[tokio::test]
 async fn the_clients_code_and_reason_are_told() {
     let (mut socket, _connect, mut watcher) = watched().await;
@@ -206,7 +207,8 @@ async fn the_clients_code_and_reason_are_told() {
     assert_eq!(text(&event, "requestContext.disconnectReason"), "enough");
 }
 
-/// Source: the fixture of the first of these cases: only these headers, most of them empty.
+/// Source: RT fixture `example-apigw-websocket-request-disconnect-route.json`: only these headers, most of them
+/// empty.
 #[tokio::test]
 async fn an_end_is_told_with_hardly_any_headers() {
     let (mut socket, _connect, mut watcher) = watched().await;
@@ -258,7 +260,8 @@ async fn a_refused_handshake_has_no_disconnect() {
     assert_eq!(text(&ended, "requestContext.connectionId"), text(&opened, "requestContext.connectionId"));
 }
 
-/// Source: the same page: `$disconnect` runs also when the connection was lost.
+/// Source: DG "Manage connected users and client apps: $connect and $disconnect routes": `$disconnect` runs also
+/// when the connection was lost.
 #[tokio::test]
 async fn a_lost_connection_has_its_disconnect() {
     let (socket, connect, mut watcher) = watched().await;
@@ -269,7 +272,8 @@ async fn a_lost_connection_has_its_disconnect() {
     assert_eq!(text(&event, "requestContext.connectionId"), text(&connect, "requestContext.connectionId"));
 }
 
-/// Source: DG "Controlling and managing access to a WebSocket API": the authorizer is asked about `$connect` only.
+/// Source: DG "Controlling and managing access to a WebSocket API": the authorizer is asked about `$connect`
+/// only.
 #[tokio::test]
 async fn messages_are_not_authorized_again() {
     let (mut socket, connect, _watcher) = watched().await;
