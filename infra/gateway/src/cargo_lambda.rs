@@ -6,6 +6,7 @@
 //! a header (cargo-lambda, `crates/cargo-lambda-watch`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,7 +19,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::functions::{Answer, Execution, Invocation, error_object};
+use crate::functions::{Answer, Execution, Invocation, Load, error_object};
 
 /// The most invocations of one function that are in flight.
 pub(crate) const IN_FLIGHT: usize = 64;
@@ -37,6 +38,14 @@ pub(crate) struct CargoLambda {
 struct Route {
     uri: Uri,
     permits: Arc<Semaphore>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    invocations: AtomicU64,
+    running: AtomicUsize,
+    waiting: AtomicUsize,
 }
 
 impl CargoLambda {
@@ -48,7 +57,7 @@ impl CargoLambda {
         let route = |binary| {
             let uri = format!("{base}/2015-03-31/functions/{binary}/invocations");
             let uri = uri.parse().with_context(|| format!("--cargo-lambda {base} is no URL"))?;
-            Ok(Route { uri, permits: Arc::new(Semaphore::new(IN_FLIGHT)) })
+            Ok(Route { uri, permits: Arc::new(Semaphore::new(IN_FLIGHT)), counts: Arc::default() })
         };
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
@@ -56,21 +65,36 @@ impl CargoLambda {
         })
     }
 
+    /// What a function was given and has to do.
+    pub(crate) fn load(&self, function: usize) -> Load {
+        let counts = &self.functions[function].counts;
+        Load {
+            invocations: counts.invocations.load(Ordering::Relaxed),
+            running: counts.running.load(Ordering::Relaxed),
+            waiting: counts.waiting.load(Ordering::Relaxed),
+        }
+    }
+
     /// Sends an event and hands on the answer.
     pub(crate) fn submit(&self, function: usize, invocation: Invocation) {
         let (client, route) = (self.client.clone(), self.functions[function].clone());
+        route.counts.waiting.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             // The semaphore is never closed, so there is always a permit in the end.
             let _permit = route.permits.acquire().await;
             let sent_at = Instant::now();
+            route.counts.waiting.fetch_sub(1, Ordering::Relaxed);
             if invocation.waits_until <= sent_at {
                 return;
             }
+            route.counts.invocations.fetch_add(1, Ordering::Relaxed);
+            route.counts.running.fetch_add(1, Ordering::Relaxed);
             let result = timeout(LONGEST_INVOCATION, invoke(&client, route.uri, invocation.event))
                 .await
                 .unwrap_or_else(|_| {
                     Err(error_object("CargoLambda.NoAnswer", "cargo lambda gave no answer within 15 minutes"))
                 });
+            route.counts.running.fetch_sub(1, Ordering::Relaxed);
             let execution = Execution {
                 request_id: invocation.request_id,
                 duration: sent_at.elapsed(),

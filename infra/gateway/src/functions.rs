@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::select_ok;
+use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
@@ -24,6 +25,8 @@ pub(crate) enum Functions {
     HostedTwice(Vec<[Arc<Function>; 2]>),
     /// By `cargo lambda watch`, through its Invoke route.
     CargoLambda(Box<CargoLambda>),
+    /// The same, but each event is sent twice at the same time.
+    CargoLambdaTwice(Box<CargoLambda>),
 }
 
 /// One event on its way to a function.
@@ -84,6 +87,17 @@ impl Pending {
     }
 }
 
+/// What a function was given and has to do.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Load {
+    /// How many events were given to a process.
+    pub(crate) invocations: u64,
+    /// How many of them it is at work on.
+    pub(crate) running: usize,
+    /// How many events wait for a process.
+    pub(crate) waiting: usize,
+}
+
 impl Functions {
     /// Hands an event to a function at once, in the order of calls; `patience` is the integration timeout.
     pub(crate) fn submit(
@@ -118,10 +132,31 @@ impl Functions {
         };
         match self {
             Self::Hosted(functions) => functions[function].submit(invocation),
-            Self::HostedTwice(functions) => submit_twice(&functions[function], invocation),
+            Self::HostedTwice(functions) => {
+                submit_twice(invocation, functions[function].each_ref().map(|copy| |one| copy.submit(one)));
+            }
             Self::CargoLambda(watch) => watch.submit(function, invocation),
+            Self::CargoLambdaTwice(watch) => {
+                submit_twice(invocation, [(); 2].map(|()| |one| watch.submit(function, one)));
+            }
         }
         Pending { answer, until }
+    }
+
+    /// What a function was given and has to do, for the console.
+    pub(crate) fn load(&self, function: usize) -> Load {
+        match self {
+            Self::Hosted(functions) => functions[function].load(),
+            Self::HostedTwice(functions) => {
+                let [first, second] = functions[function].each_ref().map(|copy| copy.load());
+                Load {
+                    invocations: first.invocations + second.invocations,
+                    running: first.running + second.running,
+                    waiting: first.waiting + second.waiting,
+                }
+            }
+            Self::CargoLambda(watch) | Self::CargoLambdaTwice(watch) => watch.load(function),
+        }
     }
 
     /// The processes of each function, for the console.
@@ -131,16 +166,16 @@ impl Functions {
             Self::HostedTwice(functions) => {
                 functions[function].iter().flat_map(|copy| copy.processes()).collect()
             }
-            Self::CargoLambda(_) => Vec::new(),
+            Self::CargoLambda(_) | Self::CargoLambdaTwice(_) => Vec::new(),
         }
     }
 }
 
-/// Hands an event to both sets of a function's processes; the first answer counts, the other is dropped.
-fn submit_twice(copies: &[Arc<Function>; 2], invocation: Invocation) {
-    let answers = copies.each_ref().map(|copy| {
+/// Submits an event in two ways; the first answer counts, the other is dropped.
+fn submit_twice(invocation: Invocation, ways: [impl FnOnce(Invocation); 2]) {
+    let answers = ways.map(|submit| {
         let (reply, answer) = oneshot::channel();
-        copy.submit(Invocation {
+        submit(Invocation {
             request_id: invocation.request_id.clone(),
             event: invocation.event.clone(),
             trace: invocation.trace.clone(),

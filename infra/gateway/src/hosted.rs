@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::functions::{Answer, Execution, Invocation, error_object};
+use crate::functions::{Answer, Execution, Invocation, Load, error_object};
 use crate::journal::Journal;
 use crate::strict::Strict;
 
@@ -86,6 +86,8 @@ pub(crate) struct Function {
 struct State {
     waiting: VecDeque<Invocation>,
     processes: Vec<Process>,
+    /// How many events processes were given, those that have ended included.
+    invocations: u64,
     failed_starts: u32,
     not_before: Option<Instant>,
 }
@@ -242,6 +244,7 @@ impl Function {
             Phase::Idle(_) | Phase::Returning(_) => {}
         }
         if let Some(invocation) = pop_waiting(&mut state.waiting) {
+            state.invocations += 1;
             let (delivery, running) = self.begin(process, invocation);
             process.phase = Phase::Busy(running);
             return Next::Now(delivery);
@@ -318,6 +321,13 @@ impl Function {
         self.lock().processes.iter().map(describe).collect()
     }
 
+    /// What it was given and has to do.
+    pub(crate) fn load(&self) -> Load {
+        let state = self.lock();
+        let busy = state.processes.iter().filter(|process| matches!(process.phase, Phase::Busy(_))).count();
+        Load { invocations: state.invocations, running: busy, waiting: state.waiting.len() }
+    }
+
     /// Queues an event, which a free process gets at once.
     pub(crate) fn submit(self: &Arc<Self>, invocation: Invocation) {
         let mut state = self.lock();
@@ -337,6 +347,7 @@ impl Function {
             if next.is_closed() {
                 continue;
             }
+            state.invocations += 1;
             let (delivery, running) = self.begin(process, invocation);
             if self.launch.strict.freezes() {
                 process.signal(Signal::SIGCONT);
@@ -347,6 +358,7 @@ impl Function {
             }
             // The process broke its request in this very moment; the event goes to another.
             process.invocations -= 1;
+            state.invocations -= 1;
             invocation = running.invocation;
         }
         Some(invocation)

@@ -19,6 +19,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::events::Identity;
+use crate::functions::Load;
 use crate::gateway::Gateway;
 use crate::hosted::ProcessState;
 use crate::responses::{failure, message};
@@ -154,6 +155,8 @@ fn timestamp(epoch: i64) -> String {
 struct FunctionState<'a> {
     name: &'a str,
     binary: &'a str,
+    #[serde(flatten)]
+    load: Load,
     processes: Vec<ProcessState>,
 }
 
@@ -165,6 +168,7 @@ fn states(gateway: &Gateway) -> Vec<FunctionState<'_>> {
         .map(|(function, (name, binary))| FunctionState {
             name,
             binary,
+            load: gateway.functions.load(function),
             processes: gateway.functions.processes(function),
         })
         .collect()

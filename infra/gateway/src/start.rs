@@ -66,7 +66,12 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     }
     let functions = if let Some(url) = &options.cargo_lambda {
         let binaries = template.functions.iter().map(|function| function.binary.as_str());
-        Functions::CargoLambda(Box::new(CargoLambda::new(url, binaries)?))
+        let watch = Box::new(CargoLambda::new(url, binaries)?);
+        if options.invocations.deliver_twice {
+            Functions::CargoLambdaTwice(watch)
+        } else {
+            Functions::CargoLambda(watch)
+        }
     } else {
         let host = Host {
             directory: &options.functions_dir,
