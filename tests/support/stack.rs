@@ -100,7 +100,7 @@ struct State {
 #[derive(Deserialize)]
 struct Function {
     binary: String,
-    invocations: u64,
+    given: u64,
     running: u64,
     waiting: u64,
     processes: Vec<Listed>,
@@ -256,7 +256,7 @@ impl Stack {
     pub async fn finished_invocations(&self, binary: &str) -> u64 {
         let functions = self.state().await.functions;
         let own = functions.iter().filter(|function| function.binary == binary);
-        own.map(|function| function.invocations - function.running).sum()
+        own.map(|function| function.given - function.running).sum()
     }
 
     /// How many invocations a function has been given, once none of any function is under way.
@@ -267,7 +267,7 @@ impl Stack {
             let idle = functions.iter().all(|function| function.running == 0 && function.waiting == 0);
             if idle && asynchronous_events == 0 {
                 let own = functions.iter().filter(|function| function.binary == binary);
-                return own.map(|function| function.invocations).sum();
+                return own.map(|function| function.given).sum();
             }
             assert!(Instant::now() < deadline, "functions are still busy after {PATIENCE:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -128,8 +128,10 @@ impl Event {
             trace_root,
             patience,
         );
+        let mut record = self.record(gateway);
+        record.invocation = Some(pending.invocation);
         let answer = pending.outcome().await?;
-        let mut report = gateway.journal.report(self.record(gateway));
+        let mut report = gateway.journal.report(record);
         report.executed(answer.execution);
         Some(answer.result.map(drop).map_err(|error| {
             report.record().error = Some(String::from_utf8_lossy(&error).into_owned());
@@ -153,6 +155,7 @@ mod tests {
 
     use super::*;
     use crate::authorization::Authorizers;
+    use crate::console::Setup;
     use crate::functions::Functions;
     use crate::hosted::{Function, Launch};
     use crate::journal::Journal;
@@ -192,6 +195,7 @@ mod tests {
             idle_timeout: Duration::from_mins(1),
             connection_lifetime: Duration::from_mins(1),
             strict: Arc::default(),
+            setup: Setup::default(),
             stop: CancellationToken::new(),
         });
 

@@ -19,6 +19,7 @@ use hyper_util::rt::TokioExecutor;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
+use crate::console::Activity;
 use crate::functions::{Answer, Execution, Invocation, Load, error_object};
 
 /// The most invocations of one function that are in flight.
@@ -32,6 +33,7 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 pub(crate) struct CargoLambda {
     client: Client<HttpConnector, Full<Bytes>>,
     functions: Vec<Route>,
+    activity: Arc<Activity>,
 }
 
 #[derive(Debug, Clone)]
@@ -43,14 +45,18 @@ struct Route {
 
 #[derive(Debug, Default)]
 struct Counts {
-    invocations: AtomicU64,
+    given: AtomicU64,
     running: AtomicUsize,
     waiting: AtomicUsize,
 }
 
 impl CargoLambda {
     /// The functions of the given binaries, in that order, behind `cargo lambda watch` at `base`.
-    pub(crate) fn new<'a>(base: &str, binaries: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+    pub(crate) fn new<'a>(
+        base: &str,
+        binaries: impl IntoIterator<Item = &'a str>,
+        activity: Arc<Activity>,
+    ) -> Result<Self> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let base = base.trim_end_matches('/');
@@ -62,14 +68,20 @@ impl CargoLambda {
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             functions: binaries.into_iter().map(route).collect::<Result<_>>()?,
+            activity,
         })
+    }
+
+    /// What is kept of the invocations.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 
     /// What a function was given and has to do.
     pub(crate) fn load(&self, function: usize) -> Load {
         let counts = &self.functions[function].counts;
         Load {
-            invocations: counts.invocations.load(Ordering::Relaxed),
+            given: counts.given.load(Ordering::Relaxed),
             running: counts.running.load(Ordering::Relaxed),
             waiting: counts.waiting.load(Ordering::Relaxed),
         }
@@ -87,7 +99,7 @@ impl CargoLambda {
             if invocation.waits_until <= sent_at {
                 return;
             }
-            route.counts.invocations.fetch_add(1, Ordering::Relaxed);
+            route.counts.given.fetch_add(1, Ordering::Relaxed);
             route.counts.running.fetch_add(1, Ordering::Relaxed);
             let result = timeout(LONGEST_INVOCATION, invoke(&client, route.uri, invocation.event))
                 .await
@@ -101,6 +113,7 @@ impl CargoLambda {
                 queued: sent_at - invocation.queued_at,
                 init: None,
             };
+            invocation.ticket.finish(&execution, &result, None);
             let _ = invocation.reply.send(Answer { result, execution });
         });
     }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cargo_lambda::CargoLambda;
+use crate::console::{Activity, Ticket};
 use crate::hosted::{Function, ProcessState};
 use crate::ids;
 
@@ -42,6 +43,8 @@ pub(crate) struct Invocation {
     pub(crate) queued_at: Instant,
     /// When it is given up if nothing has taken it; its reply is then dropped.
     pub(crate) waits_until: Instant,
+    /// Its entry for the console.
+    pub(crate) ticket: Ticket,
     /// Where its answer goes.
     pub(crate) reply: oneshot::Sender<Answer>,
 }
@@ -71,6 +74,8 @@ pub(crate) struct Execution {
 /// An answer to wait for.
 #[derive(Debug)]
 pub(crate) struct Pending {
+    /// The number of the invocation.
+    pub(crate) invocation: u64,
     answer: oneshot::Receiver<Answer>,
     until: Instant,
 }
@@ -91,7 +96,7 @@ impl Pending {
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Load {
     /// How many events were given to a process.
-    pub(crate) invocations: u64,
+    pub(crate) given: u64,
     /// How many of them it is at work on.
     pub(crate) running: usize,
     /// How many events wait for a process.
@@ -122,25 +127,44 @@ impl Functions {
         let now = Instant::now();
         let until = now + patience;
         let (reply, answer) = oneshot::channel();
+        let trace = ids::invocation_trace(trace_root);
+        let ticket = self.activity(function).begin(function, request_id, &trace, &event);
+        let number = ticket.number();
         let invocation = Invocation {
             request_id: request_id.to_owned(),
             event,
-            trace: ids::invocation_trace(trace_root),
+            trace,
             queued_at: now,
             waits_until: until,
+            ticket,
             reply,
+        };
+        // The second of two deliveries is an invocation of its own.
+        let second = |one: &Invocation| {
+            self.activity(function).begin(function, &one.request_id, &one.trace, &one.event)
         };
         match self {
             Self::Hosted(functions) => functions[function].submit(invocation),
             Self::HostedTwice(functions) => {
-                submit_twice(invocation, functions[function].each_ref().map(|copy| |one| copy.submit(one)));
+                let second = second(&invocation);
+                let ways = functions[function].each_ref().map(|copy| |one| copy.submit(one));
+                submit_twice(invocation, second, ways);
             }
             Self::CargoLambda(watch) => watch.submit(function, invocation),
             Self::CargoLambdaTwice(watch) => {
-                submit_twice(invocation, [(); 2].map(|()| |one| watch.submit(function, one)));
+                let second = second(&invocation);
+                submit_twice(invocation, second, [(); 2].map(|()| |one| watch.submit(function, one)));
             }
         }
-        Pending { answer, until }
+        Pending { invocation: number, answer, until }
+    }
+
+    fn activity(&self, function: usize) -> &Arc<Activity> {
+        match self {
+            Self::Hosted(functions) => functions[function].activity(),
+            Self::HostedTwice(functions) => functions[function][0].activity(),
+            Self::CargoLambda(watch) | Self::CargoLambdaTwice(watch) => watch.activity(),
+        }
     }
 
     /// What a function was given and has to do, for the console.
@@ -150,7 +174,7 @@ impl Functions {
             Self::HostedTwice(functions) => {
                 let [first, second] = functions[function].each_ref().map(|copy| copy.load());
                 Load {
-                    invocations: first.invocations + second.invocations,
+                    given: first.given + second.given,
                     running: first.running + second.running,
                     waiting: first.waiting + second.waiting,
                 }
@@ -172,22 +196,20 @@ impl Functions {
 }
 
 /// Submits an event in two ways; the first answer counts, the other is dropped.
-fn submit_twice(invocation: Invocation, ways: [impl FnOnce(Invocation); 2]) {
+fn submit_twice(invocation: Invocation, second: Ticket, ways: [impl FnOnce(Invocation); 2]) {
+    let Invocation { request_id, event, trace, queued_at, waits_until, ticket, reply } = invocation;
+    let mut tickets = [ticket, second].into_iter();
     let answers = ways.map(|submit| {
         let (reply, answer) = oneshot::channel();
-        submit(Invocation {
-            request_id: invocation.request_id.clone(),
-            event: invocation.event.clone(),
-            trace: invocation.trace.clone(),
-            reply,
-            ..invocation
-        });
+        let ticket = tickets.next().expect("one for each way");
+        let (request_id, event, trace) = (request_id.clone(), event.clone(), trace.clone());
+        submit(Invocation { request_id, event, trace, queued_at, waits_until, ticket, reply });
         answer
     });
     tokio::spawn(async move {
         // Fails when nothing took either copy in time; the reply is then dropped, too.
         if let Ok((first, _)) = select_ok(answers).await {
-            let _ = invocation.reply.send(first);
+            let _ = reply.send(first);
         }
     });
 }

@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::console::Activity;
 use crate::functions::{Answer, Execution, Invocation, Load, error_object};
 use crate::journal::Journal;
 use crate::strict::Strict;
@@ -47,6 +48,7 @@ pub(crate) struct ProcessState {
     pid: Option<u32>,
     state: &'static str,
     busy: bool,
+    frozen: bool,
     invocations: u64,
 }
 
@@ -87,7 +89,7 @@ struct State {
     waiting: VecDeque<Invocation>,
     processes: Vec<Process>,
     /// How many events processes were given, those that have ended included.
-    invocations: u64,
+    given: u64,
     failed_starts: u32,
     not_before: Option<Instant>,
 }
@@ -104,6 +106,8 @@ struct Process {
     init_error: Option<Bytes>,
     /// Ends the process, which is idle.
     recycle: CancellationToken,
+    /// The number of the invocation it was given last, whose lines it prints.
+    printing_for: Arc<AtomicU64>,
 }
 
 impl Process {
@@ -152,6 +156,7 @@ struct Running {
     delivered_at: Instant,
     deadline: Instant,
     init: Option<Duration>,
+    pid: Option<u32>,
     receipt: Option<oneshot::Receiver<bool>>,
 }
 
@@ -163,6 +168,7 @@ impl Running {
             queued: self.delivered_at - self.invocation.queued_at,
             init: self.init,
         };
+        self.invocation.ticket.finish(&execution, &result, self.pid);
         // Nobody waits any more once the integration has timed out.
         let _ = self.invocation.reply.send(Answer { result, execution });
     }
@@ -218,6 +224,11 @@ impl Function {
         &self.launch.arn
     }
 
+    /// What is kept of its invocations.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        self.journal.activity()
+    }
+
     /// Answers a process's request for its next event.
     pub(crate) fn next(self: &Arc<Self>, slot: u64) -> Next {
         let mut state = self.lock();
@@ -244,7 +255,7 @@ impl Function {
             Phase::Idle(_) | Phase::Returning(_) => {}
         }
         if let Some(invocation) = pop_waiting(&mut state.waiting) {
-            state.invocations += 1;
+            state.given += 1;
             let (delivery, running) = self.begin(process, invocation);
             process.phase = Phase::Busy(running);
             return Next::Now(delivery);
@@ -316,6 +327,7 @@ impl Function {
                 Phase::Condemned | Phase::Recycled => "ending",
             },
             busy: matches!(process.phase, Phase::Busy(_)),
+            frozen: self.launch.strict.freezes() && matches!(process.phase, Phase::Idle(_)),
             invocations: process.invocations,
         };
         self.lock().processes.iter().map(describe).collect()
@@ -325,7 +337,7 @@ impl Function {
     pub(crate) fn load(&self) -> Load {
         let state = self.lock();
         let busy = state.processes.iter().filter(|process| matches!(process.phase, Phase::Busy(_))).count();
-        Load { invocations: state.invocations, running: busy, waiting: state.waiting.len() }
+        Load { given: state.given, running: busy, waiting: state.waiting.len() }
     }
 
     /// Queues an event, which a free process gets at once.
@@ -347,7 +359,7 @@ impl Function {
             if next.is_closed() {
                 continue;
             }
-            state.invocations += 1;
+            state.given += 1;
             let (delivery, running) = self.begin(process, invocation);
             if self.launch.strict.freezes() {
                 process.signal(Signal::SIGCONT);
@@ -358,7 +370,7 @@ impl Function {
             }
             // The process broke its request in this very moment; the event goes to another.
             process.invocations -= 1;
-            state.invocations -= 1;
+            state.given -= 1;
             invocation = running.invocation;
         }
         Some(invocation)
@@ -368,6 +380,7 @@ impl Function {
     fn begin(&self, process: &mut Process, invocation: Invocation) -> (Delivery, Running) {
         let now = Instant::now();
         process.invocations += 1;
+        process.printing_for.store(invocation.ticket.number(), Ordering::Relaxed);
         let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.launch.timeout;
         let (receipt, received) = oneshot::channel();
         let delivery = Delivery {
@@ -382,6 +395,7 @@ impl Function {
             delivered_at: now,
             deadline: now + self.launch.timeout,
             init: process.init.take(),
+            pid: process.pid,
             receipt: Some(received),
         };
         (delivery, running)
@@ -407,6 +421,7 @@ impl Function {
                 init: None,
                 init_error: None,
                 recycle: recycle.clone(),
+                printing_for: Arc::default(),
             });
             self.tasks.spawn(Arc::clone(self).run(slot, starts_at, recycle));
             coming += 1;
@@ -428,15 +443,17 @@ impl Function {
                 return;
             }
         };
+        let mut printing_for = Arc::default();
         if let Some(process) = self.lock().processes.iter_mut().find(|process| process.slot == slot) {
             process.pid = child.id();
             process.started_at = started_at;
+            printing_for = Arc::clone(&process.printing_for);
         }
         if let Some(stdout) = child.stdout.take() {
-            self.tasks.spawn(forward(stdout, Arc::clone(&self.launch.name), self.journal.clone()));
+            self.tasks.spawn(forward(stdout, Arc::clone(&self), Arc::clone(&printing_for)));
         }
         if let Some(stderr) = child.stderr.take() {
-            self.tasks.spawn(forward(stderr, Arc::clone(&self.launch.name), self.journal.clone()));
+            self.tasks.spawn(forward(stderr, Arc::clone(&self), printing_for));
         }
         let mut check = started_at + INIT_LIMIT.min(self.launch.timeout);
         let status = loop {
@@ -570,7 +587,9 @@ impl Function {
                         queued: invocation.queued_at.elapsed(),
                         ..Execution::default()
                     };
-                    let _ = invocation.reply.send(Answer { result: Err(error), execution });
+                    let result = Err(error);
+                    invocation.ticket.finish(&execution, &result, None);
+                    let _ = invocation.reply.send(Answer { result, execution });
                 }
                 self.journal.note(format!("{name}: ended before it asked for an event: {how}"));
             }
@@ -605,7 +624,9 @@ fn pop_waiting(waiting: &mut VecDeque<Invocation>) -> Option<Invocation> {
     None
 }
 
-async fn forward(output: impl AsyncRead + Unpin, function: Arc<str>, journal: Journal) {
+/// Hands on each line that a process prints, with the number of the invocation that it was given last: a line that is
+/// read after the next event was taken counts for that one.
+async fn forward(output: impl AsyncRead + Unpin, function: Arc<Function>, printing_for: Arc<AtomicU64>) {
     let mut output = BufReader::new(output);
     loop {
         let mut line = Vec::new();
@@ -615,7 +636,7 @@ async fn forward(output: impl AsyncRead + Unpin, function: Arc<str>, journal: Jo
                 while line.last().is_some_and(u8::is_ascii_whitespace) {
                     line.pop();
                 }
-                journal.line(&function, line);
+                function.journal.line(&function.launch.name, printing_for.load(Ordering::Relaxed), line);
             }
         }
     }

@@ -95,6 +95,7 @@ async fn synchronously(gateway: &Gateway, function: usize, event: Bytes) -> Resp
     let trace_root = ids::trace_root(OffsetDateTime::now_utc().unix_timestamp());
     // The function's own timeout, at most 900 s, is the only limit here.
     let pending = gateway.functions.submit(function, event, &trace_root, Duration::from_secs(1000));
+    report.follow(&pending);
     let Some(answer) = pending.answer().await else {
         return failure(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", "The function gave no answer");
     };

@@ -6,6 +6,7 @@
 mod asynchronous;
 mod authorization;
 mod cargo_lambda;
+mod console;
 mod events;
 mod functions;
 mod gateway;

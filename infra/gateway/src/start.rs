@@ -21,6 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::asynchronous::Queue;
 use crate::authorization::Authorizers;
 use crate::cargo_lambda::CargoLambda;
+use crate::console::{FunctionFacts, Setup};
 use crate::functions::Functions;
 use crate::gateway::Gateway;
 use crate::hosted::{Function, Launch};
@@ -31,7 +32,7 @@ use crate::routing::Router;
 use crate::strict::Strict;
 use crate::template::{LocalAddresses, Template, function_arn};
 use crate::websocket::Connections;
-use crate::{http, ids, management, runtime_api, schedules, server};
+use crate::{console, http, ids, runtime_api, schedules, server};
 
 /// What a client's first bytes may take to come.
 const FIRST_BYTES: Duration = Duration::from_mins(1);
@@ -54,7 +55,7 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode> {
 
 async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     let (listener, port) = server::bind(options.template.port)?;
-    let (console, console_port) = server::bind(options.template.console_port)?;
+    let (console_listener, console_port) = server::bind(options.template.console_port)?;
     let local = LocalAddresses { port, console_port };
     let (stop, end_functions, processes) =
         (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
@@ -66,7 +67,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     }
     let functions = if let Some(url) = &options.cargo_lambda {
         let binaries = template.functions.iter().map(|function| function.binary.as_str());
-        let watch = Box::new(CargoLambda::new(url, binaries)?);
+        let watch = Box::new(CargoLambda::new(url, binaries, Arc::clone(journal.activity()))?);
         if options.invocations.deliver_twice {
             Functions::CargoLambdaTwice(watch)
         } else {
@@ -116,13 +117,14 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         region: template.region().to_owned(),
         port,
         console_port,
+        setup: setup(options, &template, &strict),
         idle_timeout: options.idle_timeout,
         connection_lifetime: options.connection_lifetime,
         strict,
         stop: stop.clone(),
     });
     tokio::spawn(accept_public(Arc::clone(&gateway), listener));
-    tokio::spawn(accept_console(Arc::clone(&gateway), console));
+    tokio::spawn(accept_console(Arc::clone(&gateway), console_listener));
     if !options.invocations.no_schedules {
         for (index, function) in template.functions.iter_mut().enumerate() {
             for schedule in function.schedules.drain(..) {
@@ -149,6 +151,22 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         lost => gateway.journal.note(format!("asynchronous events lost with the gateway's end: {lost}")),
     }
     Ok(())
+}
+
+/// What the console tells of the start.
+fn setup(options: &ServeOptions, template: &Template, strict: &Strict) -> Setup {
+    let facts = template.functions.iter().map(|function| FunctionFacts {
+        memory_size: function.memory_size,
+        architecture: function.architecture,
+        timeout: function.timeout.as_secs(),
+    });
+    let twice = options.invocations.deliver_twice.then(|| "deliver-twice".to_owned());
+    Setup {
+        functions: facts.collect(),
+        concurrency: options.concurrency,
+        cargo_lambda: options.cargo_lambda.is_some(),
+        faults: strict.announcement().into_iter().chain(twice).collect(),
+    }
 }
 
 fn announce(port: u16, console_port: u16, stage: &str) -> Result<()> {
@@ -215,7 +233,7 @@ async fn accept_console(gateway: Arc<Gateway>, listener: TcpListener) {
         async move {
             server::serve(stream, |request| {
                 let gateway = &gateway;
-                async move { Ok(management::serve(gateway, request).await) }
+                async move { Ok(console::serve(gateway, request).await) }
             })
             .await;
         }

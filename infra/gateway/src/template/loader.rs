@@ -10,7 +10,9 @@ use serde_yaml_ng::Value;
 
 use super::intrinsics::{Resolver, label, mapping, optional_mapping, scalar};
 use super::websocket::PLAIN_RESOURCES;
-use super::{Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, StageVariables, WebSocketApi};
+use super::{
+    Architecture, Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, StageVariables, WebSocketApi,
+};
 
 /// Collects what the resources say; functions come first, because routes point at them.
 pub(super) struct Loader<'a> {
@@ -86,12 +88,11 @@ impl<'a> Loader<'a> {
         check_keys(
             &properties,
             "Properties",
-            &["Timeout", "MemorySize", "Environment", "Events", "EventInvokeConfig"],
+            &["Timeout", "MemorySize", "Architectures", "Environment", "Events", "EventInvokeConfig"],
             &[
                 "Runtime",
                 "Handler",
                 "CodeUri",
-                "Architectures",
                 "Policies",
                 "Role",
                 "RolePath",
@@ -132,6 +133,7 @@ impl<'a> Loader<'a> {
             binary,
             timeout: Duration::from_secs(self.number(&properties, "Timeout")?.unwrap_or(3)),
             memory_size: self.number(&properties, "MemorySize")?.map_or(Ok(128), u32::try_from)?,
+            architecture: self.architecture(&properties)?,
             asynchronous: self.asynchronous_config(&properties)?,
             schedules: Vec::new(),
             variables,
@@ -160,6 +162,15 @@ impl<'a> Loader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The one architecture of a function; it only matters for what the function would cost.
+    fn architecture(&self, properties: &Value) -> Result<Architecture> {
+        match self.list(properties, "Architectures")?.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] | ["x86_64"] => Ok(Architecture::X86),
+            ["arm64"] => Ok(Architecture::Arm),
+            _ => bail!("Architectures must be [arm64] or [x86_64]"),
+        }
     }
 
     fn http_route(&self, http_api: &HttpApi, event: &Value, function: usize) -> Result<HttpRoute> {

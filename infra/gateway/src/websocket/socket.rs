@@ -24,6 +24,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::connection::{Connection, Outgoing};
 use super::{MESSAGE_LIMIT, dispatch};
+use crate::console::Kind;
 use crate::gateway::Gateway;
 
 const FRAME_LIMIT: usize = 32 * 1024;
@@ -106,9 +107,11 @@ async fn receive(
         match received {
             Some(Ok(Message::Text(text))) => {
                 connection.touch();
+                connection.received(&text);
                 dispatch(gateway, connection, &text);
             }
             Some(Ok(Message::Binary(_))) => {
+                connection.frames.note(Kind::Binary, "");
                 gateway.connections.end(
                     connection,
                     CloseCode::Unsupported,
@@ -117,6 +120,9 @@ async fn receive(
             }
             Some(Ok(Message::Close(frame))) => {
                 gateway.connections.remove(&connection.facts.id);
+                let (code, reason) =
+                    frame.as_ref().map_or((1005, ""), |frame| (frame.code.into(), frame.reason.as_str()));
+                connection.frames.note(Kind::ClosedByClient(code), reason);
                 // Reading on sends the answer to the close frame.
                 let _ = timeout(LINGER, async { while let Some(Ok(_)) = messages.next().await {} }).await;
                 return Some(match frame {

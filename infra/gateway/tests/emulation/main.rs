@@ -4,6 +4,7 @@
 mod asynchronous;
 mod authorizers;
 mod connections;
+mod console;
 mod issuer;
 mod parcels;
 mod processes;
