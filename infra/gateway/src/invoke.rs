@@ -100,8 +100,9 @@ async fn synchronously(gateway: &Gateway, function: usize, event: Bytes) -> Resp
         return failure(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", "The function gave no answer");
     };
     report.record().status = Some(200);
+    let request_id = answer.execution.request_id.clone();
     report.executed(answer.execution);
-    match answer.result {
+    let mut response = match answer.result {
         Ok(result) => Response::new(Full::new(result)),
         Err(error) => {
             report.record().error = Some(String::from_utf8_lossy(&error).into_owned());
@@ -109,7 +110,9 @@ async fn synchronously(gateway: &Gateway, function: usize, event: Bytes) -> Resp
             response.headers_mut().insert("x-amz-function-error", HeaderValue::from_static("Unhandled"));
             response
         }
-    }
+    };
+    response.headers_mut().insert("x-amz-executed-version", HeaderValue::from_static(LATEST));
+    identified(response, request_id)
 }
 
 fn queue(gateway: &Arc<Gateway>, function: usize, event: Bytes) -> Response<Full<Bytes>> {
@@ -120,7 +123,11 @@ fn queue(gateway: &Arc<Gateway>, function: usize, event: Bytes) -> Response<Full
             "The queue of asynchronous invocations is full",
         );
     };
-    let mut response = empty(StatusCode::ACCEPTED);
+    identified(empty(StatusCode::ACCEPTED), request_id)
+}
+
+/// Tells the id under which the function runs.
+fn identified(mut response: Response<Full<Bytes>>, request_id: String) -> Response<Full<Bytes>> {
     if let Ok(request_id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("x-amzn-requestid", request_id);
     }
