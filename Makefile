@@ -3,10 +3,10 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test canaries lint fmt validate check model bench soak faults coverage fuzz clean
+.PHONY: help run watch build admin rotate-keys test conformance canaries lint fmt validate check model bench soak faults coverage fuzz clean
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Start everything on this machine: Postgres, Redis, functions, gateway; Ctrl-C stops it
 	@$(STACK) run
@@ -26,6 +26,9 @@ rotate-keys: ## Sign access tokens by a new key from the next run on; those of t
 test: ## Run all tests on stores of their own; TEST_ARGS are cargo test's
 	@$(STACK) test -- $(TEST_ARGS)
 
+conformance: ## Hold the gateway, or the endpoint TARGET, against what is known of API Gateway and Lambda; TEST_ARGS
+	@$(if $(TARGET),CONFORMANCE_TARGET="$(TARGET)") $(STACK) conformance -- $(TEST_ARGS)
+
 canaries: ## Look for secrets in the logs of the last `make test`
 	@$(PYTHON) infra/scripts/canaries.py
 
@@ -35,7 +38,7 @@ lint: ## Check formatting, lints and documentation; every warning is an error
 fmt: ## Format the code
 	@cargo fmt --all
 
-validate: ## Check template.yaml with the SAM CLI
+validate: ## Check the templates with the SAM CLI
 	@$(STACK) validate
 
 check: test canaries lint validate ## All that CI runs

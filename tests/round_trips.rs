@@ -47,6 +47,8 @@ impl Scene {
             concurrency: 1,
             redis_through: Some(redis.address),
             postgres_through: Some(postgres.address),
+            // The trips of processes that are warm are counted, so none may be ended meanwhile.
+            strict: Some("freeze,shuffle"),
             // What runs by itself would be counted, too.
             gateway_args: vec!["--no-schedules".to_owned()],
             ..StackOptions::default()

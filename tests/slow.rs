@@ -1,7 +1,8 @@
 //! Recipients that are slow or gone.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
+    fs,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -9,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 use futures_util::future;
 use redis::AsyncCommands as _;
 use serde_json::Value;
-use support::{Conversation, PATIENCE, StackOptions, TestChat, User};
+use support::{Connection, Conversation, PATIENCE, StackOptions, TestChat, User, messages_in};
 use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
@@ -69,6 +70,70 @@ async fn one_slow_or_dead_recipient_harms_nobody_not_even_forty_of_them() {
     for connection in &mut live {
         assert_eq!(connection.next_message().await, next);
     }
+}
+
+/// How many `$disconnect` the gateway says it has lost.
+fn lost_disconnects(chat: &TestChat) -> usize {
+    let records = fs::read_to_string(chat.stack.logs().join("gateway.jsonl")).unwrap_or_default();
+    records.lines().filter(|record| record.contains("dropped, as --strict=drop-disconnect says")).count()
+}
+
+/// Puts back the time at which all connections were registered, as if that had been a minute ago.
+async fn a_minute_later(chat: &TestChat, conversation: &Conversation) {
+    let key = chat.stack.redis_key(conversation, "connections").await;
+    let mut redis = chat.stack.redis().await;
+    let registrations: BTreeMap<String, String> = redis.hgetall(&key).await.unwrap();
+    for (id, registration) in registrations {
+        let mut parts: Vec<_> = registration.split('|').map(str::to_owned).collect();
+        parts[2] = (parts[2].parse::<u64>().unwrap() - 60_000).to_string();
+        let () = redis.hset(&key, &id, parts.join("|")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_disconnect_that_is_never_told_is_healed_by_the_next_message() {
+    let options = StackOptions { strict: Some("drop-disconnect"), ..StackOptions::default() };
+    let chat = TestChat::alone(options).await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+    let conversation = alice.start_conversation_with([&bob]).await;
+    let mut phone = alice.connect_to(&conversation).await;
+    let first = phone.send(&conversation, "before you leave").await;
+    let mut leaving = Vec::new();
+    for _ in 0..16 {
+        leaving.push(bob.connect_to(&conversation).await);
+    }
+    future::join_all(leaving.into_iter().map(Connection::close)).await;
+    let online = async || {
+        let presence = alice.get(&conversation.path("/presence")).await.expect(200);
+        let of_bob =
+            presence["items"].as_array().unwrap().iter().find(|one| one["user_id"] == bob.id.as_str());
+        of_bob.unwrap()["online"].clone()
+    };
+    let left = async {
+        let mut again = interval(Duration::from_millis(20));
+        while registered(&chat, &conversation).await.len() != 1 + lost_disconnects(&chat) {
+            again.tick().await;
+        }
+    };
+    timeout(PATIENCE, left).await.expect("whoever was told of has left");
+    assert!((1..16).contains(&lost_disconnects(&chat)), "{}", lost_disconnects(&chat));
+    assert_eq!(online().await, true, "nobody knows better yet");
+
+    a_minute_later(&chat, &conversation).await;
+    let second = phone.send(&conversation, "after you have left").await;
+
+    let healed = async {
+        let mut again = interval(Duration::from_millis(20));
+        while registered(&chat, &conversation).await.len() != 1 || online().await == true {
+            again.tick().await;
+        }
+    };
+    timeout(PATIENCE, healed).await.expect("one message has cleared the registry of who has left");
+    let mut back = bob.connect().await;
+    let answer = back.subscribe_from(&conversation, Some(first.seq)).await;
+    assert_eq!(messages_in(&answer["messages"]), [second]);
+    let third = phone.send(&conversation, "welcome back").await;
+    assert_eq!(back.next_message().await, third);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

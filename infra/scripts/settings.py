@@ -37,6 +37,8 @@ OF_THE_FUNCTIONS = (
     *THROTTLES,
 )
 OF_THE_STACK = ("PORT", "CONSOLE_PORT", "DATA_DIR", "CONCURRENCY", "TOOLS_DIR")
+OF_THE_TESTS = ("TEST_MODE", "TEST_SEED")
+MODES = ("hosted", "strict", "cargo-lambda")
 WINDOW = re.compile(r"[1-9][0-9]*/([1-9][0-9]*)")
 
 
@@ -51,6 +53,10 @@ class Settings:
     redis_url: Optional[str]
     functions: Dict[str, str]
     """What was set of the functions' own variables."""
+    test_mode: str
+    """How the gateway runs the functions of the stories."""
+    test_seed: Optional[int]
+    """What strict mode draws by."""
 
     @property
     def logs_dir(self) -> Path:
@@ -58,7 +64,7 @@ class Settings:
 
 
 def load() -> Settings:
-    known = (*OF_THE_STACK, *OF_THE_FUNCTIONS)
+    known = (*OF_THE_STACK, *OF_THE_FUNCTIONS, *OF_THE_TESTS)
     given = {name: value for name, value in read_file(ROOT / ".env").items() if name in known}
     given.update({name: os.environ[name] for name in known if name in os.environ})
     given = {name: value.strip() for name, value in given.items() if value.strip()}
@@ -80,7 +86,11 @@ def load() -> Settings:
         database_url=given.get("DATABASE_URL"),
         redis_url=given.get("REDIS_URL"),
         functions={name: given[name] for name in OF_THE_FUNCTIONS if name in given},
+        test_mode=given.get("TEST_MODE", MODES[0]),
+        test_seed=number(given, "TEST_SEED", 1, 2**32) if "TEST_SEED" in given else None,
     )
+    if settings.test_mode not in MODES:
+        raise Failure(f"TEST_MODE must be one of {', '.join(MODES)}; it is {settings.test_mode}")
     if settings.port == settings.console_port:
         raise Failure(f"PORT and CONSOLE_PORT are both {settings.port}: give them different values")
     return settings
@@ -118,7 +128,8 @@ def read_file(path: Path) -> Dict[str, str]:
 
 def without_settings() -> Dict[str, str]:
     """The environment less every setting: what tests and benchmarks start from, so that they are repeatable."""
-    return {name: value for name, value in os.environ.items() if name not in OF_THE_FUNCTIONS + OF_THE_STACK}
+    known = (*OF_THE_STACK, *OF_THE_FUNCTIONS, *OF_THE_TESTS)
+    return {name: value for name, value in os.environ.items() if name not in known}
 
 
 def target_dir() -> Path:

@@ -26,10 +26,11 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import breakage
 import packages
+import rivals
 import stores
 from processes import (
     Failure,
@@ -53,6 +54,7 @@ from settings import ROOT, TEMPLATE, Settings, load, shown, target_dir, without_
 CARGO_LAMBDA = "1.9.2"
 SAM_CLI = "1.170.0"
 AUTHLIB, REQUESTS = "1.6.5", "2.32.5"
+WEBSOCKETS = "15.0.1"
 KEYS_KEPT = 2  # beside the new one: a token lives 15 min, so keys may rotate every few minutes
 GATEWAY_READY_WITHIN = 30
 # What Lambda gives every function; here it only has to be there, and must not be the user's own.
@@ -64,6 +66,16 @@ LOCAL_CREDENTIALS = {
 }
 # The folders of stores that are made anew for each run.
 THROWAWAY = ("test", "bench", "soak", "faults", "coverage")
+# The stories that `cargo lambda watch` cannot do, and why.
+HOSTED_ONLY = {
+    "crash::": "it never answers for a process that was killed",
+    "gateway::a_function_process_killed_between_requests_is_replaced_unnoticed": "the same",
+    "big_rooms::jobs_that_are_killed_leave_nobody_without_a_message": "the same",
+    "mail::a_killed_mail_function_fails_no_signup_and_the_mail_still_comes": "the same",
+    "mail::a_signup_succeeds_though_no_mail_can_be_written": "its function ends by itself, which is never answered",
+    "bites::": "their faults are in binaries of their own, and it builds what it runs",
+    "slow::a_disconnect_that_is_never_told_is_healed_by_the_next_message": "strict mode hosts the functions",
+}
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
 TEST_RESULT = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed;")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -343,9 +355,54 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
 
 def test(settings: Settings, arguments: List[str]) -> None:
     check_tools()
+    mode, options = test_mode(settings)
+    if settings.test_mode != "hosted":
+        arguments = ["--test", "stories", *arguments]
     with throwaway(settings, "test") as env:
-        outcome = run_tests({**env, **authlib(settings)}, arguments)
+        outcome = run_tests({**env, **authlib(settings), **clients(settings), **mode}, [*arguments, *options])
     outcome.conclude()
+
+
+def test_mode(settings: Settings) -> Tuple[Dict[str, str], List[str]]:
+    """What the stories are told of how the gateway is to run the functions, and cargo test's options for it."""
+    mode = {"TEST_MODE": settings.test_mode}
+    if settings.test_mode == "strict":
+        seed = settings.test_seed or secrets.randbelow(2**32) + 1
+        say(f"Strict mode; the same again: TEST_MODE=strict TEST_SEED={seed}")
+        return {**mode, "TEST_STRICT_SEED": str(seed)}, []
+    if settings.test_mode == "cargo-lambda":
+        program = find_cargo_lambda(settings)
+        skipped = [option for name in HOSTED_ONLY for option in ("--skip", name)]
+        return {**mode, "TEST_CARGO_LAMBDA": "\n".join(map(str, program))}, ["--", *skipped]
+    return mode, []
+
+
+def conformance(settings: Settings, arguments: List[str]) -> None:
+    """The suite of the gateway alone; with CONFORMANCE_TARGET it asks that endpoint instead of gateways of its own."""
+    check_tools()
+    env = {**without_settings(), **clients(settings)}
+    env.pop("TEST_BIN_DIR", None)
+    if not env.get("CONFORMANCE_TARGET"):
+        build()
+        env["TEST_BIN_DIR"] = str(target_dir() / "release")
+    outcome = run_tests(env, ["--test", "conformance", *arguments])
+    outcome.conclude()
+
+
+def clients(settings: Settings) -> Dict[str, str]:
+    """What the conformance suite asks the gateway with beside Rust: curl, and a WebSocket library of another language."""
+    home = packages.python_package(settings.tools_dir, "websockets", WEBSOCKETS)
+    python, *path = packages.python_of(home)
+    env = {"TEST_WEBSOCKETS_PYTHON": python, **({"TEST_WEBSOCKETS_PATH": path[0]} if path else {})}
+    curl = shutil.which("curl")
+    if not curl and packages.has_apt():
+        program = packages.debian_packages(settings.tools_dir, ["curl"]) / "usr/bin/curl"
+        libraries = packages.debian_environment(program).get("LD_LIBRARY_PATH")
+        env.update({"TEST_CURL_LIBRARY_PATH": libraries} if libraries else {})
+        curl = str(program)
+    if not curl:
+        raise Failure("curl is missing, which the conformance suite asks with")
+    return {**env, "TEST_CURL": curl}
 
 
 def authlib(settings: Settings) -> Dict[str, str]:
@@ -359,7 +416,10 @@ def bench(settings: Settings, arguments: List[str]) -> None:
     check_tools()
     with throwaway(settings, "bench") as env:
         env["CONCURRENCY"] = str(settings.concurrency)
-        run([program("bench"), *arguments], problem="the benchmark failed", env=env, cwd=ROOT)
+        asked_for = any("rivals" in re.split("[=,]", argument) for argument in arguments)
+        others = rivals.serving(settings, lambda: find_cargo_lambda(settings)) if asked_for else contextlib.nullcontext({})
+        with others as told:
+            run([program("bench"), *arguments], problem="the benchmark failed", env={**env, **told}, cwd=ROOT)
 
 
 def soak(settings: Settings, arguments: List[str]) -> None:
@@ -397,7 +457,7 @@ def coverage(settings: Settings, arguments: List[str]) -> None:
         LLVM_PROFILE_FILE=str(profiles / "%m%c.profraw"),
     )
     with throwaway(settings, "coverage", told_where_to_count) as env:
-        outcome = run_tests({**env, **authlib(settings)}, arguments)
+        outcome = run_tests({**env, **authlib(settings), **clients(settings)}, arguments)
 
     with step("Coverage: summing up"):
         merged = target / "tests.profdata"
@@ -605,7 +665,10 @@ def validate(settings: Settings) -> None:
         "SAM_CLI_TELEMETRY": "0",
         "AWS_DEFAULT_REGION": "us-east-1",  # only to know which kinds of resources exist there
     }
-    run([sam, "validate", "--lint", "--template", TEMPLATE], problem="the template is not valid", env=env, cwd=ROOT)
+    suite = ROOT / "infra/gateway/conformance"
+    for template in (TEMPLATE, suite / "template.yaml", suite / "bare.yaml"):
+        problem = f"{shown(template)} is not valid"
+        run([sam, "validate", "--lint", "--template", template], problem=problem, env=env, cwd=ROOT)
 
 
 def clean(settings: Settings) -> None:
@@ -675,6 +738,7 @@ def main(arguments: List[str]) -> int:
         "run": lambda settings, _: run_stack(settings),
         "watch": lambda settings, _: run_stack(settings, watch=True),
         "test": test,
+        "conformance": conformance,
         "bench": bench,
         "soak": soak,
         "faults": faults,

@@ -1,7 +1,7 @@
 //! When somebody is out, they are out.
 
 use support::{Connection, StackOptions, TestChat};
-use tokio::join;
+use tokio::{join, sync::Notify};
 
 /// What the log's events say that are there to be read.
 async fn seqs_of_unread(connection: &mut Connection) -> Vec<u64> {
@@ -21,9 +21,11 @@ async fn removal_is_immediate() {
         alice.add(&conversation, &bob).await.expect(201);
         let mut phone = bob.connect_to(&conversation).await;
         let mut laptop = bob.connect_to(&conversation).await;
+        let begun = Notify::new();
         let busy = async {
             for _ in 0..10 {
                 sending.send(&conversation, "all the while").await;
+                begun.notify_one();
             }
         };
         let late = async {
@@ -35,6 +37,7 @@ async fn removal_is_immediate() {
             tablet
         };
         let removing = async {
+            begun.notified().await;
             if round % 2 == 0 {
                 alice.remove(&conversation, &bob).await.expect(204);
             } else {

@@ -11,6 +11,7 @@
 
 mod answer;
 mod canaries;
+mod cargo_lambda;
 mod changes;
 mod chat;
 mod connection;
@@ -34,7 +35,7 @@ pub use connection::{Connection, Handshake, Incoming};
 pub use mail::{Mail, page_of};
 pub use message::{Message, Page, messages_in};
 pub use redis_cluster::RedisCluster;
-pub use settings::Settings;
+pub use settings::{Mode, Settings};
 pub use stack::{Process, Stack, StackOptions};
 pub use stores::RedisCopy;
 pub use user::{Conversation, User};

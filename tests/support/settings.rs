@@ -29,7 +29,39 @@ pub struct Settings {
     pub authlib_path: Option<String>,
     /// Where whoever started the stores takes orders to break them, if they may be broken.
     pub store_orders: Option<PathBuf>,
+    /// How the gateway runs the functions.
+    pub mode: Mode,
 }
+
+/// How the gateway runs the functions of every stack.
+#[derive(Debug)]
+pub enum Mode {
+    /// As processes of its own.
+    Hosted,
+    /// The same, and it does what AWS may do at any time, all but lose a `$disconnect`; drawn by the seed.
+    Strict {
+        /// What the seeds of the stacks are counted from.
+        seed: u64,
+    },
+    /// By the `cargo lambda watch` of each stack.
+    CargoLambda {
+        /// Its executable and first arguments.
+        program: Vec<String>,
+        /// The variables by which cargo finds the compiler and what is built already.
+        tools: Vec<(&'static str, String)>,
+    },
+}
+
+const OF_CARGO: [&str; 8] = [
+    "PATH",
+    "HOME",
+    "CARGO_HOME",
+    "CARGO_TARGET_DIR",
+    "RUSTUP_HOME",
+    "RUSTUP_TOOLCHAIN",
+    "LD_LIBRARY_PATH",
+    "TMPDIR",
+];
 
 impl Settings {
     /// The settings of this test process.
@@ -47,7 +79,23 @@ impl Settings {
             authlib_python: optional("TEST_AUTHLIB_PYTHON").map(PathBuf::from),
             authlib_path: optional("TEST_AUTHLIB_PATH"),
             store_orders: optional("TEST_STORE_ORDERS").map(PathBuf::from),
+            mode: mode(),
         })
+    }
+}
+
+fn mode() -> Mode {
+    match optional("TEST_MODE").as_deref() {
+        None | Some("hosted") => Mode::Hosted,
+        Some("strict") => {
+            let seed = variable("TEST_STRICT_SEED");
+            Mode::Strict { seed: seed.parse().unwrap_or_else(|err| panic!("TEST_STRICT_SEED: {err}")) }
+        }
+        Some("cargo-lambda") => Mode::CargoLambda {
+            program: variable("TEST_CARGO_LAMBDA").split('\n').map(str::to_owned).collect(),
+            tools: OF_CARGO.iter().filter_map(|name| Some((*name, optional(name)?))).collect(),
+        },
+        Some(other) => panic!("TEST_MODE is {other}, and not hosted, strict or cargo-lambda"),
     }
 }
 

@@ -28,7 +28,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{ALLOWED_ORIGIN, PATIENCE, Settings, canaries};
+use crate::{ALLOWED_ORIGIN, Mode, PATIENCE, Settings, canaries, cargo_lambda::CargoLambda};
 
 /// How many numbered databases the Redis of the stories has: more than a run has stacks.
 const REDIS_DATABASES: u32 = 64;
@@ -50,6 +50,8 @@ pub struct StackOptions {
     pub postgres_through: Option<SocketAddr>,
     /// Where the functions reach Redis, when not directly.
     pub redis_through: Option<SocketAddr>,
+    /// What the gateway does of what AWS may do at any time, in place of what the run's mode says.
+    pub strict: Option<&'static str>,
     /// What else the gateway is told.
     pub gateway_args: Vec<String>,
     /// `REDIS_URL` of a cluster, in place of a numbered database of the Redis that all share.
@@ -68,6 +70,7 @@ impl Default for StackOptions {
             concurrency: 4,
             postgres_through: None,
             redis_through: None,
+            strict: None,
             gateway_args: Vec::new(),
             redis_cluster: None,
             stand_ins: Vec::new(),
@@ -97,6 +100,9 @@ struct State {
 #[derive(Deserialize)]
 struct Function {
     binary: String,
+    given: u64,
+    running: u64,
+    waiting: u64,
     processes: Vec<Listed>,
 }
 
@@ -133,6 +139,8 @@ pub struct Stack {
     redis_database: Option<u32>,
     logs: PathBuf,
     gateway: Mutex<Child>,
+    /// It ends when its standard input does, which is at drop.
+    _cargo_lambda: Option<Child>,
 }
 
 impl Stack {
@@ -143,7 +151,7 @@ impl Stack {
         let database = format!("stories_{}", Uuid::new_v4().simple());
         administer(&format!("create database {database} template {}", settings.template_database)).await;
         let database_url = at(&settings.postgres_url, options.postgres_through, &database);
-        let (redis_url, redis_database) = if let Some(url) = options.redis_cluster {
+        let (redis_url, redis_database) = if let Some(url) = options.redis_cluster.clone() {
             (url, None)
         } else {
             // Each may empty its own without disturbing the others.
@@ -154,43 +162,60 @@ impl Stack {
         let functions = functions_dir(&options.stand_ins, &logs);
         let functions = functions.unwrap_or_else(|err| panic!("{}: {err}", logs.display()));
 
-        let mut command = Command::new(settings.bin_dir.join("gateway"));
+        let variables = variables(&options, &database_url, &redis_url);
+        let gateway = |subcommand| {
+            let mut command = Command::new(settings.bin_dir.join("gateway"));
+            command
+                .arg(subcommand)
+                .arg("--template")
+                .arg(&settings.template_file)
+                .args(["--parameter-overrides", &format!("AllowedOrigins={ALLOWED_ORIGIN}")])
+                .envs(variables.iter().map(|(name, value)| (name, value)));
+            command
+        };
+        let mut command = gateway("serve");
         command
-            .arg("serve")
-            .arg("--template")
-            .arg(&settings.template_file)
             .args(["--port", "0", "--console-port", "0"])
             .arg("--functions-dir")
             .arg(functions)
             .arg("--logs-dir")
             .arg(&logs)
             .args(["--quiet", "--exit-with-parent"])
-            .args(["--parameter-overrides", &format!("AllowedOrigins={ALLOWED_ORIGIN}")])
             .args(&options.gateway_args)
-            .env("DATABASE_URL", &database_url)
-            .env("REDIS_URL", &redis_url)
-            .env("JWT_KEYS", &settings.jwt_keys)
-            .env("ENVIRONMENT", "development")
-            .env("PUBLIC_URL", "http://localhost")
-            .env("ALLOWED_ORIGINS", ALLOWED_ORIGIN)
-            .env("MAIL_FROM", options.mail_from)
-            .env("EMAIL_VERIFICATION", options.email_verification)
-            .env("LOG_LEVEL", "info")
-            .env("CONCURRENCY", options.concurrency.to_string())
-            .env("THROTTLE_MESSAGES", options.throttle_messages);
-        for throttle in
-            ["SIGNUP", "LOGIN", "CONVERSATIONS", "READS", "ANONYMOUS", "USER", "CLIENTS", "COMMANDS"]
-        {
-            command.env(format!("THROTTLE_{throttle}"), "off");
-        }
-        for (throttle, windows) in options.throttles {
-            command.env(format!("THROTTLE_{throttle}"), windows);
+            .env("CONCURRENCY", options.concurrency.to_string());
+        let cargo_lambda = match &settings.mode {
+            Mode::Hosted => {
+                if let Some(what) = options.strict {
+                    command.args([&format!("--strict={what}"), "--strict-seed", "1"]);
+                }
+                None
+            }
+            Mode::Strict { seed } => {
+                let what =
+                    options.strict.map_or_else(|| "--strict".to_owned(), |what| format!("--strict={what}"));
+                command.args([
+                    what,
+                    "--strict-seed".to_owned(),
+                    seed.wrapping_add(number.into()).to_string(),
+                ]);
+                None
+            }
+            Mode::CargoLambda { program, tools } => Some(CargoLambda::new(program, tools)),
+        };
+        if let Some(cargo_lambda) = &cargo_lambda {
+            command.args(cargo_lambda.gateway_args());
         }
 
         let log = logs.clone();
         // On a thread of its own: a proxy that the functions connect through may run on this one.
         let started = tokio::task::spawn_blocking(move || start_gateway(command, &log)).await;
-        let (gateway, at) = started.unwrap_or_else(|err| std::panic::resume_unwind(err.into_panic()));
+        let (gateway_process, at) = started.unwrap_or_else(|err| std::panic::resume_unwind(err.into_panic()));
+        let mut running_functions = None;
+        if let Some(cargo_lambda) = cargo_lambda {
+            let mut environment = gateway("environment");
+            environment.args(["--port", &port_of(&at.url), "--console-port", &port_of(&at.console_url)]);
+            running_functions = Some(cargo_lambda.start(environment, options.concurrency, &logs).await);
+        }
 
         Self {
             url: at.url,
@@ -201,7 +226,8 @@ impl Stack {
             database,
             redis_database,
             logs,
-            gateway: Mutex::new(gateway),
+            gateway: Mutex::new(gateway_process),
+            _cargo_lambda: running_functions,
         }
     }
 
@@ -226,15 +252,22 @@ impl Stack {
         started.collect()
     }
 
+    /// How many invocations of a function are over.
+    pub async fn finished_invocations(&self, binary: &str) -> u64 {
+        let functions = self.state().await.functions;
+        let own = functions.iter().filter(|function| function.binary == binary);
+        own.map(|function| function.given - function.running).sum()
+    }
+
     /// How many invocations a function has been given, once none of any function is under way.
     pub async fn settled_invocations(&self, binary: &str) -> u64 {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let State { functions, asynchronous_events } = self.state().await;
-            let idle = functions.iter().flat_map(|function| &function.processes).all(|process| !process.busy);
+            let idle = functions.iter().all(|function| function.running == 0 && function.waiting == 0);
             if idle && asynchronous_events == 0 {
                 let own = functions.iter().filter(|function| function.binary == binary);
-                return own.flat_map(|function| &function.processes).map(|process| process.invocations).sum();
+                return own.map(|function| function.given).sum();
             }
             assert!(Instant::now() < deadline, "functions are still busy after {PATIENCE:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -295,6 +328,32 @@ impl Stack {
         let answer = console_client().get(&url).send().await.unwrap_or_else(|err| panic!("{url}: {err}"));
         answer.json().await.unwrap_or_else(|err| panic!("{url}: {err}"))
     }
+}
+
+/// What the functions are given.
+fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec<(String, String)> {
+    let fixed = [
+        ("DATABASE_URL", database_url),
+        ("REDIS_URL", redis_url),
+        ("JWT_KEYS", &Settings::get().jwt_keys),
+        ("ENVIRONMENT", "development"),
+        ("PUBLIC_URL", "http://localhost"),
+        ("ALLOWED_ORIGINS", ALLOWED_ORIGIN),
+        ("MAIL_FROM", options.mail_from),
+        ("EMAIL_VERIFICATION", options.email_verification),
+        ("LOG_LEVEL", "info"),
+        ("THROTTLE_MESSAGES", &options.throttle_messages),
+    ];
+    let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let throttle = |(throttle, windows): (&str, String)| (format!("THROTTLE_{throttle}"), windows);
+    let off = ["SIGNUP", "LOGIN", "CONVERSATIONS", "READS", "ANONYMOUS", "USER", "CLIENTS", "COMMANDS"];
+    let off = off.map(|name| throttle((name, "off".to_owned())));
+    fixed.into_iter().chain(off).chain(options.throttles.iter().cloned().map(throttle)).collect()
+}
+
+fn port_of(url: &str) -> String {
+    let port = Url::parse(url).ok().and_then(|url| url.port());
+    port.unwrap_or_else(|| panic!("{url} has no port")).to_string()
 }
 
 pub(crate) fn console_client() -> reqwest::Client {

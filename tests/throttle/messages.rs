@@ -75,6 +75,9 @@ async fn throttles_are_exact_in_every_sliding_window_under_any_concurrency() {
             _ => Sender::OverWebSocket(Box::new(alice.connect().await)),
         });
     }
+    let elsewhere = alice.start_conversation_with([]).await;
+    let warming_up = senders.iter_mut().map(|sender| sender.send(&alice, &elsewhere, "so that all are warm"));
+    future::join_all(warming_up).await;
     let (alice, conversation, tries) = (&alice, &conversation, &AtomicUsize::new(0));
 
     let began = Instant::now();

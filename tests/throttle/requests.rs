@@ -155,6 +155,11 @@ async fn reads_are_let_in_again_after_the_window() {
 #[tokio::test]
 async fn anonymous_requests_from_an_address_are_throttled_whatever_they_ask() {
     let chat = throttled([("ANONYMOUS", "3/5")]).await;
+    let first = chat.from_address(address(3));
+    for path in ["/api/v1/auth/nothing", "/api/v1/conversations", "/api/v1/conversations/any/messages"] {
+        // So that all functions are warm: what follows has to take place within five seconds.
+        first.get(path).await;
+    }
 
     assert_three_in_five_seconds("anonymous", async || chat.get("/api/v1/auth/nothing").await).await;
 

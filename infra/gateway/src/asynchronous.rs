@@ -128,8 +128,10 @@ impl Event {
             trace_root,
             patience,
         );
+        let mut record = self.record(gateway);
+        record.invocation = Some(pending.invocation);
         let answer = pending.outcome().await?;
-        let mut report = gateway.journal.report(self.record(gateway));
+        let mut report = gateway.journal.report(record);
         report.executed(answer.execution);
         Some(answer.result.map(drop).map_err(|error| {
             report.record().error = Some(String::from_utf8_lossy(&error).into_owned());

@@ -6,6 +6,7 @@
 //! a header (cargo-lambda, `crates/cargo-lambda-watch`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,7 +19,8 @@ use hyper_util::rt::TokioExecutor;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use crate::functions::{Answer, Execution, Invocation, error_object};
+use crate::console::Activity;
+use crate::functions::{Answer, Execution, Invocation, Load, error_object};
 
 /// The most invocations of one function that are in flight.
 pub(crate) const IN_FLIGHT: usize = 64;
@@ -31,52 +33,87 @@ const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 pub(crate) struct CargoLambda {
     client: Client<HttpConnector, Full<Bytes>>,
     functions: Vec<Route>,
+    activity: Arc<Activity>,
 }
 
 #[derive(Debug, Clone)]
 struct Route {
     uri: Uri,
     permits: Arc<Semaphore>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    given: AtomicU64,
+    running: AtomicUsize,
+    waiting: AtomicUsize,
 }
 
 impl CargoLambda {
     /// The functions of the given binaries, in that order, behind `cargo lambda watch` at `base`.
-    pub(crate) fn new<'a>(base: &str, binaries: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+    pub(crate) fn new<'a>(
+        base: &str,
+        binaries: impl IntoIterator<Item = &'a str>,
+        activity: Arc<Activity>,
+    ) -> Result<Self> {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let base = base.trim_end_matches('/');
         let route = |binary| {
             let uri = format!("{base}/2015-03-31/functions/{binary}/invocations");
             let uri = uri.parse().with_context(|| format!("--cargo-lambda {base} is no URL"))?;
-            Ok(Route { uri, permits: Arc::new(Semaphore::new(IN_FLIGHT)) })
+            Ok(Route { uri, permits: Arc::new(Semaphore::new(IN_FLIGHT)), counts: Arc::default() })
         };
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             functions: binaries.into_iter().map(route).collect::<Result<_>>()?,
+            activity,
         })
+    }
+
+    /// What is kept of the invocations.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    /// What a function was given and has to do.
+    pub(crate) fn load(&self, function: usize) -> Load {
+        let counts = &self.functions[function].counts;
+        Load {
+            given: counts.given.load(Ordering::Relaxed),
+            running: counts.running.load(Ordering::Relaxed),
+            waiting: counts.waiting.load(Ordering::Relaxed),
+        }
     }
 
     /// Sends an event and hands on the answer.
     pub(crate) fn submit(&self, function: usize, invocation: Invocation) {
         let (client, route) = (self.client.clone(), self.functions[function].clone());
+        route.counts.waiting.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
             // The semaphore is never closed, so there is always a permit in the end.
             let _permit = route.permits.acquire().await;
             let sent_at = Instant::now();
+            route.counts.waiting.fetch_sub(1, Ordering::Relaxed);
             if invocation.waits_until <= sent_at {
                 return;
             }
+            route.counts.given.fetch_add(1, Ordering::Relaxed);
+            route.counts.running.fetch_add(1, Ordering::Relaxed);
             let result = timeout(LONGEST_INVOCATION, invoke(&client, route.uri, invocation.event))
                 .await
                 .unwrap_or_else(|_| {
                     Err(error_object("CargoLambda.NoAnswer", "cargo lambda gave no answer within 15 minutes"))
                 });
+            route.counts.running.fetch_sub(1, Ordering::Relaxed);
             let execution = Execution {
                 request_id: invocation.request_id,
                 duration: sent_at.elapsed(),
                 queued: sent_at - invocation.queued_at,
                 init: None,
             };
+            invocation.ticket.finish(&execution, &result, None);
             let _ = invocation.reply.send(Answer { result, execution });
         });
     }

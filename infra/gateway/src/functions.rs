@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::select_ok;
+use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cargo_lambda::CargoLambda;
+use crate::console::{Activity, Ticket};
 use crate::hosted::{Function, ProcessState};
 use crate::ids;
 
@@ -24,6 +26,8 @@ pub(crate) enum Functions {
     HostedTwice(Vec<[Arc<Function>; 2]>),
     /// By `cargo lambda watch`, through its Invoke route.
     CargoLambda(Box<CargoLambda>),
+    /// The same, but each event is sent twice at the same time.
+    CargoLambdaTwice(Box<CargoLambda>),
 }
 
 /// One event on its way to a function.
@@ -39,6 +43,8 @@ pub(crate) struct Invocation {
     pub(crate) queued_at: Instant,
     /// When it is given up if nothing has taken it; its reply is then dropped.
     pub(crate) waits_until: Instant,
+    /// Its entry for the console.
+    pub(crate) ticket: Ticket,
     /// Where its answer goes.
     pub(crate) reply: oneshot::Sender<Answer>,
 }
@@ -68,6 +74,8 @@ pub(crate) struct Execution {
 /// An answer to wait for.
 #[derive(Debug)]
 pub(crate) struct Pending {
+    /// The number of the invocation.
+    pub(crate) invocation: u64,
     answer: oneshot::Receiver<Answer>,
     until: Instant,
 }
@@ -82,6 +90,17 @@ impl Pending {
     pub(crate) async fn outcome(self) -> Option<Answer> {
         self.answer.await.ok()
     }
+}
+
+/// What a function was given and has to do.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Load {
+    /// How many events were given to a process.
+    pub(crate) given: u64,
+    /// How many of them it is at work on.
+    pub(crate) running: usize,
+    /// How many events wait for a process.
+    pub(crate) waiting: usize,
 }
 
 impl Functions {
@@ -108,20 +127,60 @@ impl Functions {
         let now = Instant::now();
         let until = now + patience;
         let (reply, answer) = oneshot::channel();
+        let trace = ids::invocation_trace(trace_root);
+        let ticket = self.activity(function).begin(function, request_id, &trace, &event);
+        let number = ticket.number();
         let invocation = Invocation {
             request_id: request_id.to_owned(),
             event,
-            trace: ids::invocation_trace(trace_root),
+            trace,
             queued_at: now,
             waits_until: until,
+            ticket,
             reply,
+        };
+        // The second of two deliveries is an invocation of its own.
+        let second = |one: &Invocation| {
+            self.activity(function).begin(function, &one.request_id, &one.trace, &one.event)
         };
         match self {
             Self::Hosted(functions) => functions[function].submit(invocation),
-            Self::HostedTwice(functions) => submit_twice(&functions[function], invocation),
+            Self::HostedTwice(functions) => {
+                let second = second(&invocation);
+                let ways = functions[function].each_ref().map(|copy| |one| copy.submit(one));
+                submit_twice(invocation, second, ways);
+            }
             Self::CargoLambda(watch) => watch.submit(function, invocation),
+            Self::CargoLambdaTwice(watch) => {
+                let second = second(&invocation);
+                submit_twice(invocation, second, [(); 2].map(|()| |one| watch.submit(function, one)));
+            }
         }
-        Pending { answer, until }
+        Pending { invocation: number, answer, until }
+    }
+
+    fn activity(&self, function: usize) -> &Arc<Activity> {
+        match self {
+            Self::Hosted(functions) => functions[function].activity(),
+            Self::HostedTwice(functions) => functions[function][0].activity(),
+            Self::CargoLambda(watch) | Self::CargoLambdaTwice(watch) => watch.activity(),
+        }
+    }
+
+    /// What a function was given and has to do, for the console.
+    pub(crate) fn load(&self, function: usize) -> Load {
+        match self {
+            Self::Hosted(functions) => functions[function].load(),
+            Self::HostedTwice(functions) => {
+                let [first, second] = functions[function].each_ref().map(|copy| copy.load());
+                Load {
+                    given: first.given + second.given,
+                    running: first.running + second.running,
+                    waiting: first.waiting + second.waiting,
+                }
+            }
+            Self::CargoLambda(watch) | Self::CargoLambdaTwice(watch) => watch.load(function),
+        }
     }
 
     /// The processes of each function, for the console.
@@ -131,28 +190,26 @@ impl Functions {
             Self::HostedTwice(functions) => {
                 functions[function].iter().flat_map(|copy| copy.processes()).collect()
             }
-            Self::CargoLambda(_) => Vec::new(),
+            Self::CargoLambda(_) | Self::CargoLambdaTwice(_) => Vec::new(),
         }
     }
 }
 
-/// Hands an event to both sets of a function's processes; the first answer counts, the other is dropped.
-fn submit_twice(copies: &[Arc<Function>; 2], invocation: Invocation) {
-    let answers = copies.each_ref().map(|copy| {
+/// Submits an event in two ways; the first answer counts, the other is dropped.
+fn submit_twice(invocation: Invocation, second: Ticket, ways: [impl FnOnce(Invocation); 2]) {
+    let Invocation { request_id, event, trace, queued_at, waits_until, ticket, reply } = invocation;
+    let mut tickets = [ticket, second].into_iter();
+    let answers = ways.map(|submit| {
         let (reply, answer) = oneshot::channel();
-        copy.submit(Invocation {
-            request_id: invocation.request_id.clone(),
-            event: invocation.event.clone(),
-            trace: invocation.trace.clone(),
-            reply,
-            ..invocation
-        });
+        let ticket = tickets.next().expect("one for each way");
+        let (request_id, event, trace) = (request_id.clone(), event.clone(), trace.clone());
+        submit(Invocation { request_id, event, trace, queued_at, waits_until, ticket, reply });
         answer
     });
     tokio::spawn(async move {
         // Fails when nothing took either copy in time; the reply is then dropped, too.
         if let Ok((first, _)) = select_ok(answers).await {
-            let _ = invocation.reply.send(first);
+            let _ = reply.send(first);
         }
     });
 }

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::asynchronous::Queue;
 use crate::authorization::Authorizers;
+use crate::console::Setup;
 use crate::functions::Functions;
 use crate::journal::Journal;
 use crate::mail::Inbox;
@@ -41,7 +42,7 @@ pub(crate) struct Gateway {
     pub(crate) region: String,
     /// The port of the HTTP and the WebSocket API.
     pub(crate) port: u16,
-    /// The port of the management API.
+    /// The port of the console and the management API.
     pub(crate) console_port: u16,
     /// How long a connection may be silent.
     pub(crate) idle_timeout: Duration,
@@ -51,6 +52,8 @@ pub(crate) struct Gateway {
     pub(crate) strict: Arc<Strict>,
     /// How many requests, events and posts are taken.
     pub(crate) throttles: Throttles,
+    /// How it was started, for the console.
+    pub(crate) setup: Setup,
     /// Cancelled when the gateway ends.
     pub(crate) stop: CancellationToken,
 }
@@ -76,6 +79,7 @@ impl Gateway {
             connection_lifetime: Duration::from_mins(1),
             strict: Arc::default(),
             throttles: Throttles::default(),
+            setup: Setup::default(),
             stop: CancellationToken::new(),
         }
     }

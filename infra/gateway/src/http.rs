@@ -144,6 +144,7 @@ async fn invoke(
         ..Record::default()
     });
     let pending = gateway.functions.submit(route.function, event, &trace_root, route.integration_timeout);
+    report.follow(&pending);
     let response = match pending.answer().await {
         None => {
             report.record().error = Some("integration timeout".to_owned());
@@ -164,6 +165,8 @@ async fn invoke(
         }
     };
     report.record().status = Some(response.status().as_u16());
+    let size = usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX);
+    gateway.journal.activity().count_http_request(body.len(), size);
     response
 }
 

@@ -95,12 +95,14 @@ async fn synchronously(gateway: &Gateway, function: usize, event: Bytes) -> Resp
     let trace_root = ids::trace_root(OffsetDateTime::now_utc().unix_timestamp());
     // The function's own timeout, at most 900 s, is the only limit here.
     let pending = gateway.functions.submit(function, event, &trace_root, Duration::from_secs(1000));
+    report.follow(&pending);
     let Some(answer) = pending.answer().await else {
         return failure(StatusCode::INTERNAL_SERVER_ERROR, "ServiceException", "The function gave no answer");
     };
     report.record().status = Some(200);
+    let request_id = answer.execution.request_id.clone();
     report.executed(answer.execution);
-    match answer.result {
+    let mut response = match answer.result {
         Ok(result) => Response::new(Full::new(result)),
         Err(error) => {
             report.record().error = Some(String::from_utf8_lossy(&error).into_owned());
@@ -108,7 +110,9 @@ async fn synchronously(gateway: &Gateway, function: usize, event: Bytes) -> Resp
             response.headers_mut().insert("x-amz-function-error", HeaderValue::from_static("Unhandled"));
             response
         }
-    }
+    };
+    response.headers_mut().insert("x-amz-executed-version", HeaderValue::from_static(LATEST));
+    identified(response, request_id)
 }
 
 fn queue(gateway: &Arc<Gateway>, function: usize, event: Bytes) -> Response<Full<Bytes>> {
@@ -119,7 +123,11 @@ fn queue(gateway: &Arc<Gateway>, function: usize, event: Bytes) -> Response<Full
             "The queue of asynchronous invocations is full",
         );
     };
-    let mut response = empty(StatusCode::ACCEPTED);
+    identified(empty(StatusCode::ACCEPTED), request_id)
+}
+
+/// Tells the id under which the function runs.
+fn identified(mut response: Response<Full<Bytes>>, request_id: String) -> Response<Full<Bytes>> {
     if let Ok(request_id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("x-amzn-requestid", request_id);
     }

@@ -1,5 +1,7 @@
 //! What happened: one record per invocation and the lines the functions print.
 //!
+//! What happened also goes to the console's memory, with the lines of each invocation.
+//!
 //! A thread of its own writes to stderr and to the logs directory, so no request ever waits for a disk or a
 //! terminal. Entries are written in the order they were sent.
 
@@ -17,7 +19,8 @@ use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::functions::Execution;
+use crate::console::{Activity, Memory};
+use crate::functions::{Execution, Pending};
 
 /// How long entries gather before the next write.
 const BATCH: Duration = Duration::from_millis(20);
@@ -26,6 +29,7 @@ const BATCH: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     entries: Sender<Entry>,
+    activity: Arc<Activity>,
 }
 
 /// The writing thread, to be closed when everything was sent.
@@ -37,8 +41,8 @@ pub(crate) struct JournalWriter {
 
 #[derive(Debug)]
 enum Entry {
-    Invocation(Box<Record>),
-    Line { function: Arc<str>, text: Vec<u8> },
+    Invocation(Arc<Record>),
+    Line { function: Arc<str>, invocation: u64, text: Vec<u8> },
     Note(String),
     Close,
 }
@@ -47,6 +51,9 @@ enum Entry {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Record {
+    /// The number of the invocation, for the console.
+    #[serde(skip)]
+    pub(crate) invocation: Option<u64>,
     /// When the invocation was over, or its client left.
     #[serde(with = "time::serde::rfc3339::option")]
     pub(crate) time: Option<OffsetDateTime>,
@@ -110,9 +117,13 @@ impl Report<'_> {
         &mut self.record
     }
 
+    /// Says which invocation the record is about.
+    pub(crate) fn follow(&mut self, pending: &Pending) {
+        self.record.invocation = Some(pending.invocation);
+    }
+
     /// Notes how the function ran.
     pub(crate) fn executed(&mut self, execution: Execution) {
-        let milliseconds = |duration: Duration| (duration.as_secs_f64() * 1e5).round() / 1e2;
         self.record.duration = Some(milliseconds(execution.duration));
         self.record.queued = Some(milliseconds(execution.queued));
         self.record.init_duration = execution.init.map(milliseconds);
@@ -120,10 +131,15 @@ impl Report<'_> {
     }
 }
 
+/// A duration in milliseconds, to hundredths.
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e5).round() / 1e2
+}
+
 impl Drop for Report<'_> {
     fn drop(&mut self) {
         let record = Record { time: Some(OffsetDateTime::now_utc()), ..std::mem::take(&mut self.record) };
-        self.journal.send(Entry::Invocation(Box::new(record)));
+        self.journal.send(Entry::Invocation(Arc::new(record)));
     }
 }
 
@@ -135,12 +151,24 @@ impl Journal {
                 .with_context(|| format!("cannot create {}", directory.display()))?;
         }
         let (entries, receiver) = channel();
-        let mut output = Output { directory: directory.map(Path::to_owned), files: HashMap::new(), quiet };
+        let activity = Arc::new(Activity::default());
+        let mut output = Output {
+            directory: directory.map(Path::to_owned),
+            files: HashMap::new(),
+            quiet,
+            activity: Arc::clone(&activity),
+            memory: Memory::default(),
+        };
         let thread = thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || output.run(&receiver))
             .context("cannot start the journal")?;
-        Ok((Self { entries: entries.clone() }, JournalWriter { entries, thread }))
+        Ok((Self { entries: entries.clone(), activity }, JournalWriter { entries, thread }))
+    }
+
+    /// What the functions did lately.
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
     }
 
     /// Begins the report of one invocation.
@@ -148,9 +176,9 @@ impl Journal {
         Report { journal: self, record }
     }
 
-    /// A line printed by a function.
-    pub(crate) fn line(&self, function: &Arc<str>, text: Vec<u8>) {
-        self.send(Entry::Line { function: Arc::clone(function), text });
+    /// A line printed by a function during the invocation of a number, or 0 before its first.
+    pub(crate) fn line(&self, function: &Arc<str>, invocation: u64, text: Vec<u8>) {
+        self.send(Entry::Line { function: Arc::clone(function), invocation, text });
     }
 
     /// Something an operator should read, even quietly.
@@ -177,6 +205,8 @@ struct Output {
     directory: Option<PathBuf>,
     files: HashMap<String, BufWriter<File>>,
     quiet: bool,
+    activity: Arc<Activity>,
+    memory: Memory,
 }
 
 impl Output {
@@ -194,11 +224,28 @@ impl Output {
                     return;
                 }
                 // A full disk or a closed terminal must not end the gateway.
-                let _ = self.write(entry, &mut terminal);
+                let _ = self.write(&entry, &mut terminal);
+                self.remember(entry);
                 next = entries.try_recv().ok();
             }
             self.flush(&mut terminal);
             thread::sleep(BATCH);
+        }
+    }
+
+    /// Hands on to the console what it shows.
+    fn remember(&mut self, entry: Entry) {
+        match entry {
+            Entry::Invocation(record) => {
+                let invocation = record.invocation;
+                let process = self.activity.report(record);
+                let memory = process.and_then(|process| self.memory.greatest(process));
+                if let (Some(invocation), Some(memory)) = (invocation, memory) {
+                    self.activity.measure(invocation, memory);
+                }
+            }
+            Entry::Line { invocation, text, .. } => self.activity.print(invocation, text),
+            Entry::Note(_) | Entry::Close => {}
         }
     }
 
@@ -209,26 +256,26 @@ impl Output {
         }
     }
 
-    fn write(&mut self, entry: Entry, terminal: &mut impl Write) -> io::Result<()> {
+    fn write(&mut self, entry: &Entry, terminal: &mut impl Write) -> io::Result<()> {
         match entry {
             Entry::Invocation(record) => {
                 if let Some(file) = self.file("gateway")? {
-                    serde_json::to_writer(&mut *file, &record)?;
+                    serde_json::to_writer(&mut *file, &**record)?;
                     file.write_all(b"\n")?;
                 }
                 // A lost event is for an operator to read, even quietly.
                 if self.quiet && record.discarded.is_none() {
                     Ok(())
                 } else {
-                    writeln!(terminal, "{} {}", clock(record.time), readable(&record))
+                    writeln!(terminal, "{} {}", clock(record.time), readable(record))
                 }
             }
-            Entry::Line { function, text } => {
-                if let Some(file) = self.file(&function)? {
-                    file.write_all(&text)?;
+            Entry::Line { function, text, .. } => {
+                if let Some(file) = self.file(function)? {
+                    file.write_all(text)?;
                     file.write_all(b"\n")?;
                 }
-                if self.quiet { Ok(()) } else { writeln!(terminal, "{function} | {}", readable_line(&text)) }
+                if self.quiet { Ok(()) } else { writeln!(terminal, "{function} | {}", readable_line(text)) }
             }
             Entry::Note(text) => writeln!(terminal, "{} {text}", clock(Some(OffsetDateTime::now_utc()))),
             Entry::Close => Ok(()),

@@ -6,6 +6,7 @@
 mod asynchronous;
 mod authorization;
 mod cargo_lambda;
+mod console;
 mod env_vars;
 mod events;
 mod functions;

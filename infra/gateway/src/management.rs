@@ -1,11 +1,7 @@
-//! The console port: the `@connections` management API, Lambda's Invoke route, SES with its inbox, and a view of
-//! the processes.
+//! The `@connections` management API.
 //!
-//! It answers only requests addressed to the loopback interface and made by no other origin's page. Requests
-//! to `@connections` must be signed for `execute-api`, but the signature itself is not verified (API Gateway
-//! Developer Guide, "Use @connections commands in your backend service").
-
-use std::sync::Arc;
+//! Requests must be signed for `execute-api`, but the signature itself is not verified (API Gateway Developer Guide,
+//! "Use @connections commands in your backend service").
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderValue};
@@ -18,47 +14,15 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::console::json;
 use crate::events::Identity;
 use crate::gateway::Gateway;
-use crate::hosted::ProcessState;
-use crate::responses::{failure, message};
+use crate::ids;
+use crate::responses::failure;
 use crate::websocket::{Connection, MESSAGE_LIMIT, PostError, hold_back};
-use crate::{ids, invoke, mail};
 
-/// Answers one request on the console port.
-pub(crate) async fn serve(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    if !is_local(request.headers(), gateway.console_port) {
-        return message(StatusCode::FORBIDDEN, "Forbidden");
-    }
-    let path = request.uri().path().to_owned();
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    match (request.method(), segments.as_slice()) {
-        (&Method::GET, [""]) => console(gateway),
-        (&Method::GET, ["functions"]) => functions(gateway),
-        (&Method::POST, ["2015-03-31", "functions", name, "invocations"]) => {
-            invoke::serve(gateway, name, request).await
-        }
-        (&Method::POST, ["v2", "email", "outbound-emails"]) => mail::send(gateway, request).await,
-        (&Method::GET, ["inbox"]) => mail::page(&gateway.inbox),
-        (&Method::GET, ["inbox.json"]) => {
-            json(&mail::list(&gateway.inbox, request.uri().query().unwrap_or_default()))
-        }
-        (_, [stage, "@connections" | "%40connections", id]) => connections(gateway, stage, id, request).await,
-        _ => message(StatusCode::NOT_FOUND, "Not Found"),
-    }
-}
-
-/// Refuses names that a page could have pointed at this machine, and pages of other origins.
-fn is_local(headers: &HeaderMap, port: u16) -> bool {
-    let is_own = |authority: &str| {
-        ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| authority == format!("{host}:{port}"))
-    };
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-    host.is_some_and(is_own) && origin.is_none_or(|origin| origin.strip_prefix("http://").is_some_and(is_own))
-}
-
-async fn connections(
+/// Answers one request to a connection of a stage.
+pub(crate) async fn serve(
     gateway: &Gateway,
     stage: &str,
     id: &str,
@@ -108,7 +72,10 @@ async fn post(gateway: &Gateway, id: &str, body: Incoming) -> Response<Full<Byte
     };
     // Whoever posts waits meanwhile, so only frames that are posted at the same time overtake each other.
     hold_back(gateway.strict.delay()).await;
-    let Some(connection) = gateway.connections.find(id) else { return gone() };
+    let Some(connection) = gateway.connections.find(id) else {
+        gateway.connections.note_gone(id, &text);
+        return gone();
+    };
     match connection.post(text) {
         Ok(()) => status(StatusCode::OK),
         Err(PostError::Gone) => gone(),
@@ -153,46 +120,6 @@ fn timestamp(epoch: i64) -> String {
     moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-#[derive(Serialize)]
-struct FunctionState<'a> {
-    name: &'a str,
-    binary: &'a str,
-    processes: Vec<ProcessState>,
-}
-
-fn states(gateway: &Gateway) -> Vec<FunctionState<'_>> {
-    gateway
-        .names
-        .iter()
-        .enumerate()
-        .map(|(function, (name, binary))| FunctionState {
-            name,
-            binary,
-            processes: gateway.functions.processes(function),
-        })
-        .collect()
-}
-
-fn functions(gateway: &Gateway) -> Response<Full<Bytes>> {
-    json(&serde_json::json!({ "functions": states(gateway) }))
-}
-
-fn console(gateway: &Gateway) -> Response<Full<Bytes>> {
-    json(&serde_json::json!({
-        "url": format!("http://127.0.0.1:{}", gateway.port),
-        "connections": gateway.connections.count(),
-        "asynchronousEvents": gateway.queue.len(),
-        "functions": states(gateway),
-    }))
-}
-
-fn json(body: &impl Serialize) -> Response<Full<Bytes>> {
-    let body = serde_json::to_vec(body).expect("the answers hold only text, numbers and lists");
-    let mut response = Response::new(Full::new(body.into()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
 fn status(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     *response.status_mut() = status;
@@ -209,27 +136,6 @@ fn gone() -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(host: &'static str, origin: Option<&'static str>) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, HeaderValue::from_static(host));
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-        }
-        headers
-    }
-
-    #[test]
-    fn a_foreign_host_or_origin_is_not_local() {
-        assert!(is_local(&headers("127.0.0.1:8081", None), 8081));
-        assert!(is_local(&headers("localhost:8081", Some("http://localhost:8081")), 8081));
-        assert!(is_local(&headers("[::1]:8081", None), 8081));
-        assert!(!is_local(&headers("evil.example:8081", None), 8081));
-        assert!(!is_local(&headers("localhost:8080", None), 8081));
-        assert!(!is_local(&headers("localhost:8081", Some("http://evil.example")), 8081));
-        assert!(!is_local(&headers("localhost:8081", Some("null")), 8081));
-        assert!(!is_local(&HeaderMap::new(), 8081));
-    }
 
     #[test]
     fn a_request_signed_for_another_service_is_not_signed() {

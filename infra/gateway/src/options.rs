@@ -139,7 +139,7 @@ pub(crate) struct InvocationOptions {
     #[arg(long)]
     pub(crate) no_schedules: bool,
     /// Deliver every invocation to two processes at the same time and use the first answer: a test of idempotence
-    #[arg(long, conflicts_with = "cargo_lambda")]
+    #[arg(long)]
     pub(crate) deliver_twice: bool,
     /// Do what AWS may do at any time, all but drop-disconnect or what is listed: a test of what relies on luck
     #[arg(

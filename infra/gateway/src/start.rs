@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::asynchronous::Queue;
 use crate::authorization::Authorizers;
 use crate::cargo_lambda::CargoLambda;
+use crate::console::{FunctionFacts, Setup};
 use crate::env_vars::EnvVars;
 use crate::functions::Functions;
 use crate::gateway::Gateway;
@@ -33,7 +35,10 @@ use crate::strict::Strict;
 use crate::template::{Function as Declared, LocalAddresses, Template, function_arn};
 use crate::throttling::Throttles;
 use crate::websocket::Connections;
-use crate::{http, ids, management, runtime_api, schedules, server};
+use crate::{console, http, ids, runtime_api, schedules, server};
+
+/// The most files that are asked for; functions inherit the limit, and some programs visit each possible one.
+const OPEN_FILES: u64 = 65_536;
 
 /// What a client's first bytes may take to come.
 const FIRST_BYTES: Duration = Duration::from_mins(1);
@@ -47,6 +52,7 @@ const END_LIMIT: Duration = Duration::from_millis(2500);
 /// Serves until SIGINT, SIGTERM or the end of stdin.
 pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode> {
     let (journal, writer) = Journal::open(options.logs_dir.as_deref(), options.quiet)?;
+    allow_open_files();
     let runtime = Runtime::new().context("cannot start the runtime")?;
     let result = runtime.block_on(run(options, journal));
     runtime.shutdown_background();
@@ -54,9 +60,17 @@ pub(crate) fn serve(options: &ServeOptions) -> Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
+/// Raises the limit of open files, which is often 1,024 and thereby less than the connections that are wanted.
+fn allow_open_files() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Without it there are fewer connections; accepting goes on when one ends.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(OPEN_FILES).max(soft), hard);
+    }
+}
+
 async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     let (listener, port) = server::bind(options.template.port)?;
-    let (console, console_port) = server::bind(options.template.console_port)?;
+    let (console_listener, console_port) = server::bind(options.template.console_port)?;
     let local = LocalAddresses { port, console_port };
     let (stop, end_functions, processes) =
         (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
@@ -68,7 +82,12 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     }
     let functions = if let Some(url) = &options.cargo_lambda {
         let binaries = template.functions.iter().map(|function| function.binary.as_str());
-        Functions::CargoLambda(Box::new(CargoLambda::new(url, binaries)?))
+        let watch = Box::new(CargoLambda::new(url, binaries, Arc::clone(journal.activity()))?);
+        if options.invocations.deliver_twice {
+            Functions::CargoLambdaTwice(watch)
+        } else {
+            Functions::CargoLambda(watch)
+        }
     } else {
         let host = Host {
             directory: &options.functions_dir,
@@ -120,6 +139,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         region: template.region().to_owned(),
         port,
         console_port,
+        setup: setup(options, &template, &strict),
         idle_timeout: options.idle_timeout,
         connection_lifetime: options.connection_lifetime,
         strict,
@@ -127,7 +147,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         stop: stop.clone(),
     });
     tokio::spawn(accept_public(Arc::clone(&gateway), listener));
-    tokio::spawn(accept_console(Arc::clone(&gateway), console));
+    tokio::spawn(accept_console(Arc::clone(&gateway), console_listener));
     if !options.invocations.no_schedules {
         for (index, function) in template.functions.iter_mut().enumerate() {
             for schedule in function.schedules.drain(..) {
@@ -154,6 +174,24 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         lost => gateway.journal.note(format!("asynchronous events lost with the gateway's end: {lost}")),
     }
     Ok(())
+}
+
+/// What the console tells of the start.
+fn setup(options: &ServeOptions, template: &Template, strict: &Strict) -> Setup {
+    let facts = template.functions.iter().map(|function| FunctionFacts {
+        memory_size: function.memory_size,
+        architecture: function.architecture,
+        timeout: function.timeout.as_secs(),
+    });
+    let twice = options.invocations.deliver_twice.then(|| "deliver-twice".to_owned());
+    let limit = options.posts.post_limit.is_some().then(|| "post-limit".to_owned());
+    let latency = (!options.posts.post_latency.is_zero()).then(|| "post-latency".to_owned());
+    Setup {
+        functions: facts.collect(),
+        concurrency: options.concurrency,
+        cargo_lambda: options.cargo_lambda.is_some(),
+        faults: strict.announcement().into_iter().chain(twice).chain(limit).chain(latency).collect(),
+    }
 }
 
 fn announce(port: u16, console_port: u16, stage: &str) -> Result<()> {
@@ -220,7 +258,7 @@ async fn accept_console(gateway: Arc<Gateway>, listener: TcpListener) {
         async move {
             server::serve(stream, |request| {
                 let gateway = &gateway;
-                async move { Ok(management::serve(gateway, request).await) }
+                async move { Ok(console::serve(gateway, request).await) }
             })
             .await;
         }

@@ -9,6 +9,7 @@ mod busy_room;
 mod crowd;
 mod follower;
 mod functions;
+mod gateway;
 mod http;
 mod ledger;
 mod list;
@@ -20,6 +21,7 @@ mod processes;
 mod reads;
 mod redis;
 mod resume;
+mod rivals;
 mod room;
 mod slow_readers;
 mod socket;
@@ -57,13 +59,29 @@ enum Section {
     Login,
     /// Cold start, size and memory of every function.
     Functions,
+    /// The gateway alone, with a function that does nothing: invocations per second, idle connections, a long queue.
+    Gateway,
+    /// The same function under the gateway and under others; only when it is asked for, because they are installed first.
+    Rivals,
+}
+
+impl Section {
+    /// What is measured when nothing is asked for.
+    fn usual() -> Vec<Self> {
+        Self::value_variants().iter().copied().filter(|section| *section != Self::Rivals).collect()
+    }
+
+    /// Whether it needs the chat.
+    fn is_about_chat(self) -> bool {
+        !matches!(self, Self::Gateway | Self::Rivals)
+    }
 }
 
 /// Measures the chat under load; `make bench` starts it with what it needs.
 #[derive(Debug, Parser)]
 struct Options {
     /// What to measure, separated by commas.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Section::value_variants().to_vec())]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Section::usual())]
     sections: Vec<Section>,
     /// How long each load lasts.
     #[arg(long, default_value_t = 5)]
@@ -98,25 +116,58 @@ struct Options {
     /// Conversations to list and to resume.
     #[arg(long, default_value_t = 100)]
     conversations: usize,
+    /// Requests or messages under way at one time, for the gateway alone.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 16, 256])]
+    in_flight: Vec<usize>,
+    /// Connections of the gateway that are idle.
+    #[arg(long, default_value_t = 5000)]
+    idle: usize,
+    /// Invocations that are queued at once.
+    #[arg(long, default_value_t = 1000)]
+    queued: usize,
+    /// Where `cargo lambda watch` serves the function that does nothing; `make bench` says so.
+    #[arg(long, env = "BENCH_CARGO_LAMBDA")]
+    cargo_lambda: Option<String>,
+    /// Where `ministack` serves the function that does nothing; `make bench` says so.
+    #[arg(long, env = "BENCH_MINISTACK")]
+    ministack: Option<String>,
 }
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Result<()> {
     let options = Options::parse();
-    let chosen = |section| options.sections.contains(&section);
     let lasting = Duration::from_secs(options.seconds);
-    let chat = TestChat::alone(StackOptions {
-        throttle_messages: "off".to_owned(),
-        concurrency: options.concurrency,
-        ..StackOptions::default()
-    })
-    .await;
     println!("{}", processes::machine());
     println!(
         "The generator, the gateway, the functions ({} processes each), Postgres and Redis share these cores; {} s per load.",
         options.concurrency, options.seconds
     );
 
+    if options.sections.iter().any(|section| section.is_about_chat()) {
+        measure_chat(&options, lasting).await?;
+    }
+    if options.sections.contains(&Section::Gateway) {
+        gateway::measure(lasting, options.concurrency, &options.in_flight, options.idle, options.queued)
+            .await?;
+    }
+    if options.sections.contains(&Section::Rivals) {
+        let others = [
+            ("cargo lambda watch", options.cargo_lambda.as_deref()),
+            ("ministack", options.ministack.as_deref()),
+        ];
+        rivals::measure(lasting, options.concurrency, others).await?;
+    }
+    Ok(())
+}
+
+async fn measure_chat(options: &Options, lasting: Duration) -> Result<()> {
+    let chosen = |section| options.sections.contains(&section);
+    let chat = TestChat::alone(StackOptions {
+        throttle_messages: "off".to_owned(),
+        concurrency: options.concurrency,
+        ..StackOptions::default()
+    })
+    .await;
     if chosen(Section::Members) {
         members::measure(&chat, lasting).await?;
     }

@@ -15,7 +15,11 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use crate::{heading, line, milliseconds, percentile, processes::Usage, rate, socket, spread};
+use crate::{
+    heading, line, milliseconds, percentile,
+    processes::{self, Usage},
+    rate, socket, spread,
+};
 
 /// More than any load here sends.
 const MOST: usize = 2_000_000;
@@ -48,9 +52,9 @@ pub(crate) async fn measure(chat: &TestChat, lasting: Duration) -> Result<()> {
     let gently = run(chat, lasting, Pace::Every(Duration::from_millis(50))).await?;
     report("20 messages/s", &gently);
     report("window 1", &run(chat, lasting, Pace::Window(1)).await?);
-    let usage = Usage::start(chat).await;
+    let usage = Usage::start(&processes::names(chat).await);
     let full = run(chat, lasting, Pace::Window(16)).await?;
-    let shares = usage.shares(chat).await;
+    let shares = usage.shares(processes::names(chat).await);
     report("window 16", &full);
     heading("Where the time goes, window 16 (100 % is one core)");
     for (process, share) in shares {

@@ -22,8 +22,17 @@ pub(crate) fn machine() -> String {
 
 /// The most memory a process ever had, in bytes.
 pub(crate) fn peak_memory(pid: u32) -> Option<u64> {
+    of_status(pid, "VmHWM:")
+}
+
+/// The memory a process has now, in bytes.
+pub(crate) fn memory(pid: u32) -> Option<u64> {
+    of_status(pid, "VmRSS:")
+}
+
+fn of_status(pid: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
     Some(kilobytes * 1024)
 }
@@ -36,16 +45,16 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// From now on.
-    pub(crate) async fn start(chat: &TestChat) -> Self {
-        let ticks = names(chat).await.into_keys().filter_map(|pid| Some((pid, ticks(pid)?))).collect();
+    pub(crate) fn start(names: &HashMap<u32, String>) -> Self {
+        let ticks = names.keys().filter_map(|pid| Some((*pid, ticks(*pid)?))).collect();
         Self { start: Instant::now(), ticks }
     }
 
     /// Until now: the share of one core in percent, the greatest first.
-    pub(crate) async fn shares(self, chat: &TestChat) -> Vec<(String, f64)> {
+    pub(crate) fn shares(self, names: HashMap<u32, String>) -> Vec<(String, f64)> {
         let seconds = self.start.elapsed().as_secs_f64();
         let mut used: BTreeMap<String, u64> = BTreeMap::new();
-        for (pid, name) in names(chat).await {
+        for (pid, name) in names {
             let before = self.ticks.get(&pid).copied().unwrap_or_default();
             *used.entry(name).or_default() += ticks(pid).unwrap_or(before).saturating_sub(before);
         }
@@ -61,8 +70,8 @@ impl Usage {
     }
 }
 
-/// Every process that takes part, with what it is called in the report.
-async fn names(chat: &TestChat) -> HashMap<u32, String> {
+/// Every process that takes part in the chat, with what it is called in the report.
+pub(crate) async fn names(chat: &TestChat) -> HashMap<u32, String> {
     let mut names = HashMap::from([
         (std::process::id(), "load generator".to_owned()),
         (chat.stack.gateway_pid(), "gateway".to_owned()),

@@ -21,7 +21,7 @@ pub(crate) async fn measure(chat: &TestChat, lasting: Duration) -> Result<()> {
         acks.next_acks().await?;
     }
     let path = conversation.path("/messages");
-    let (latencies, took) = http::repeat(chat, &alice, &path, CONNECTIONS, lasting, |body| {
+    let (latencies, took) = http::read(chat, &alice, &path, CONNECTIONS, lasting, |body| {
         let read = socket::numbers(body).len();
         ensure!(read == PAGE, "a page has {read} messages");
         Ok(())

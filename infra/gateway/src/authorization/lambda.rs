@@ -162,6 +162,7 @@ pub(super) async fn ask<T>(
         ..Record::default()
     });
     let pending = gateway.functions.submit(question.function, event, trace_root, PATIENCE);
+    report.follow(&pending);
     let Some(answer) = pending.answer().await else {
         report.record().error = Some("authorizer timeout".to_owned());
         return Err(Failure::Other);

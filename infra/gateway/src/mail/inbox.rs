@@ -4,24 +4,20 @@
 //! whose links open in a tab of their own.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use http::Response;
-use http::header::{self, HeaderValue};
-use http_body_util::Full;
 use serde::Serialize;
+
+use crate::console::escape;
 
 /// How many mails are kept; older ones are forgotten.
 const KEPT: usize = 1000;
 
+/// What they may take together.
+const KEPT_BYTES: usize = 16 * 1024 * 1024;
+
 /// How many of them the page shows.
 const SHOWN: usize = 100;
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;\
-    background:#f6f6f4;color:#222}article{background:#fff;border:1px solid #ddd;border-radius:8px;padding:1rem;\
-    margin:0 0 1.5rem}h2{font-size:1.1rem;margin:0}p{margin:.25rem 0;color:#555}iframe{width:100%;height:22rem;\
-    border:1px solid #eee;border-radius:4px;margin-top:.5rem}pre{white-space:pre-wrap;overflow-wrap:anywhere}";
 
 /// One mail.
 #[derive(Debug, Clone, Serialize)]
@@ -40,21 +36,56 @@ pub(crate) struct Mail {
     pub(crate) at: String,
 }
 
+impl Mail {
+    fn bytes(&self) -> usize {
+        let body = [&self.text, &self.html].into_iter().flatten().map(String::len).sum::<usize>();
+        self.subject.len() + self.to.iter().map(String::len).sum::<usize>() + body
+    }
+}
+
 /// The mails, newest first.
 #[derive(Debug, Default)]
-pub(crate) struct Inbox(Mutex<VecDeque<Mail>>);
+pub(crate) struct Inbox(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    mails: VecDeque<Mail>,
+    bytes: usize,
+    delivered: u64,
+    recipients: u64,
+}
 
 impl Inbox {
     /// Puts a mail on top.
     pub(crate) fn deliver(&self, mail: Mail) {
-        let mut mails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        mails.push_front(mail);
-        mails.truncate(KEPT);
+        let mut kept = self.lock();
+        kept.delivered += 1;
+        kept.recipients += mail.to.len() as u64;
+        kept.bytes += mail.bytes();
+        kept.mails.push_front(mail);
+        // The newest one stays, however large it is.
+        while kept.mails.len() > KEPT || (kept.bytes > KEPT_BYTES && kept.mails.len() > 1) {
+            let Some(oldest) = kept.mails.pop_back() else { break };
+            kept.bytes -= oldest.bytes();
+        }
+    }
+
+    /// How many mails were sent since the start.
+    pub(crate) fn count(&self) -> u64 {
+        self.lock().delivered
+    }
+
+    /// To how many recipients.
+    pub(crate) fn recipients(&self) -> u64 {
+        self.lock().recipients
     }
 
     fn newest(&self, wanted: impl Fn(&Mail) -> bool) -> Vec<Mail> {
-        let mails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        mails.iter().filter(|mail| wanted(mail)).cloned().collect()
+        self.lock().mails.iter().filter(|mail| wanted(mail)).cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -66,35 +97,14 @@ pub(crate) fn list(inbox: &Inbox, query: &str) -> Vec<Mail> {
     })
 }
 
-/// The mails as a page.
-pub(crate) fn page(inbox: &Inbox) -> Response<Full<Bytes>> {
+/// The newest mails as markup.
+pub(crate) fn articles(inbox: &Inbox) -> String {
     let mut mails = inbox.newest(|_| true);
     mails.truncate(SHOWN);
-    let mut response = Response::new(Full::new(render(&mails).into()));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    // The frames of mails inherit it: pictures that are not in the mail are not fetched.
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; form-action 'none'",
-        ),
-    );
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-fn render(mails: &[Mail]) -> String {
-    let shown = match mails {
-        [] => "<p>No mail has been sent yet.</p>".to_owned(),
+    match mails.as_slice() {
+        [] => "<p class=\"empty\">No mail has been sent yet.</p>".to_owned(),
         mails => mails.iter().map(article).collect(),
-    };
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Inbox</title><style>{STYLE}</style>\
-         <h1>Inbox</h1>{shown}"
-    )
+    }
 }
 
 fn article(mail: &Mail) -> String {
@@ -109,11 +119,11 @@ fn article(mail: &Mail) -> String {
         format!("<details{open}><summary>As plain text</summary><pre>{text}</pre></details>")
     });
     format!(
-        "<article><h2>{}</h2><p>To {} · from {} · {}</p>{}{}</article>",
+        "<article><h2>{}</h2><p>To {} · from {} · {} UTC</p>{}{}</article>",
         escape(&mail.subject),
         escape(&mail.to.join(", ")),
         escape(&mail.from),
-        escape(&mail.at),
+        escape(&mail.at.get(..19).unwrap_or(&mail.at).replace('T', " ")),
         frame.unwrap_or_default(),
         plain.unwrap_or_default()
     )
@@ -131,21 +141,6 @@ fn with_links(text: &str) -> String {
         }
     });
     linked.collect()
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -193,8 +188,27 @@ mod tests {
     }
 
     #[test]
+    fn large_mails_are_forgotten_earlier_but_never_the_newest() {
+        let inbox = Inbox::default();
+        let large =
+            || Mail { text: Some("x".repeat(KEPT_BYTES / 2 - 1000)), ..mail("ada@example.com", "large") };
+        for _ in 0..3 {
+            inbox.deliver(large());
+        }
+        assert_eq!(list(&inbox, "").len(), 2);
+
+        inbox.deliver(Mail { html: Some("x".repeat(KEPT_BYTES)), ..mail("ada@example.com", "huge") });
+
+        assert_eq!(list(&inbox, "").len(), 1);
+        assert_eq!((inbox.count(), inbox.recipients()), (4, 4));
+    }
+
+    #[test]
     fn the_page_escapes_what_a_mail_says() {
-        let page = render(&[mail("ada@example.com", "<script>alert(1)</script>")]);
+        let inbox = Inbox::default();
+        inbox.deliver(mail("ada@example.com", "<script>alert(1)</script>"));
+
+        let page = articles(&inbox);
 
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("or <b>"), "{page}");

@@ -19,7 +19,7 @@ use crate::gateway::Gateway;
 use crate::management::is_signed;
 use crate::responses::failure;
 
-pub(crate) use inbox::{Inbox, Mail, list, page};
+pub(crate) use inbox::{Inbox, Mail, articles, list};
 
 /// The largest request; SES takes mails of up to 40 MB, which nobody writes on this machine.
 const REQUEST_LIMIT: usize = 10 * 1024 * 1024;

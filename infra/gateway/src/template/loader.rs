@@ -10,7 +10,9 @@ use serde_yaml_ng::Value;
 
 use super::intrinsics::{Resolver, label, mapping, optional_mapping, scalar};
 use super::websocket::PLAIN_RESOURCES;
-use super::{Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, StageVariables, WebSocketApi};
+use super::{
+    Architecture, Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, StageVariables, WebSocketApi,
+};
 
 /// The variables that Lambda sets and lets no function set (the same page).
 const RESERVED_VARIABLES: [&str; 18] = [
@@ -133,12 +135,11 @@ impl<'a> Loader<'a> {
         check_keys(
             &properties,
             PROPERTIES,
-            &["Timeout", "MemorySize", "Environment", "Events", "EventInvokeConfig"],
+            &["Timeout", "MemorySize", "Architectures", "Environment", "Events", "EventInvokeConfig"],
             &[
                 "Runtime",
                 "Handler",
                 "CodeUri",
-                "Architectures",
                 "Policies",
                 "Role",
                 "RolePath",
@@ -183,6 +184,7 @@ impl<'a> Loader<'a> {
             timeout: Duration::from_secs(timeout),
             handler: self.property(&properties, "Handler")?.unwrap_or_default(),
             memory_size,
+            architecture: self.architecture(&properties)?,
             asynchronous: self.asynchronous_config(&properties)?,
             schedules: Vec::new(),
             variables,
@@ -219,6 +221,15 @@ impl<'a> Loader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The one architecture of a function; it only matters for what the function would cost.
+    fn architecture(&self, properties: &Value) -> Result<Architecture> {
+        match self.list(properties, "Architectures")?.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] | ["x86_64"] => Ok(Architecture::X86),
+            ["arm64"] => Ok(Architecture::Arm),
+            _ => bail!("Properties.Architectures must be [arm64] or [x86_64]"),
+        }
     }
 
     /// Refuses what is no binary that asks the Runtime API for its events.

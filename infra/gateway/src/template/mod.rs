@@ -67,6 +67,8 @@ pub(crate) struct Function {
     pub(crate) handler: String,
     /// The configured memory in megabytes.
     pub(crate) memory_size: u32,
+    /// The processor it is made for.
+    pub(crate) architecture: Architecture,
     /// How its asynchronous invocations are tried.
     pub(crate) asynchronous: AsynchronousConfig,
     /// What runs it by the clock; disabled schedules are left out.
@@ -79,6 +81,15 @@ impl Function {
     pub(crate) fn declares(&self, variable: &str) -> bool {
         self.variables.contains_key(variable)
     }
+}
+
+/// The processor that a function is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Architecture {
+    /// `arm64`
+    Arm,
+    /// `x86_64`, unless the template says otherwise.
+    X86,
 }
 
 /// `EventInvokeConfig` of a function.
@@ -383,6 +394,7 @@ Resources:
         let environment = environment.unwrap();
         assert_eq!(template.functions[0].timeout, Duration::from_secs(15));
         assert_eq!(template.functions[0].memory_size, 512);
+        assert_eq!(template.functions[0].architecture, Architecture::X86);
         assert_eq!(environment["STAGE"], "production");
         assert_eq!(environment["LEVEL"], "debug");
     }
@@ -478,6 +490,16 @@ Resources:
             assert_eq!(environment["AWS_ENDPOINT_URL_LAMBDA"], "http://127.0.0.1:8081");
             assert_eq!(environment["AWS_ENDPOINT_URL_SESV2"], "http://127.0.0.1:8081");
         }
+    }
+
+    #[test]
+    fn a_function_has_one_architecture() {
+        let of =
+            |architectures: &str| with("Off: {Type: HttpApi}", &format!("Architectures: {architectures}"));
+
+        assert_eq!(loaded(&of("[arm64]")).functions[0].architecture, Architecture::Arm);
+        assert_eq!(loaded(&of("[x86_64]")).functions[0].architecture, Architecture::X86);
+        assert!(refusal(&of("[arm64, x86_64]")).contains("Architectures must be [arm64] or [x86_64]"));
     }
 
     #[test]

@@ -64,6 +64,8 @@ impl Rig {
                 queued_bytes: AtomicUsize::new(0),
                 closed_with: OnceLock::new(),
                 closing: Notify::new(),
+                frames: self.gateway.connections.frames(),
+                messages: Arc::default(),
             });
             self.gateway.connections.insert(Arc::clone(&connection));
             let sending = async {

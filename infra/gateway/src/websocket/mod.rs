@@ -22,7 +22,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-pub(crate) use connection::{Connection, Connections, PostError};
+pub(crate) use connection::{Connection, Connections, Ended, PostError};
 pub(crate) use handshake::{handshake, is_upgrade};
 
 use crate::events::{self, ConnectionFacts};
@@ -54,6 +54,8 @@ async fn open(
         queued_bytes: AtomicUsize::new(0),
         closed_with: OnceLock::new(),
         closing: Notify::new(),
+        frames: gateway.connections.frames(),
+        messages: Arc::clone(&gateway.connections.messages),
     });
     gateway.connections.insert(Arc::clone(&connection));
     // If the client has left, the upgrade below fails.
@@ -63,6 +65,7 @@ async fn open(
         None => (1006, String::new()),
     };
     gateway.connections.remove(&connection.facts.id);
+    gateway.connections.note_end(&connection, code, &reason);
     let route = gateway.websocket_api.as_ref().and_then(|api| api.routes.get("$disconnect"));
     if let Some(route) = route.filter(|_| !gateway.stop.is_cancelled()) {
         if gateway.strict.drops_disconnect() {
@@ -182,6 +185,7 @@ async fn outcome(
     let mut report = gateway
         .journal
         .report(Record { api_request_id: request_id.to_owned(), ..record(gateway, route, facts, key) });
+    report.follow(&pending);
     let Some(answer) = pending.answer().await else {
         report.record().error = Some("integration timeout".to_owned());
         return None;

@@ -25,6 +25,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::connection::{Connection, Outgoing};
 use super::{MESSAGE_LIMIT, dispatch};
+use crate::console::Kind;
 use crate::gateway::Gateway;
 
 const FRAME_LIMIT: usize = 32 * 1024;
@@ -68,8 +69,10 @@ where
         .max_write_buffer_size(WRITE_BUFFER_LIMIT)
         .max_frame_size(Some(FRAME_LIMIT))
         .max_message_size(Some(MESSAGE_LIMIT));
-    let socket =
-        WebSocketStream::from_partially_read(stream, read.to_vec(), Role::Server, Some(config)).await;
+    // As long as it is there it holds the 8 KiB that the handshake was read into.
+    let already_read = read.to_vec();
+    drop(read);
+    let socket = WebSocketStream::from_partially_read(stream, already_read, Role::Server, Some(config)).await;
     let (sink, mut messages) = socket.split();
     let writer = tokio::spawn(write(sink, outgoing, Arc::clone(connection)));
     let abort = writer.abort_handle();
@@ -121,9 +124,11 @@ where
         match received {
             Some(Ok(Message::Text(text))) => {
                 connection.touch();
+                connection.received(&text);
                 dispatch(gateway, connection, &text);
             }
             Some(Ok(Message::Binary(_))) => {
+                connection.frames.note(Kind::Binary, "");
                 gateway.connections.end(
                     connection,
                     CloseCode::Unsupported,
@@ -132,6 +137,9 @@ where
             }
             Some(Ok(Message::Close(frame))) => {
                 gateway.connections.remove(&connection.facts.id);
+                let (code, reason) =
+                    frame.as_ref().map_or((1005, ""), |frame| (frame.code.into(), frame.reason.as_str()));
+                connection.frames.note(Kind::ClosedByClient(code), reason);
                 // Reading on sends the answer to the close frame.
                 let _ = timeout(LINGER, async { while let Some(Ok(_)) = messages.next().await {} }).await;
                 return Some(match frame {

@@ -75,6 +75,10 @@ async fn posts_to_a_client_that_does_not_read_fail_fast_and_disturb_no_other() {
         assert_eq!(post(&gateway, &other, number, 30_000).await.status(), 200);
         assert_eq!(other.next().await["number"], number);
     }
+    let path = format!("connections/{}.json", stuck.id.replace('=', "%3D"));
+    let shown = gateway.console(&path).await;
+    assert!(shown["queuedFrames"].as_u64().unwrap() > 0);
+    assert_eq!((&shown["frames"][0]["kind"], &shown["frames"][0]["code"]), (&json!("refused"), &json!(429)));
     // What was accepted arrives, whole and in order, as soon as it is read; then there is room again.
     for number in 0..accepted {
         assert_eq!(stuck.next().await["number"], number);

@@ -4,11 +4,13 @@
 mod asynchronous;
 mod authorizers;
 mod connections;
+mod console;
 mod frames;
 mod issuer;
 mod overrides;
 mod parcels;
 mod processes;
+mod queue;
 mod schedules;
 mod strict;
 mod support;
