@@ -42,6 +42,7 @@ validate: ## Check the templates with the SAM CLI
 	@$(STACK) validate
 
 check: test canaries lint validate ## All that CI runs
+	@TEST_MODE=strict $(STACK) test -- $(TEST_ARGS)
 
 model: ## Search the randomised model of the protocol for violations; MODEL_ARGS as it says itself
 	@$(PYTHON) tests/model/send_protocol.py $(MODEL_ARGS)
