@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use http_body_util::Full;
 use hyper::Request;
 use tokio::time::timeout;
@@ -68,5 +68,6 @@ async fn times(url: &str, in_flight: usize, lasting: Duration) -> Result<Times> 
         Ok(())
     });
     let most = lasting + PATIENCE;
-    timeout(most, measured).await.with_context(|| format!("no answer after {} s", most.as_secs()))?
+    let Ok(times) = timeout(most, measured).await else { bail!("no answer after {} s", most.as_secs()) };
+    times
 }
