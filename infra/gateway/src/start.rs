@@ -35,7 +35,7 @@ use crate::strict::Strict;
 use crate::template::{Function as Declared, LocalAddresses, Template, function_arn};
 use crate::throttling::Throttles;
 use crate::websocket::Connections;
-use crate::{console, http, ids, runtime_api, schedules, server};
+use crate::{console, http, ids, schedules, server};
 
 /// The most files that are asked for; functions inherit the limit, and some programs visit each possible one.
 const OPEN_FILES: u64 = 65_536;
@@ -375,19 +375,17 @@ struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// Starts a Runtime API for the template's functions, or for one of them.
+    /// The template's functions, or one of them.
     fn functions(
         &self,
         template: &Template,
         local: LocalAddresses,
         only: Option<usize>,
     ) -> Result<Vec<Arc<Function>>> {
-        let (listener, port) = server::bind(0)?;
         let chosen =
             template.functions.iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index));
-        let functions = chosen
-            .enumerate()
-            .map(|(index, (_, function))| {
+        chosen
+            .map(|(_, function)| {
                 let declared = template.environment(function, local, given(self.env_vars, function))?;
                 let environment = process_environment(function, declared, self.directory);
                 let launch = Launch {
@@ -396,18 +394,12 @@ impl Host<'_> {
                     arn: function_arn(&region(), &function.name),
                     timeout: function.timeout,
                     environment,
-                    runtime_api: format!("http://127.0.0.1:{port}/{index}"),
                     concurrency: self.concurrency,
                     strict: Arc::clone(self.strict),
                 };
                 Ok(Function::new(launch, self.journal.clone(), self.end.clone(), self.processes.clone()))
             })
-            .collect::<Result<Vec<_>>>()?;
-        let served = Arc::new(functions.clone());
-        tokio::spawn(server::accept(listener, self.end.clone(), move |stream, _| {
-            runtime_api::serve(Arc::clone(&served), stream)
-        }));
-        Ok(functions)
+            .collect()
     }
 
     /// Where a function's binary is; it may also be built later.

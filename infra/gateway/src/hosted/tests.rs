@@ -9,7 +9,6 @@ fn function(executable: &str) -> Arc<Function> {
         arn: "arn".to_owned(),
         timeout: Duration::from_secs(1),
         environment: BTreeMap::new(),
-        runtime_api: "http://127.0.0.1:1/0".to_owned(),
         concurrency: 2,
         strict: Arc::default(),
     };

@@ -6,6 +6,7 @@ mod authorizers;
 mod connections;
 mod console;
 mod frames;
+mod guarded;
 mod issuer;
 mod overrides;
 mod parcels;
