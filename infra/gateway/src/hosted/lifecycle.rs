@@ -196,6 +196,7 @@ impl Function {
                     let execution = Execution {
                         request_id: invocation.request_id,
                         queued: invocation.queued_at.elapsed(),
+                        init: Some(process.started_at.elapsed()),
                         ..Execution::default()
                     };
                     let result = Err(error);

@@ -303,7 +303,8 @@ impl Function {
                 init: None,
                 init_error: None,
                 recycle: recycle.clone(),
-                printing_for: Arc::default(),
+                // What it prints before its first event is told of the one that it is started for.
+                printing_for: Arc::new(AtomicU64::new(state.waiting[coming].ticket.number())),
             });
             self.tasks.spawn(Arc::clone(self).run(slot, starts_at, recycle));
             coming += 1;

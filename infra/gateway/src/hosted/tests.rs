@@ -25,8 +25,12 @@ async fn error(functions: &Functions) -> String {
 #[tokio::test]
 async fn a_process_that_ends_in_its_init_phase_fails_the_invocation_that_waits() {
     let functions = Functions::Hosted(vec![function("/bin/false")]);
+    let pending = functions.submit(0, Bytes::from_static(b"{}"), "Root=1-0-0", Duration::from_secs(5));
 
-    assert!(error(&functions).await.contains("exit status: 1"));
+    let answer = pending.answer().await.unwrap();
+
+    assert!(String::from_utf8_lossy(&answer.result.unwrap_err()).contains("exit status: 1"));
+    assert!(answer.execution.init.is_some(), "it was a cold start");
 }
 
 #[tokio::test]

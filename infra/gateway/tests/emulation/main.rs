@@ -12,6 +12,7 @@ mod overrides;
 mod parcels;
 mod processes;
 mod queue;
+mod refusals;
 mod schedules;
 mod strict;
 mod support;
