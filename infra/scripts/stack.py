@@ -348,25 +348,29 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
 
 def test(settings: Settings, arguments: List[str]) -> None:
     check_tools()
-    mode, options = test_mode(settings)
-    if settings.test_mode != "hosted":
+    mode, skipped = test_mode(settings)
+    if settings.test_mode == "hosted":
+        mode.update(clients(settings))
+    else:
         arguments = ["--test", "stories", *arguments]
+    if skipped:
+        arguments += ([] if "--" in arguments else ["--"]) + skipped
     with throwaway(settings, "test") as env:
-        outcome = run_tests({**env, **authlib(settings), **clients(settings), **mode}, [*arguments, *options])
+        outcome = run_tests({**env, **authlib(settings), **mode}, arguments)
     outcome.conclude()
 
 
 def test_mode(settings: Settings) -> Tuple[Dict[str, str], List[str]]:
-    """What the stories are told of how the gateway is to run the functions, and cargo test's options for it."""
+    """What the stories are told of how the gateway is to run the functions, and which of them are left out."""
     mode = {"TEST_MODE": settings.test_mode}
     if settings.test_mode == "strict":
         seed = settings.test_seed or secrets.randbelow(2**32) + 1
-        say(f"Strict mode; the same again: TEST_MODE=strict TEST_SEED={seed}")
+        say(f"Strict mode; the same draws again: TEST_MODE=strict TEST_SEED={seed}")
         return {**mode, "TEST_STRICT_SEED": str(seed)}, []
     if settings.test_mode == "cargo-lambda":
         program = find_cargo_lambda(settings)
         skipped = [option for name in HOSTED_ONLY for option in ("--skip", name)]
-        return {**mode, "TEST_CARGO_LAMBDA": "\n".join(map(str, program))}, ["--", *skipped]
+        return {**mode, "TEST_CARGO_LAMBDA": "\n".join(map(str, program))}, skipped
     return mode, []
 
 
