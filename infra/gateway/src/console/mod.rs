@@ -30,7 +30,7 @@ use time::format_description::well_known::Rfc3339;
 
 pub(crate) use activity::{Activity, Ticket};
 pub(crate) use cost::messages;
-pub(crate) use frames::{Frames, Kind};
+pub(crate) use frames::{AllFrames, Frames, Kind};
 pub(crate) use memory::Memory;
 pub(crate) use overview::{FunctionFacts, Setup};
 pub(crate) use pages::escape;
