@@ -86,7 +86,7 @@ fn look(gateway: &Gateway, request: &Request<Incoming>, segments: &[&str]) -> Re
             None => message(StatusCode::NOT_FOUND, "Not Found"),
         },
         ["inbox"] => Page::Inbox.render(&mail::articles(&gateway.inbox)),
-        ["inbox.json"] => json(&mail::list(&gateway.inbox, query)),
+        ["inbox.json"] => mail::list(&gateway.inbox, query),
         ["cost"] => Page::Cost.render(""),
         ["cost.json"] => json(&overview::cost(gateway)),
         ["console.css"] => pages::asset("text/css; charset=utf-8", pages::STYLE),
