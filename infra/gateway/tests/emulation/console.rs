@@ -5,10 +5,11 @@ use reqwest::header;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::{Gateway, PATIENCE, until};
+use crate::support::{Gateway, Given, PATIENCE, until};
 
 const PAGES: [&str; 5] = ["", "invocations", "connections", "inbox", "cost"];
 
@@ -320,6 +321,23 @@ async fn frames_are_shown_in_both_directions_and_a_closed_connection_stays() {
             frame("out", "refused", Some(410), "too late"),
         ]
     );
+}
+
+#[tokio::test]
+async fn connections_that_ended_are_forgotten_earlier_when_their_user_agents_are_long() {
+    let gateway = Gateway::start(&[]);
+    let listed = async || gateway.console("connections.json").await["connections"].as_array().unwrap().len();
+
+    let has_ended = |given: &Given| given.event["requestContext"]["eventType"] == "DISCONNECT";
+    for number in 1..=5 {
+        let mut request = gateway.websocket_url.as_str().into_client_request().unwrap();
+        request.headers_mut().insert(header::USER_AGENT, "x".repeat(300 * 1024).parse().unwrap());
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        socket.close(None).await.unwrap();
+        gateway.given_when(|given| given.iter().filter(|one| has_ended(one)).count() == number).await;
+    }
+
+    until("those of one MiB together are left", async || listed().await == 3).await;
 }
 
 #[tokio::test]
