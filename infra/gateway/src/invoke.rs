@@ -17,7 +17,7 @@ use crate::functions::PAYLOAD_LIMIT;
 use crate::gateway::Gateway;
 use crate::ids;
 use crate::journal::Record;
-use crate::responses::failure;
+use crate::responses::{empty, failure};
 
 /// The only version of a function there is here.
 const LATEST: &str = "$LATEST";
@@ -131,12 +131,6 @@ fn identified(mut response: Response<Full<Bytes>>, request_id: String) -> Respon
     if let Ok(request_id) = HeaderValue::try_from(request_id) {
         response.headers_mut().insert("x-amzn-requestid", request_id);
     }
-    response
-}
-
-fn empty(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
     response
 }
 

@@ -29,6 +29,9 @@ const LINE_OVERHEAD: usize = 128;
 /// The bytes of lines that wait to be written.
 static LINES: Semaphore = Semaphore::const_new(16 * 1024 * 1024);
 
+/// The name of the file of records, without its ending.
+const RECORDS: &str = "gateway";
+
 /// How long entries gather before the next write.
 const BATCH: Duration = Duration::from_millis(20);
 
@@ -269,7 +272,7 @@ impl Output {
     fn write(&mut self, entry: &Entry, terminal: &mut impl Write) -> io::Result<()> {
         match entry {
             Entry::Invocation(record) => {
-                if let Some(file) = self.file("gateway")? {
+                if let Some(file) = self.file(RECORDS)? {
                     serde_json::to_writer(&mut *file, &**record)?;
                     file.write_all(b"\n")?;
                 }
@@ -281,7 +284,7 @@ impl Output {
                 }
             }
             Entry::Line { function, text, .. } => {
-                if let Some(file) = self.file(function)? {
+                if let Some(file) = self.file(lines_file(function))? {
                     file.write_all(text)?;
                     file.write_all(b"\n")?;
                 }
@@ -301,6 +304,11 @@ impl Output {
         }
         Ok(self.files.get_mut(name))
     }
+}
+
+/// The name of the file of a function's lines. Logical ids have no hyphen, and some disks do not tell cases apart.
+fn lines_file(function: &str) -> &str {
+    if function.eq_ignore_ascii_case(RECORDS) { "gateway-function" } else { function }
 }
 
 fn clock(time: Option<OffsetDateTime>) -> String {
@@ -366,6 +374,25 @@ fn readable_line(line: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lines_of_a_function_named_gateway_are_not_among_the_records() {
+        let logs = std::env::temp_dir().join(format!("gateway-journal-{}", std::process::id()));
+        let (journal, writer) = Journal::open(Some(&logs), true).unwrap();
+        for function in ["gateway", "Gateway", "Other"] {
+            journal.line(&function.into(), 0, format!("{function} printed").into_bytes());
+        }
+        drop(journal.report(Record { function: "gateway".to_owned(), ..Record::default() }));
+
+        writer.close();
+
+        let read = |name: &str| std::fs::read_to_string(logs.join(name)).unwrap();
+        let records = read("gateway.jsonl");
+        assert!(records.starts_with('{') && records.lines().count() == 1, "{records}");
+        assert_eq!(read("gateway-function.jsonl"), "gateway printed\nGateway printed\n");
+        assert_eq!(read("Other.jsonl"), "Other printed\n");
+        std::fs::remove_dir_all(logs).unwrap();
+    }
 
     #[test]
     fn a_json_log_line_is_shown_as_level_message_and_fields() {

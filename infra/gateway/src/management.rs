@@ -10,15 +10,13 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::console::json;
 use crate::events::Identity;
 use crate::gateway::Gateway;
 use crate::ids;
-use crate::responses::failure;
+use crate::responses::{empty, failure, timestamp_of};
 use crate::websocket::{Connection, MESSAGE_LIMIT, PostError, hold_back};
 
 /// Answers one request to a connection of a stage.
@@ -49,7 +47,7 @@ pub(crate) async fn serve(
         Method::GET => json(&Described::of(&connection)),
         Method::DELETE => {
             gateway.connections.close(&connection);
-            status(StatusCode::NO_CONTENT)
+            empty(StatusCode::NO_CONTENT)
         }
         _ => failure(StatusCode::FORBIDDEN, "ForbiddenException", "Forbidden"),
     }
@@ -77,7 +75,7 @@ async fn post(gateway: &Gateway, id: &str, body: Incoming) -> Response<Full<Byte
         return gone();
     };
     match connection.post(text) {
-        Ok(()) => status(StatusCode::OK),
+        Ok(()) => empty(StatusCode::OK),
         Err(PostError::Gone) => gone(),
         Err(PostError::Full) => failure(
             StatusCode::TOO_MANY_REQUESTS,
@@ -108,27 +106,16 @@ impl<'a> Described<'a> {
     fn of(connection: &'a Connection) -> Self {
         let facts = connection.facts();
         Self {
-            connected_at: timestamp(facts.connected_at),
+            connected_at: timestamp_of(facts.connected_at),
             identity: facts.identity(),
-            last_active_at: timestamp(connection.last_active_at()),
+            last_active_at: timestamp_of(connection.last_active_at()),
         }
     }
 }
 
-fn timestamp(epoch: i64) -> String {
-    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(epoch) * 1_000_000);
-    moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_default()
-}
-
-fn status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
-    response
-}
-
 /// A connection that is not open: the body is empty, so only the header tells the type.
 fn gone() -> Response<Full<Bytes>> {
-    let mut response = status(StatusCode::GONE);
+    let mut response = empty(StatusCode::GONE);
     response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static("GoneException"));
     response
 }

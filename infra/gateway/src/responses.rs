@@ -16,6 +16,8 @@ use http_body_util::Full;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::events::is_hop_by_hop;
 
@@ -177,6 +179,26 @@ pub(crate) fn because_of_authorizer(response: Response<Full<Bytes>>) -> Response
     let told = response.headers().get(header::WWW_AUTHENTICATE).and_then(|told| told.to_str().ok());
     let why = told.map_or_else(String::new, |told| format!(": {told}"));
     because(response, format!("refused by the authorizer{why}"))
+}
+
+/// No body.
+pub(crate) fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}
+
+/// A moment as JSON tells it, to the millisecond.
+pub(crate) fn timestamp(moment: OffsetDateTime) -> String {
+    let milliseconds = moment.nanosecond() / 1_000_000 * 1_000_000;
+    let moment = moment.replace_nanosecond(milliseconds).unwrap_or(moment);
+    moment.format(&Rfc3339).unwrap_or_default()
+}
+
+/// The same of Unix milliseconds.
+pub(crate) fn timestamp_of(epoch: i64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(epoch) * 1_000_000);
+    moment.map(timestamp).unwrap_or_default()
 }
 
 /// A JSON body with nothing but a message, as API Gateway itself answers.

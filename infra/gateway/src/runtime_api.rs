@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::functions::{PAYLOAD_LIMIT, error_object};
 use crate::hosted::{Function, Next};
+use crate::responses::empty;
 use crate::server;
 
 /// Listens for one process until the token is cancelled, and gives the port.
@@ -51,7 +52,7 @@ async fn serve(function: Arc<Function>, slot: u64, port: u16, stream: TcpStream)
             let answer = if is_own(request.headers(), port) {
                 answer(function, slot, receipt, request).await
             } else {
-                status(StatusCode::FORBIDDEN)
+                empty(StatusCode::FORBIDDEN)
             };
             Ok::<_, Infallible>(answer)
         }
@@ -151,13 +152,13 @@ async fn answer(
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     let Some(call) = path.strip_prefix("/2018-06-01/runtime/") else {
-        return status(StatusCode::NOT_FOUND);
+        return empty(StatusCode::NOT_FOUND);
     };
     if call == "invocation/next" && request.method() == Method::GET {
         return next(function, slot, receipt).await;
     }
     if request.method() != Method::POST {
-        return status(StatusCode::METHOD_NOT_ALLOWED);
+        return empty(StatusCode::METHOD_NOT_ALLOWED);
     }
     let body = Limited::new(request.into_body(), PAYLOAD_LIMIT)
         .collect()
@@ -165,11 +166,11 @@ async fn answer(
         .map(http_body_util::Collected::to_bytes);
     if call == "init/error" {
         function.init_failed(slot, body.unwrap_or_default());
-        return status(StatusCode::ACCEPTED);
+        return empty(StatusCode::ACCEPTED);
     }
     let Some((request_id, kind)) = call.strip_prefix("invocation/").and_then(|rest| rest.split_once('/'))
     else {
-        return status(StatusCode::NOT_FOUND);
+        return empty(StatusCode::NOT_FOUND);
     };
     let (result, accepted) = match (kind, body) {
         ("response", Ok(body)) => (Ok(body), StatusCode::ACCEPTED),
@@ -180,13 +181,9 @@ async fn answer(
             );
             (Err(error_object("Function.ResponseSizeTooLarge", &message)), StatusCode::PAYLOAD_TOO_LARGE)
         }
-        _ => return status(StatusCode::NOT_FOUND),
+        _ => return empty(StatusCode::NOT_FOUND),
     };
-    if function.respond(slot, request_id, result) {
-        status(accepted)
-    } else {
-        status(StatusCode::BAD_REQUEST)
-    }
+    if function.respond(slot, request_id, result) { empty(accepted) } else { empty(StatusCode::BAD_REQUEST) }
 }
 
 async fn next(function: &Arc<Function>, slot: u64, receipt: &Receipt) -> Response<Full<Bytes>> {
@@ -194,9 +191,9 @@ async fn next(function: &Arc<Function>, slot: u64, receipt: &Receipt) -> Respons
         Next::Now(delivery) => delivery,
         Next::Later(delivery) => match delivery.await {
             Ok(delivery) => delivery,
-            Err(_) => return status(StatusCode::FORBIDDEN),
+            Err(_) => return empty(StatusCode::FORBIDDEN),
         },
-        Next::Unknown => return status(StatusCode::FORBIDDEN),
+        Next::Unknown => return empty(StatusCode::FORBIDDEN),
     };
     *receipt.lock().unwrap_or_else(PoisonError::into_inner) = Some(delivery.receipt);
     let mut response = Response::new(Full::new(delivery.event));
@@ -211,11 +208,5 @@ async fn next(function: &Arc<Function>, slot: u64, receipt: &Receipt) -> Respons
     set("lambda-runtime-invoked-function-arn", function.arn().to_owned());
     set("lambda-runtime-trace-id", delivery.trace);
     headers.insert("content-type", HeaderValue::from_static("application/json"));
-    response
-}
-
-fn status(status: StatusCode) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = status;
     response
 }

@@ -184,9 +184,10 @@ fn setup(options: &ServeOptions, template: &Template, strict: &Strict) -> Setup 
         architecture: function.architecture,
         timeout: function.timeout.as_secs(),
     });
-    let twice = options.invocations.deliver_twice.then(|| "deliver-twice".to_owned());
-    let limit = options.posts.post_limit.is_some().then(|| "post-limit".to_owned());
-    let latency = (!options.posts.post_latency.is_zero()).then(|| "post-latency".to_owned());
+    let twice = options.invocations.deliver_twice.then(|| "--deliver-twice".to_owned());
+    let limit = options.posts.post_limit.map(|limit| format!("--post-limit {},{}", limit.rate, limit.burst));
+    let latency = options.posts.post_latency;
+    let latency = (!latency.is_zero()).then(|| format!("--post-latency {} ms", latency.as_millis()));
     Setup {
         functions: facts.collect(),
         concurrency: options.concurrency,

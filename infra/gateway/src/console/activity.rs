@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::cost;
-use super::entry::{Entry, Outcome, Payload};
+use super::entry::{Entry, Outcome, Payload, Printed};
 use super::tally::Tally;
 use crate::functions::Execution;
 use crate::journal::Record;
@@ -54,12 +54,23 @@ impl Default for Activity {
 
 #[derive(Debug, Default)]
 struct State {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<(Entry, Printed)>,
     /// The number of the oldest entry kept, less one.
     forgotten: u64,
     changes: u64,
     bytes: usize,
     tallies: Vec<Tally>,
+}
+
+/// Invocations that were asked for.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// After which change to ask next.
+    pub(super) cursor: u64,
+    /// Whether there are changes after it that did not fit.
+    pub(super) more: bool,
+    /// The invocations.
+    pub(super) entries: Vec<Entry>,
 }
 
 /// The entry of an invocation under way. Dropped without an outcome, the invocation was given up.
@@ -114,30 +125,30 @@ impl Drop for Ticket {
 }
 
 impl State {
-    fn enter(&mut self, mut entry: Entry) -> (u64, Option<Entry>) {
+    fn enter(&mut self, mut entry: Entry) -> (u64, Option<(Entry, Printed)>) {
         let evicted = if self.entries.len() == KEPT { self.forget() } else { None };
         self.changes += 1;
         entry.number = self.forgotten + self.entries.len() as u64 + 1;
         entry.changed = self.changes;
         let number = entry.number;
         self.bytes += entry.bytes;
-        self.entries.push_back(entry);
+        self.entries.push_back((entry, Printed::default()));
         self.shrink();
         (number, evicted)
     }
 
-    fn forget(&mut self) -> Option<Entry> {
-        let entry = self.entries.pop_front()?;
+    fn forget(&mut self) -> Option<(Entry, Printed)> {
+        let oldest = self.entries.pop_front()?;
         self.forgotten += 1;
-        self.bytes -= entry.bytes;
-        Some(entry)
+        self.bytes -= oldest.0.bytes;
+        Some(oldest)
     }
 
     fn shrink(&mut self) {
         while self.bytes > KEPT_BYTES && self.forget().is_some() {}
     }
 
-    fn find(&mut self, number: u64) -> Option<&mut Entry> {
+    fn find(&mut self, number: u64) -> Option<&mut (Entry, Printed)> {
         let index = number.checked_sub(self.forgotten + 1)?;
         self.entries.get_mut(usize::try_from(index).ok()?)
     }
@@ -145,7 +156,7 @@ impl State {
     /// Changes an entry, which then takes so many bytes more; none if it is forgotten.
     fn change<T>(&mut self, number: u64, bytes: usize, change: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         let changed = self.changes + 1;
-        let entry = self.find(number)?;
+        let (entry, _) = self.find(number)?;
         let result = change(entry);
         entry.changed = changed;
         entry.bytes += bytes;
@@ -201,7 +212,7 @@ impl Activity {
             function: Some(function),
             request_id: request_id.to_owned(),
             trace: trace.to_owned(),
-            bytes: OVERHEAD + event.kept.len(),
+            bytes: OVERHEAD + trace.len() + event.kept.len(),
             event,
             ..Entry::new()
         };
@@ -238,21 +249,19 @@ impl Activity {
     /// Adds a line that the process of an invocation printed.
     pub(crate) fn print(&self, number: u64, mut line: Vec<u8>) {
         let mut state = self.lock();
-        let Some(entry) = state.find(number) else { return };
+        let Some((_, printed)) = state.find(number) else { return };
         // The list's own slot counts, or empty lines would be free.
-        let room = LINES_KEPT.saturating_sub(entry.line_bytes + size_of::<Bytes>());
-        if entry.lines_cut || room == 0 {
-            entry.lines_cut = true;
+        let room = LINES_KEPT.saturating_sub(printed.bytes + size_of::<Bytes>());
+        if printed.cut || room == 0 {
+            printed.cut = true;
             return;
         }
-        let cut = line.len() > room;
+        printed.cut = line.len() > room;
         line.truncate(room);
         let bytes = line.len() + size_of::<Bytes>();
-        state.change(number, bytes, |entry| {
-            entry.lines.push(Bytes::from(line));
-            entry.lines_cut = cut;
-            entry.line_bytes += bytes;
-        });
+        printed.lines.push(Bytes::from(line));
+        printed.bytes += bytes;
+        state.change(number, bytes, |_| ());
     }
 
     /// Adds the greatest memory that the process of an invocation has had so far.
@@ -273,21 +282,30 @@ impl Activity {
         self.lock().tallies.clone()
     }
 
-    /// Copies of the newest invocations that are wanted and have changed since a former answer, newest first, with
-    /// what to ask for next. Events, answers and lines are shared with the originals.
-    pub(super) fn newest(
-        &self,
-        after: u64,
-        limit: usize,
-        wanted: impl Fn(&Entry) -> bool,
-    ) -> (u64, Vec<Entry>) {
+    /// Copies of the newest invocations that are wanted, newest first. Events and answers are shared with the
+    /// originals.
+    pub(super) fn newest(&self, limit: usize, wanted: impl Fn(&Entry) -> bool) -> Answer {
         let state = self.lock();
-        let changed = state.entries.iter().rev().filter(|entry| entry.changed > after && wanted(entry));
-        (state.changes, changed.take(limit).cloned().collect())
+        let entries = state.entries.iter().rev().map(|(entry, _)| entry).filter(|entry| wanted(entry));
+        Answer { cursor: state.changes, more: false, entries: entries.take(limit).cloned().collect() }
     }
 
-    /// One invocation, by its number.
-    pub(super) fn find(&self, number: u64) -> Option<Entry> {
+    /// Copies of the invocations that are wanted and have changed since the answer of a cursor, in the order of their
+    /// changes.
+    pub(super) fn changed(&self, after: u64, limit: usize, wanted: impl Fn(&Entry) -> bool) -> Answer {
+        let state = self.lock();
+        let entries = state.entries.iter().map(|(entry, _)| entry);
+        let mut changed: Vec<_> = entries.filter(|entry| entry.changed > after && wanted(entry)).collect();
+        changed.sort_unstable_by_key(|entry| entry.changed);
+        let more = changed.len() > limit;
+        changed.truncate(limit);
+        let last = changed.last().map_or(after, |entry| entry.changed);
+        let cursor = if more { last } else { state.changes };
+        Answer { cursor, more, entries: changed.into_iter().cloned().collect() }
+    }
+
+    /// One invocation, by its number, with what it printed.
+    pub(super) fn find(&self, number: u64) -> Option<(Entry, Printed)> {
         self.lock().find(number).cloned()
     }
 }
@@ -311,7 +329,7 @@ mod tests {
             run(&activity, b"{}");
         }
 
-        let (_, entries) = activity.newest(0, usize::MAX, |_| true);
+        let entries = activity.newest(usize::MAX, |_| true).entries;
 
         assert_eq!(entries.len(), KEPT);
         assert_eq!((entries[0].number, entries[KEPT - 1].number), (KEPT as u64 + 5, 6));
@@ -330,17 +348,29 @@ mod tests {
             }
         }
 
-        let (_, entries) = activity.newest(0, usize::MAX, |_| true);
+        let entries = activity.newest(usize::MAX, |_| true).entries;
 
         let bytes = |entry: &Entry| {
-            let lines: usize = entry.lines.iter().map(Bytes::len).sum();
-            assert!(lines <= LINES_KEPT && entry.lines_cut);
+            let (_, printed) = activity.find(entry.number).unwrap();
+            let lines: usize = printed.lines.iter().map(Bytes::len).sum();
+            assert!(lines <= LINES_KEPT && printed.cut);
             assert_eq!((entry.event.kept.len(), entry.event.size), (PAYLOAD_KEPT, PAYLOAD_KEPT * 4));
             lines + entry.event.kept.len()
         };
         let kept: usize = entries.iter().map(bytes).sum();
         assert!(kept <= KEPT_BYTES, "{kept}");
         assert!(kept > KEPT_BYTES / 2, "no more is forgotten than must be: {kept}");
+    }
+
+    #[test]
+    fn a_long_trace_counts() {
+        let activity = Arc::new(Activity::default());
+        let trace = "x".repeat(KEPT_BYTES / 10);
+        for _ in 0..20 {
+            drop(activity.begin(0, "id", &trace, b"{}"));
+        }
+
+        assert_eq!(activity.newest(usize::MAX, |_| true).entries.len(), 9);
     }
 
     #[test]
@@ -351,25 +381,46 @@ mod tests {
             activity.print(number, Vec::new());
         }
 
-        let entry = activity.find(number).unwrap();
+        let (_, printed) = activity.find(number).unwrap();
 
-        assert!(entry.lines.len() <= LINES_KEPT / size_of::<Bytes>() && entry.lines_cut);
+        assert!(printed.lines.len() <= LINES_KEPT / size_of::<Bytes>() && printed.cut);
     }
 
     #[test]
     fn a_change_is_told_once() {
         let activity = Arc::new(Activity::default());
         let first = run(&activity, b"{}");
-        let (cursor, entries) = activity.newest(0, 10, |_| true);
+        let Answer { cursor, entries, .. } = activity.newest(10, |_| true);
         assert_eq!(entries.len(), 1);
-        assert!(activity.newest(cursor, 10, |_| true).1.is_empty());
+        assert!(activity.changed(cursor, 10, |_| true).entries.is_empty());
 
         let record = Record { invocation: Some(first), status: Some(200), ..Record::default() };
         activity.report(Arc::new(record));
-        let (cursor, entries) = activity.newest(cursor, 10, |_| true);
+        let Answer { cursor, entries, .. } = activity.changed(cursor, 10, |_| true);
 
         assert_eq!(entries[0].record.as_ref().unwrap().status, Some(200));
-        assert!(activity.newest(cursor, 10, |_| true).1.is_empty());
+        assert!(activity.changed(cursor, 10, |_| true).entries.is_empty());
+    }
+
+    #[test]
+    fn changes_beyond_the_limit_are_told_by_the_next_answers_the_oldest_first() {
+        let activity = Arc::new(Activity::default());
+        let tickets: Vec<_> = (0..5).map(|_| activity.begin(0, "id", "Root=1", b"{}")).collect();
+        let mut cursor = activity.newest(1, |_| true).cursor;
+        for ticket in tickets.into_iter().rev() {
+            ticket.finish(&Execution::default(), &Ok(Bytes::new()), None);
+        }
+
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            let answer = activity.changed(cursor, 2, |entry| entry.number != 4);
+            told.push((answer.entries.iter().map(|entry| entry.number).collect::<Vec<_>>(), answer.more));
+            cursor = answer.cursor;
+        }
+
+        assert_eq!(told, [(vec![5, 3], true), (vec![2, 1], false), (vec![], false)]);
+        assert_eq!(cursor, activity.newest(1, |_| true).cursor);
+        assert!(activity.changed(cursor, 0, |_| true).entries.is_empty());
     }
 
     #[test]
@@ -377,11 +428,11 @@ mod tests {
         let activity = Arc::new(Activity::default());
         let ticket = activity.begin(0, "id", "Root=1", b"{}");
         let number = ticket.number();
-        assert!(!activity.find(number).unwrap().given_up);
+        assert!(!activity.find(number).unwrap().0.given_up);
 
         drop(ticket);
 
-        assert!(activity.find(number).unwrap().given_up);
+        assert!(activity.find(number).unwrap().0.given_up);
         assert!(activity.tallies().is_empty(), "it did not run");
     }
 
@@ -393,7 +444,7 @@ mod tests {
 
         activity.report(Arc::new(Record { invocation: Some(number), error, ..Record::default() }));
 
-        let record = activity.find(number).unwrap().record.unwrap();
+        let record = activity.find(number).unwrap().0.record.unwrap();
         assert_eq!(record.error.clone().unwrap(), "é".repeat(ERROR_KEPT / 2));
     }
 }

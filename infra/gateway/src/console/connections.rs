@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::frames::{Frame, Kind};
-use super::{json, parameter, timestamp};
+use super::{json, number};
 use crate::gateway::Gateway;
-use crate::responses::message;
+use crate::responses::{empty, message, timestamp, timestamp_of};
 use crate::websocket::{Connection, Ended};
 
 /// One connection.
@@ -47,8 +47,8 @@ impl<'a> Row<'a> {
         Self {
             id: &facts.id,
             state: if end.is_some() { "closed" } else { "open" },
-            connected_at: moment(facts.connected_at),
-            last_active_at: moment(connection.last_active_at()),
+            connected_at: timestamp_of(facts.connected_at),
+            last_active_at: timestamp_of(connection.last_active_at()),
             source_ip: &facts.source_ip,
             user_agent: facts.user_agent.as_deref(),
             principal_id: principal.and_then(Value::as_str),
@@ -61,20 +61,25 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Unix milliseconds as JSON tells them.
-fn moment(epoch: i64) -> String {
-    let moment = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(epoch) * 1_000_000);
-    moment.map(timestamp).unwrap_or_default()
-}
+/// How many are listed unless more are asked for.
+const LISTED: usize = 500;
 
-/// The open connections, the newest first, and those that ended lately.
-pub(super) fn list(gateway: &Gateway) -> Response<Full<Bytes>> {
+/// The open connections, the newest first, and then those that ended lately; `?limit=` says how many.
+pub(super) fn list(gateway: &Gateway, query: &str) -> Response<Full<Bytes>> {
+    let limit = match number(query, "limit") {
+        Ok(limit) => limit.unwrap_or(LISTED),
+        Err(problem) => return message(StatusCode::BAD_REQUEST, &problem),
+    };
     let mut open = gateway.connections.open();
     open.sort_by_key(|connection| std::cmp::Reverse(connection.facts().connected_at));
     let ended = gateway.connections.ended();
     let rows = open.iter().map(|connection| Row::of(connection, None));
     let rows = rows.chain(ended.iter().map(|end| Row::of(&end.connection, Some(end))));
-    json(&serde_json::json!({ "connections": rows.collect::<Vec<_>>() }))
+    json(&serde_json::json!({
+        "startedAt": timestamp(gateway.journal.activity().started_at()),
+        "open": open.len(),
+        "connections": rows.take(limit).collect::<Vec<_>>(),
+    }))
 }
 
 #[derive(Serialize)]
@@ -115,7 +120,10 @@ struct Detail<'a> {
 
 /// One connection with the frames kept of it, the newest first; with `?after=` those after a frame's number.
 pub(super) fn show(gateway: &Gateway, id: &str, query: &str) -> Response<Full<Bytes>> {
-    let after = parameter(query, "after").and_then(|after| after.parse().ok()).unwrap_or(0);
+    let after = match number(query, "after") {
+        Ok(after) => after.unwrap_or(0),
+        Err(problem) => return message(StatusCode::BAD_REQUEST, &problem),
+    };
     let ended = gateway.connections.ended();
     let end = ended.iter().find(|end| end.connection.facts().id == id);
     let open = gateway.connections.find(id);
@@ -136,7 +144,5 @@ pub(super) fn close(gateway: &Gateway, id: &str) -> Response<Full<Bytes>> {
         return message(StatusCode::NOT_FOUND, "No such connection is open");
     };
     gateway.connections.close(&connection);
-    let mut response = Response::new(Full::default());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response
+    empty(StatusCode::NO_CONTENT)
 }

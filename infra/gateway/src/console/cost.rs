@@ -1,9 +1,8 @@
 //! What the invocations, messages and mails so far would have cost on AWS.
 //!
 //! The prices are the public ones for US East (N. Virginia), first tier, in US dollars, of the pages "AWS Lambda
-//! pricing", "Amazon API Gateway pricing" and "Amazon SES pricing" in 2025; they were compared with what others wrote
-//! of those pages in 2025 and 2026. They are figures to compare by and no bill: data transfer, logs, databases, NAT,
-//! schedules and all free tiers are left out.
+//! pricing", "Amazon API Gateway pricing" and "Amazon SES pricing" in 2025. They are figures to compare by and no bill:
+//! data transfer, logs, databases, NAT, schedules and all free tiers are left out.
 
 use std::time::Duration;
 
@@ -34,6 +33,9 @@ const CONNECTION_MINUTE: f64 = 0.25 / 1e6;
 
 /// Amazon SES pricing: 0.10 per thousand mails; one to several recipients counts as several.
 const MAIL: f64 = 0.10 / 1e3;
+
+/// From when on a rate is told.
+const SHORTEST_RATE: Duration = Duration::from_mins(1);
 
 const SECONDS_PER_MONTH: f64 = 730.0 * 3600.0;
 
@@ -93,8 +95,8 @@ pub(crate) struct Estimate<'a> {
     uptime_seconds: f64,
     /// The sum since the start.
     pub(crate) total: f64,
-    /// The same for 730 hours at this rate.
-    pub(crate) per_month: f64,
+    /// The same for 730 hours at this rate; none while it would tell of cold starts only.
+    pub(crate) per_month: Option<f64>,
     items: Vec<Item<'a>>,
     left_out: [&'static str; 6],
 }
@@ -146,7 +148,7 @@ pub(crate) fn estimate<'a>(used: &Use<'a>) -> Estimate<'a> {
     ]);
     let total: f64 = items.iter().map(|item| item.cost).sum();
     let uptime_seconds = used.uptime.as_secs_f64();
-    let per_month = if uptime_seconds > 0.0 { total / uptime_seconds * SECONDS_PER_MONTH } else { 0.0 };
+    let per_month = (used.uptime >= SHORTEST_RATE).then(|| total / uptime_seconds * SECONDS_PER_MONTH);
     Estimate {
         region: "us-east-1",
         prices_as_of: AS_OF,
@@ -225,8 +227,19 @@ mod tests {
         let estimate = estimate(&used);
 
         assert_close(estimate.total, 0.0016);
-        assert_close(estimate.per_month, 0.0016 * 730.0);
+        assert_close(estimate.per_month.unwrap(), 0.0016 * 730.0);
         assert_close(estimate.items.iter().map(|item| item.cost).sum(), estimate.total);
+    }
+
+    #[test]
+    fn a_month_is_told_from_the_first_minute_on() {
+        let per_month = |seconds| {
+            let uptime = Duration::from_secs(seconds);
+            estimate(&Use { uptime, http_requests: 60, ..nothing() }).per_month
+        };
+
+        assert_eq!((per_month(0), per_month(59)), (None, None));
+        assert_close(per_month(60).unwrap(), 2.628);
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Payload {
     }
 }
 
-/// One invocation.
+/// One invocation, without what it printed.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     /// Its number since the start, from 1.
@@ -49,18 +49,12 @@ pub(super) struct Entry {
     pub(super) outcome: Option<Outcome>,
     /// That nothing took it before it was given up.
     pub(super) given_up: bool,
-    /// What it printed.
-    pub(super) lines: Vec<Bytes>,
-    /// Whether it printed more.
-    pub(super) lines_cut: bool,
     /// The process's greatest memory so far, in bytes.
     pub(super) memory: Option<u64>,
     /// What the API that asked for it knows.
     pub(super) record: Option<Arc<Record>>,
-    /// What it takes, roughly.
+    /// What it takes, with its lines, roughly.
     pub(super) bytes: usize,
-    /// What its lines take of that.
-    pub(super) line_bytes: usize,
 }
 
 impl Entry {
@@ -76,14 +70,22 @@ impl Entry {
             event: Payload::default(),
             outcome: None,
             given_up: false,
-            lines: Vec::new(),
-            lines_cut: false,
             memory: None,
             record: None,
             bytes: 0,
-            line_bytes: 0,
         }
     }
+}
+
+/// What an invocation printed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Printed {
+    /// The first lines.
+    pub(super) lines: Vec<Bytes>,
+    /// Whether there were more.
+    pub(super) cut: bool,
+    /// What they take.
+    pub(super) bytes: usize,
 }
 
 /// How an invocation ended.

@@ -10,8 +10,11 @@ pub(super) fn is_allowed<T>(request: &Request<T>, port: u16) -> bool {
 }
 
 fn is_local(headers: &HeaderMap, port: u16) -> bool {
+    // The port that is the scheme's own is left out.
     let is_own = |authority: &str| {
-        ["localhost", "127.0.0.1", "[::1]"].iter().any(|host| authority == format!("{host}:{port}"))
+        ["localhost", "127.0.0.1", "[::1]"]
+            .iter()
+            .any(|host| authority == format!("{host}:{port}") || (port == 80 && authority == *host))
     };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
@@ -32,10 +35,22 @@ fn is_no_foreign_page<T>(request: &Request<T>) -> bool {
 mod tests {
     use super::*;
 
-    fn allowed(headers: &[(&str, &str)]) -> bool {
+    fn allowed_at(port: u16, headers: &[(&str, &str)]) -> bool {
         let request =
             headers.iter().fold(Request::get("/"), |request, (name, value)| request.header(*name, *value));
-        is_allowed(&request.body(()).unwrap(), 8081)
+        is_allowed(&request.body(()).unwrap(), port)
+    }
+
+    fn allowed(headers: &[(&str, &str)]) -> bool {
+        allowed_at(8081, headers)
+    }
+
+    #[test]
+    fn a_host_without_a_port_is_that_of_port_80() {
+        let bare = [("host", "localhost"), ("origin", "http://127.0.0.1")];
+        assert!(allowed_at(80, &bare) && allowed_at(80, &[("host", "[::1]:80")]));
+        assert!(!allowed(&bare) && !allowed(&bare[..1]));
+        assert!(!allowed_at(80, &[("host", "evil.example")]));
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! The list of invocations and each of them, as JSON.
 
-use std::str::FromStr;
-
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
+use super::activity::Answer;
 use super::entry::{Entry, Outcome, Payload};
-use super::{json, parameter, timestamp};
+use super::{json, number, parameter};
 use crate::gateway::Gateway;
 use crate::journal::{Discarded, milliseconds};
-use crate::responses::message;
+use crate::responses::{message, timestamp};
 
 /// How many are listed unless more are asked for.
 const LISTED: usize = 100;
@@ -97,11 +96,11 @@ fn text(payload: &Payload) -> String {
     String::from_utf8_lossy(&payload.kept).into_owned()
 }
 
-/// `?function=` and `?errors=true` choose, `?after=` asks for what changed since an answer's `cursor`, `?limit=` for
-/// how many.
+/// The newest first; `?function=` and `?errors=true` choose, `?limit=` says how many. `?after=` asks for what changed
+/// since an answer's `cursor`, the oldest change first; while there is `more`, the new cursor asks for the rest.
 pub(super) fn list(gateway: &Gateway, query: &str) -> Response<Full<Bytes>> {
     let (after, limit) = match (number(query, "after"), number(query, "limit")) {
-        (Ok(after), Ok(limit)) => (after.unwrap_or(0), limit.unwrap_or(LISTED)),
+        (Ok(after), Ok(limit)) => (after, limit.unwrap_or(LISTED)),
         (Err(problem), _) | (_, Err(problem)) => return message(StatusCode::BAD_REQUEST, &problem),
     };
     let function = parameter(query, "function").filter(|name| !name.is_empty());
@@ -110,9 +109,18 @@ pub(super) fn list(gateway: &Gateway, query: &str) -> Response<Full<Bytes>> {
         function.as_ref().is_none_or(|wanted| name(gateway, entry) == wanted)
             && (!errors_only || has_failed(entry))
     };
-    let (cursor, entries) = gateway.journal.activity().newest(after, limit, wanted);
+    let activity = gateway.journal.activity();
+    let Answer { cursor, more, entries } = match after {
+        None => activity.newest(limit, wanted),
+        Some(after) => activity.changed(after, limit, wanted),
+    };
     let rows: Vec<_> = entries.iter().map(|entry| Row::of(gateway, entry)).collect();
-    json(&serde_json::json!({ "cursor": cursor, "invocations": rows }))
+    json(&serde_json::json!({
+        "startedAt": timestamp(activity.started_at()),
+        "cursor": cursor,
+        "more": more,
+        "invocations": rows,
+    }))
 }
 
 fn has_failed(entry: &Entry) -> bool {
@@ -123,11 +131,6 @@ fn has_failed(entry: &Entry) -> bool {
             || record.status.is_some_and(|status| status >= 500)
     });
     failed || told || entry.given_up
-}
-
-fn number<T: FromStr>(query: &str, name: &str) -> Result<Option<T>, String> {
-    let parse = |text: &str| text.parse().map_err(|_| format!("{name} must be a whole number, not {text}"));
-    parameter(query, name).filter(|text| !text.is_empty()).map(|text| parse(&text)).transpose()
 }
 
 /// Everything that is known of one.
@@ -151,15 +154,13 @@ struct Detail<'a> {
 /// One invocation by its number, or the newest with a request id.
 pub(super) fn show(gateway: &Gateway, id: &str) -> Response<Full<Bytes>> {
     let activity = gateway.journal.activity();
-    let entry = match id.parse() {
-        Ok(number) => activity.find(number),
-        Err(_) => activity.newest(0, 1, |entry| entry.request_id == id && entry.function.is_some()).1.pop(),
-    };
-    let Some(entry) = entry else {
+    let named = |entry: &Entry| entry.request_id == id && entry.function.is_some();
+    let number = id.parse().ok().or_else(|| Some(activity.newest(1, named).entries.first()?.number));
+    let Some((entry, printed)) = number.and_then(|number| activity.find(number)) else {
         return message(StatusCode::NOT_FOUND, "No such invocation is kept");
     };
     let same = |other: &Entry| !entry.request_id.is_empty() && other.request_id == entry.request_id;
-    let attempts = activity.newest(0, LISTED, same).1;
+    let attempts = activity.newest(LISTED, same).entries;
     let payload = entry.outcome.as_ref().map(|outcome| match &outcome.result {
         Ok(payload) | Err(payload) => payload,
     });
@@ -171,8 +172,8 @@ pub(super) fn show(gateway: &Gateway, id: &str) -> Response<Full<Bytes>> {
         event_size: entry.event.size,
         response: payload.map(text),
         response_size: payload.map(|payload| payload.size),
-        logs: entry.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect(),
-        logs_cut: entry.lines_cut,
+        logs: printed.lines.iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect(),
+        logs_cut: printed.cut,
         attempts: attempts.iter().map(|attempt| attempt.number).collect(),
     })
 }

@@ -16,6 +16,7 @@ mod pages;
 mod tally;
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,12 +26,10 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 pub(crate) use activity::{Activity, Ticket};
 pub(crate) use cost::messages;
-pub(crate) use frames::{Frames, Kind};
+pub(crate) use frames::{AllFrames, Frames, Kind};
 pub(crate) use memory::Memory;
 pub(crate) use overview::{FunctionFacts, Setup};
 pub(crate) use pages::escape;
@@ -66,7 +65,8 @@ fn look(gateway: &Gateway, request: &Request<Incoming>, segments: &[&str]) -> Re
     if let (&Method::DELETE, ["connections", id]) = (request.method(), segments) {
         return connections::close(gateway, &decoded(id));
     }
-    if request.method() != Method::GET {
+    // The server leaves out the body that HEAD must not have.
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return message(StatusCode::NOT_FOUND, "Not Found");
     }
     match segments {
@@ -80,15 +80,15 @@ fn look(gateway: &Gateway, request: &Request<Incoming>, segments: &[&str]) -> Re
             None => message(StatusCode::NOT_FOUND, "Not Found"),
         },
         ["connections"] => Page::Connections.render(""),
-        ["connections.json"] => connections::list(gateway),
+        ["connections.json"] => connections::list(gateway, query),
         ["connections", file] => match file.strip_suffix(".json") {
             Some(id) => connections::show(gateway, &decoded(id), query),
             None => message(StatusCode::NOT_FOUND, "Not Found"),
         },
         ["inbox"] => Page::Inbox.render(&mail::articles(&gateway.inbox)),
-        ["inbox.json"] => json(&mail::list(&gateway.inbox, query)),
+        ["inbox.json"] => mail::list(&gateway.inbox, query),
         ["cost"] => Page::Cost.render(""),
-        ["cost.json"] => json(&overview::cost(gateway)),
+        ["cost.json"] => overview::show_cost(gateway),
         ["console.css"] => pages::asset("text/css; charset=utf-8", pages::STYLE),
         ["console.js"] => pages::asset("text/javascript; charset=utf-8", pages::SCRIPT),
         _ => message(StatusCode::NOT_FOUND, "Not Found"),
@@ -111,6 +111,12 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
+/// A number in a query, if it is there; else what is wrong with it.
+fn number<T: FromStr>(query: &str, name: &str) -> Result<Option<T>, String> {
+    let parse = |text: &str| text.parse().map_err(|_| format!("{name} must be a whole number, not {text}"));
+    parameter(query, name).filter(|text| !text.is_empty()).map(|text| parse(&text)).transpose()
+}
+
 /// A JSON answer.
 pub(crate) fn json(body: &impl Serialize) -> Response<Full<Bytes>> {
     let body = serde_json::to_vec(body).expect("the answers hold only text, numbers and lists");
@@ -131,11 +137,4 @@ fn protected(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
-}
-
-/// A moment as JSON tells it.
-pub(crate) fn timestamp(moment: OffsetDateTime) -> String {
-    let milliseconds = moment.nanosecond() / 1_000_000 * 1_000_000;
-    let moment = moment.replace_nanosecond(milliseconds).unwrap_or(moment);
-    moment.format(&Rfc3339).unwrap_or_default()
 }

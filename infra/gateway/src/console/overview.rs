@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use super::cost::{Estimate, FunctionUse, Use, estimate};
 use super::invocations::megabytes;
-use super::{json, timestamp};
+use super::json;
 use crate::functions::Load;
 use crate::gateway::Gateway;
 use crate::hosted::ProcessState;
+use crate::responses::timestamp;
 use crate::template::Architecture;
 
 /// How the gateway was started, as far as the console tells it.
@@ -89,7 +90,7 @@ fn states(gateway: &Gateway) -> Vec<FunctionState<'_>> {
 
 /// The functions with their processes.
 pub(super) fn functions(gateway: &Gateway) -> Response<Full<Bytes>> {
-    json(&serde_json::json!({ "functions": states(gateway) }))
+    json(&serde_json::json!({ "startedAt": started_at(gateway), "functions": states(gateway) }))
 }
 
 /// Everything at a glance.
@@ -104,7 +105,7 @@ pub(super) fn show(gateway: &Gateway) -> Response<Full<Bytes>> {
         "connections": gateway.connections.count(),
         "asynchronousEvents": gateway.queue.len(),
         "mails": gateway.inbox.count(),
-        "startedAt": timestamp(gateway.journal.activity().started_at()),
+        "startedAt": started_at(gateway),
         "uptimeSeconds": gateway.journal.activity().uptime().as_secs(),
         "concurrency": gateway.setup.concurrency,
         "cargoLambda": gateway.setup.cargo_lambda,
@@ -114,8 +115,26 @@ pub(super) fn show(gateway: &Gateway) -> Response<Full<Bytes>> {
     }))
 }
 
+/// Tells one run of the gateway from another, to a page that is still open.
+fn started_at(gateway: &Gateway) -> String {
+    timestamp(gateway.journal.activity().started_at())
+}
+
+/// The estimate of the cost.
+pub(super) fn show_cost(gateway: &Gateway) -> Response<Full<Bytes>> {
+    json(&CostAnswer { started_at: started_at(gateway), estimate: cost(gateway) })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CostAnswer<'a> {
+    started_at: String,
+    #[serde(flatten)]
+    estimate: Estimate<'a>,
+}
+
 /// What everything so far would have cost.
-pub(super) fn cost(gateway: &Gateway) -> Estimate<'_> {
+fn cost(gateway: &Gateway) -> Estimate<'_> {
     let activity = gateway.journal.activity();
     let (tallies, facts) = (activity.tallies(), &gateway.setup.functions);
     let functions =

@@ -17,7 +17,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 /// The frames of mails inherit it: they may have styles of their own, but pictures that are not in the mail are not
 /// fetched.
 const INBOX_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; \
-    connect-src 'self'; form-action 'none'; frame-ancestors 'none'";
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// One page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

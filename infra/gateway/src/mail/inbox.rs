@@ -4,11 +4,14 @@
 //! whose links open in a tab of their own.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
+use http::Response;
+use http_body_util::Full;
 use serde::Serialize;
 
-use crate::console::escape;
+use crate::console::{escape, json};
 
 /// How many mails are kept; older ones are forgotten.
 const KEPT: usize = 1000;
@@ -21,11 +24,14 @@ const SHOWN: usize = 100;
 
 /// One mail.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Mail {
     /// All recipients.
     pub(crate) to: Vec<String>,
     /// The sender.
     pub(crate) from: String,
+    /// Whom an answer goes to, if not the sender.
+    pub(crate) reply_to: Vec<String>,
     /// The subject.
     pub(crate) subject: String,
     /// The body as plain text.
@@ -38,8 +44,9 @@ pub(crate) struct Mail {
 
 impl Mail {
     fn bytes(&self) -> usize {
-        let body = [&self.text, &self.html].into_iter().flatten().map(String::len).sum::<usize>();
-        self.subject.len() + self.to.iter().map(String::len).sum::<usize>() + body
+        let addresses = self.to.iter().chain(&self.reply_to).chain([&self.from]);
+        let texts = addresses.chain([&self.subject, &self.at]).chain(&self.text).chain(&self.html);
+        texts.map(String::len).sum()
     }
 }
 
@@ -49,7 +56,7 @@ pub(crate) struct Inbox(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    mails: VecDeque<Mail>,
+    mails: VecDeque<Arc<Mail>>,
     bytes: usize,
     delivered: u64,
     recipients: u64,
@@ -62,7 +69,7 @@ impl Inbox {
         kept.delivered += 1;
         kept.recipients += mail.to.len() as u64;
         kept.bytes += mail.bytes();
-        kept.mails.push_front(mail);
+        kept.mails.push_front(Arc::new(mail));
         // The newest one stays, however large it is.
         while kept.mails.len() > KEPT || (kept.bytes > KEPT_BYTES && kept.mails.len() > 1) {
             let Some(oldest) = kept.mails.pop_back() else { break };
@@ -80,8 +87,8 @@ impl Inbox {
         self.lock().recipients
     }
 
-    fn newest(&self, wanted: impl Fn(&Mail) -> bool) -> Vec<Mail> {
-        self.lock().mails.iter().filter(|mail| wanted(mail)).cloned().collect()
+    fn newest(&self, limit: usize, wanted: impl Fn(&Mail) -> bool) -> Vec<Arc<Mail>> {
+        self.lock().mails.iter().filter(|mail| wanted(mail)).take(limit).cloned().collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -90,20 +97,23 @@ impl Inbox {
 }
 
 /// The mails as JSON; `?to=` asks for those of one address, ignoring case.
-pub(crate) fn list(inbox: &Inbox, query: &str) -> Vec<Mail> {
+pub(crate) fn list(inbox: &Inbox, query: &str) -> Response<Full<Bytes>> {
+    let mails = find(inbox, query);
+    json(&mails.iter().map(|mail| &**mail).collect::<Vec<&Mail>>())
+}
+
+fn find(inbox: &Inbox, query: &str) -> Vec<Arc<Mail>> {
     let to = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "to");
-    inbox.newest(|mail| {
+    inbox.newest(KEPT, |mail| {
         to.as_ref().is_none_or(|(_, to)| mail.to.iter().any(|address| address.eq_ignore_ascii_case(to)))
     })
 }
 
 /// The newest mails as markup.
 pub(crate) fn articles(inbox: &Inbox) -> String {
-    let mut mails = inbox.newest(|_| true);
-    mails.truncate(SHOWN);
-    match mails.as_slice() {
+    match inbox.newest(SHOWN, |_| true).as_slice() {
         [] => "<p class=\"empty\">No mail has been sent yet.</p>".to_owned(),
-        mails => mails.iter().map(article).collect(),
+        mails => mails.iter().map(|mail| article(mail)).collect(),
     }
 }
 
@@ -118,8 +128,12 @@ fn article(mail: &Mail) -> String {
         let text = with_links(text);
         format!("<details{open}><summary>As plain text</summary><pre>{text}</pre></details>")
     });
+    let reply_to = match mail.reply_to.as_slice() {
+        [] => String::new(),
+        addresses => format!(" · reply to {}", escape(&addresses.join(", "))),
+    };
     format!(
-        "<article><h2>{}</h2><p>To {} · from {} · {} UTC</p>{}{}</article>",
+        "<article><h2>{}</h2><p>To {} · from {}{reply_to} · {} UTC</p>{}{}</article>",
         escape(&mail.subject),
         escape(&mail.to.join(", ")),
         escape(&mail.from),
@@ -151,6 +165,7 @@ mod tests {
         Mail {
             to: vec![to.to_owned()],
             from: "chat@example.com".to_owned(),
+            reply_to: vec!["<desk@example.com>".to_owned()],
             subject: subject.to_owned(),
             text: Some("see https://chat.example/a?b&c\nor <b>".to_owned()),
             html: Some("<p title=\"x\">see</p><script>alert(1)</script>".to_owned()),
@@ -165,7 +180,8 @@ mod tests {
             inbox.deliver(mail(to, subject));
         }
 
-        let subjects = |query| list(&inbox, query).into_iter().map(|mail| mail.subject).collect::<Vec<_>>();
+        let subjects =
+            |query| find(&inbox, query).iter().map(|mail| mail.subject.clone()).collect::<Vec<_>>();
 
         assert_eq!(subjects(""), ["3", "2", "1"]);
         assert_eq!(subjects("to=ADA%40example.com"), ["3", "1"]);
@@ -180,7 +196,7 @@ mod tests {
             inbox.deliver(mail("ada@example.com", &number.to_string()));
         }
 
-        let mails = list(&inbox, "");
+        let mails = find(&inbox, "");
 
         assert_eq!(mails.len(), KEPT);
         assert_eq!(mails[0].subject, KEPT.to_string());
@@ -195,12 +211,32 @@ mod tests {
         for _ in 0..3 {
             inbox.deliver(large());
         }
-        assert_eq!(list(&inbox, "").len(), 2);
+        assert_eq!(find(&inbox, "").len(), 2);
 
         inbox.deliver(Mail { html: Some("x".repeat(KEPT_BYTES)), ..mail("ada@example.com", "huge") });
 
-        assert_eq!(list(&inbox, "").len(), 1);
+        assert_eq!(find(&inbox, "").len(), 1);
         assert_eq!((inbox.count(), inbox.recipients()), (4, 4));
+    }
+
+    #[test]
+    fn every_text_of_a_mail_counts() {
+        let large = || "x".repeat(KEPT_BYTES / 2);
+        for change in [
+            |mail: &mut Mail, text| mail.from = text,
+            |mail: &mut Mail, text| mail.to = vec![text],
+            |mail: &mut Mail, text| mail.reply_to = vec![text],
+            |mail: &mut Mail, text| mail.subject = text,
+            |mail: &mut Mail, text| mail.html = Some(text),
+        ] {
+            let inbox = Inbox::default();
+            for _ in 0..2 {
+                let mut mail = mail("ada@example.com", "large");
+                change(&mut mail, large());
+                inbox.deliver(mail);
+            }
+            assert_eq!(find(&inbox, "").len(), 1);
+        }
     }
 
     #[test]
@@ -212,6 +248,7 @@ mod tests {
 
         assert!(!page.contains("<script"), "{page}");
         assert!(!page.contains("or <b>"), "{page}");
+        assert!(page.contains("reply to &lt;desk@example.com&gt; ·"), "{page}");
         assert!(
             page.contains("srcdoc=\"&lt;base target=&quot;_blank&quot;&gt;&lt;p title=&quot;x&quot;&gt;"),
             "{page}"

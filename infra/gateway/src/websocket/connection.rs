@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_util::task::TaskTracker;
 
-use crate::console::{self, Frames, Kind};
+use crate::console::{self, AllFrames, Frames, Kind};
 use crate::events::ConnectionFacts;
 
 /// What may wait for a client that reads too slowly.
@@ -24,6 +24,9 @@ const QUEUE_BYTES: usize = 1024 * 1024;
 
 /// How many connections are still shown after their end.
 const ENDED_KEPT: usize = 200;
+
+/// What their user agents may take together; the oldest are forgotten earlier if they take more.
+const ENDED_BYTES: usize = 1024 * 1024;
 
 /// A connection that is posted to.
 #[derive(Debug)]
@@ -151,8 +154,8 @@ pub(crate) struct Connections {
     ended: Mutex<VecDeque<Ended>>,
     /// How long all that ended were open, in milliseconds.
     ended_time: AtomicU64,
-    /// The bytes that the frames kept take.
-    frame_bytes: Arc<AtomicUsize>,
+    /// The frames of all of them.
+    all_frames: Arc<AllFrames>,
     /// The messages in both directions, as they are billed.
     pub(super) messages: Arc<AtomicU64>,
 }
@@ -168,6 +171,12 @@ pub(crate) struct Ended {
     pub(crate) code: u16,
     /// See above.
     pub(crate) reason: String,
+}
+
+impl Ended {
+    fn user_agent_bytes(&self) -> usize {
+        self.connection.facts.user_agent.as_ref().map_or(0, String::len)
+    }
 }
 
 impl Connections {
@@ -211,17 +220,24 @@ impl Connections {
 
     /// An empty list of frames.
     pub(super) fn frames(&self) -> Frames {
-        Frames::new(Arc::clone(&self.frame_bytes))
+        Frames::new(Arc::clone(&self.all_frames))
     }
 
     /// Keeps a connection that has ended among the newest ones.
     pub(super) fn note_end(&self, connection: &Arc<Connection>, code: u16, reason: &str) {
         let open = u64::try_from(connection.connected_at.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.ended_time.fetch_add(open, Ordering::Relaxed);
+        connection.frames.end();
         let (connection, at) = (Arc::clone(connection), OffsetDateTime::now_utc());
         let mut ended = self.lock_ended();
         ended.push_front(Ended { connection, at, code, reason: reason.to_owned() });
         ended.truncate(ENDED_KEPT);
+        // The newest one stays, however long its user agent is.
+        let mut user_agents = ended.iter().map(Ended::user_agent_bytes).sum::<usize>();
+        while user_agents > ENDED_BYTES && ended.len() > 1 {
+            let Some(oldest) = ended.pop_back() else { break };
+            user_agents -= oldest.user_agent_bytes();
+        }
     }
 
     fn lock_ended(&self) -> MutexGuard<'_, VecDeque<Ended>> {

@@ -5,10 +5,11 @@ use reqwest::header;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::{Gateway, PATIENCE, until};
+use crate::support::{Gateway, Given, PATIENCE, until};
 
 const PAGES: [&str; 5] = ["", "invocations", "connections", "inbox", "cost"];
 
@@ -60,6 +61,7 @@ async fn every_page_is_html_that_runs_no_script_but_its_own() {
             policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"),
             "{path}: {policy}"
         );
+        assert!(policy.contains("base-uri 'none'; form-action 'none'; frame-ancestors 'none'"), "{path}");
         let html = answer.text().await.unwrap();
         assert!(html.starts_with("<!doctype html>") && html.contains("aria-current=\"page\""), "{path}");
         assert_eq!(html.matches("<script").count(), 1, "{path}");
@@ -180,16 +182,64 @@ async fn a_running_invocation_is_listed_and_a_cursor_tells_only_what_changed() {
     assert_eq!(status, 200);
     let row = rows(&gateway, &format!("after={cursor}"), 1).await.remove(0);
     assert_eq!(row["state"], "answered");
+    gateway.post("/", &json!({})).await;
+    rows(&gateway, &format!("after={cursor}"), 2).await;
+    let first = gateway.console(&format!("invocations.json?after={cursor}&limit=1")).await;
+    assert_eq!((&first["invocations"][0]["number"], &first["more"]), (&json!(1), &json!(true)));
+    let rest = gateway.console(&format!("invocations.json?after={}&limit=1", first["cursor"])).await;
+    assert_eq!((&rest["invocations"][0]["number"], &rest["more"]), (&json!(2), &json!(false)));
     until("nothing changes any more", async || {
         let told = gateway.console("invocations.json").await;
         let after = gateway.console(&format!("invocations.json?after={}", told["cursor"])).await;
         after["invocations"].as_array().unwrap().is_empty()
     })
     .await;
-    let url = format!("{}/invocations.json?after=soon", gateway.console_url);
-    let refused = gateway.http.get(url).send().await.unwrap();
-    assert_eq!(refused.status(), 400);
-    assert!(refused.text().await.unwrap().contains("after must be a whole number, not soon"));
+}
+
+#[tokio::test]
+async fn a_number_that_is_none_is_refused() {
+    let gateway = Gateway::start(&[]);
+
+    for (path, name) in [
+        ("invocations.json", "after"),
+        ("invocations.json", "limit"),
+        ("connections.json", "limit"),
+        ("connections/any.json", "after"),
+    ] {
+        let url = format!("{}/{path}?{name}=soon", gateway.console_url);
+        let refused = gateway.http.get(url).send().await.unwrap();
+        assert_eq!(refused.status(), 400, "{path}");
+        let told = refused.text().await.unwrap();
+        assert!(told.contains(&format!("{name} must be a whole number, not soon")), "{path}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_can_tell_one_run_of_the_gateway_from_another() {
+    let (gateway, other) = (Gateway::start(&[]), Gateway::start(&[]));
+    let started_at = gateway.console("").await["startedAt"].clone();
+
+    assert!(started_at.is_string());
+    for path in ["functions", "invocations.json", "connections.json", "cost.json"] {
+        assert_eq!(gateway.console(path).await["startedAt"], started_at, "{path}");
+    }
+    assert_ne!(other.console("invocations.json").await["startedAt"], started_at);
+}
+
+#[tokio::test]
+async fn head_is_answered_as_get_without_a_body() {
+    let gateway = Gateway::start(&[]);
+
+    for path in ["invocations", "inbox.json", "console.css", "nothing"] {
+        let url = format!("{}/{path}", gateway.console_url);
+        let got = gateway.http.get(&url).send().await.unwrap();
+        let head = gateway.http.head(&url).send().await.unwrap();
+        assert_eq!(head.status(), got.status(), "{path}");
+        for name in ["content-type", "content-length", "cache-control"] {
+            assert_eq!(head.headers().get(name), got.headers().get(name), "{path}: {name}");
+        }
+        assert_eq!(head.text().await.unwrap(), "");
+    }
 }
 
 #[tokio::test]
@@ -234,6 +284,9 @@ async fn frames_are_shown_in_both_directions_and_a_closed_connection_stays() {
     assert_eq!(post(&gateway, &id, "posted").await, 200);
 
     let open = gateway.console("connections.json").await;
+    assert_eq!(open["open"], 1);
+    let none = gateway.console("connections.json?limit=0").await;
+    assert_eq!((&none["open"], &none["connections"]), (&json!(1), &json!([])));
     let row = &open["connections"][0];
     assert_eq!((row["id"].as_str(), row["state"].as_str()), (Some(id.as_str()), Some("open")));
     assert_eq!(
@@ -268,6 +321,23 @@ async fn frames_are_shown_in_both_directions_and_a_closed_connection_stays() {
             frame("out", "refused", Some(410), "too late"),
         ]
     );
+}
+
+#[tokio::test]
+async fn connections_that_ended_are_forgotten_earlier_when_their_user_agents_are_long() {
+    let gateway = Gateway::start(&[]);
+    let listed = async || gateway.console("connections.json").await["connections"].as_array().unwrap().len();
+
+    let has_ended = |given: &Given| given.event["requestContext"]["eventType"] == "DISCONNECT";
+    for number in 1..=5 {
+        let mut request = gateway.websocket_url.as_str().into_client_request().unwrap();
+        request.headers_mut().insert(header::USER_AGENT, "x".repeat(300 * 1024).parse().unwrap());
+        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        socket.close(None).await.unwrap();
+        gateway.given_when(|given| given.iter().filter(|one| has_ended(one)).count() == number).await;
+    }
+
+    until("those of one MiB together are left", async || listed().await == 3).await;
 }
 
 #[tokio::test]
@@ -349,22 +419,24 @@ async fn the_cost_is_that_of_what_ran() {
     for _ in 0..3 {
         gateway.post("/", &json!({})).await;
     }
-    // Longer than 32 KB, so each is billed as two messages.
     let (mut socket, _) = tokio_tungstenite::connect_async(&gateway.websocket_url).await.unwrap();
-    socket.send(Message::text(json!({"padding": "x".repeat(10)}).to_string())).await.unwrap();
+    socket.send(Message::text(json!({}).to_string())).await.unwrap();
     let answer = timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap();
     let id = serde_json::from_str::<Value>(answer.to_text().unwrap()).unwrap()["connectionId"]
         .as_str()
         .unwrap()
         .to_owned();
+    let item = |told: &Value, what: &str| {
+        let items = told["items"].as_array().unwrap();
+        items.iter().find(|item| item["what"] == what).unwrap().clone()
+    };
+    assert_eq!(item(&gateway.console("cost.json").await, "WebSocket messages")["quantity"], 2.0);
+    // Longer than 32 KB, so it is billed as two messages.
     assert_eq!(post(&gateway, &id, &"x".repeat(32 * 1024 + 1)).await, 200);
 
     let told = gateway.console("cost.json").await;
 
-    let item = |what: &str| {
-        let items = told["items"].as_array().unwrap();
-        items.iter().find(|item| item["what"] == what).unwrap().clone()
-    };
+    let item = |what: &str| item(&told, what);
     assert_eq!(item("HTTP API")["quantity"], 3.0);
     assert_eq!(item("WebSocket messages")["quantity"], 4.0);
     // Three requests, $connect and one message.
@@ -379,6 +451,11 @@ async fn the_cost_is_that_of_what_ran() {
     assert!((gigabyte_seconds - billed / 1000.0 / 8.0).abs() < 1e-9);
     let sum: f64 = told["items"].as_array().unwrap().iter().map(|item| item["cost"].as_f64().unwrap()).sum();
     assert!(sum > 0.0 && (sum - told["total"].as_f64().unwrap()).abs() < 1e-12);
+    let at_a_glance = gateway.console("").await;
+    assert!(
+        told["perMonth"].is_null() && at_a_glance["cost"]["perMonth"].is_null(),
+        "not a minute has passed"
+    );
 }
 
 #[tokio::test]
@@ -406,6 +483,12 @@ async fn faults_that_are_on_are_told() {
     let told = gateway.console("").await;
 
     assert_eq!(told["faults"], json!(["strict: freeze; --strict-seed 7"]));
+    let options = ["--deliver-twice", "--post-limit", "5,7", "--post-latency", "60"];
+    let faulty = Gateway::start(&options).console("").await;
+    assert_eq!(faulty["faults"], json!(["--deliver-twice", "--post-limit 5,7", "--post-latency 60 ms"]));
+    let few = Gateway::start(&["--post-limit", "0.5"]).console("").await;
+    assert_eq!(few["faults"], json!(["--post-limit 0.5,1"]));
+    assert_eq!(Gateway::start(&[]).console("").await["faults"], json!([]));
     until("an idle process is told to be frozen", async || {
         gateway.console("functions").await["functions"][0]["processes"][0]["frozen"] == true
     })

@@ -83,6 +83,7 @@ function duration(milliseconds) {
 function size(bytes) {
   return bytes < 1024 ? `${bytes} B` : bytes < 1024 * 1024 ? `${(bytes / 1024).toFixed(1)} KiB` : `${(bytes / 1048576).toFixed(1)} MiB`;
 }
+const byteLength = (text) => new TextEncoder().encode(text).length;
 function dollars(amount) {
   if (amount === 0) return "$0";
   if (amount < 1e-7) return "< $0.0000001";
@@ -197,7 +198,7 @@ function overview() {
         ["Invocations", count(calls), make("span", { className: errors ? "bad" : "" }, errors ? `${count(errors)} failed` : "none failed")],
         ["Open connections", count(told.connections), `${plural(told.mails, "mail")} sent`],
         ["Waiting", count(waiting), `${count(told.asynchronousEvents)} asynchronous not done`],
-        ["Cost at AWS", dollars(told.cost.total), `${dollars(told.cost.perMonth)} a month at this rate`],
+        ["Cost at AWS", dollars(told.cost.total), told.cost.perMonth === null ? "a month’s after one minute" : `${dollars(told.cost.perMonth)} a month at this rate`],
       ]),
     );
     reconcile(rows, told.functions, (each) => each.name, (each) => {
@@ -249,26 +250,43 @@ function invocations() {
   main.append(bar, list, empty, note);
 
   const kept = new Map();
-  let cursor = 0;
+  let cursor = null;
   let asked = "";
-  ask("/functions").then((told) => {
-    functions.append(...told.functions.map((each) => make("option", { value: each.name }, each.name)));
-    functions.value = chosen.get("function") ?? "";
+  let run = null;
+  async function choices(wanted) {
+    const told = await ask("/functions");
+    functions.replaceChildren(functions.options[0], ...told.functions.map((each) => make("option", { value: each.name }, each.name)));
+    functions.value = wanted;
     if (functions.selectedIndex < 0) functions.value = "";
-  }).catch(() => {}).finally(() => repeat(update));
+  }
+  choices(chosen.get("function") ?? "").catch(() => {}).finally(() => repeat(update));
 
+  function forget() {
+    cursor = null;
+    kept.clear();
+  }
   async function update() {
     if (pause.ariaPressed === "true") return;
     const filter = `function=${encodeURIComponent(functions.value)}&errors=${errors.checked}`;
     if (filter !== asked) {
-      [cursor, asked] = [0, filter];
-      kept.clear();
+      asked = filter;
+      forget();
     }
-    const told = await ask(`/invocations.json?${filter}&after=${cursor}&limit=200`);
-    // The choice may have changed meanwhile.
-    if (filter !== asked) return;
-    cursor = told.cursor;
-    for (const row of told.invocations) kept.set(row.number, row);
+    for (let more = true; more;) {
+      const told = await ask(`/invocations.json?${filter}&limit=200${cursor === null ? "" : `&after=${cursor}`}`);
+      // The choice may have changed meanwhile.
+      if (filter !== asked) return;
+      if (run !== null && run !== told.startedAt) {
+        // The gateway was started anew: numbers and cursors of the run before mean nothing any more.
+        run = told.startedAt;
+        forget();
+        formerRun();
+        await choices(functions.value);
+        return update();
+      }
+      ({ cursor, more, startedAt: run } = told);
+      for (const row of told.invocations) kept.set(row.number, row);
+    }
     const newest = [...kept.values()].sort((one, other) => other.number - one.number).slice(0, 200);
     for (const number of kept.keys()) if (number < newest.at(-1).number) kept.delete(number);
     empty.hidden = newest.length > 0;
@@ -285,13 +303,19 @@ function invocations() {
   }
   for (const choice of [functions, errors]) choice.addEventListener("change", () => update().catch(() => {}));
 
+  /** What the sheet shows stays to be read, but its number is another invocation's now. */
+  function formerRun() {
+    if (!sheet.open) return;
+    sheet.querySelector(".again")?.remove();
+    sheet.querySelector("h2").append(" (of the run before)");
+  }
   follow(async (number) => {
     const told = await ask(`/invocations/${encodeURIComponent(number)}.json`);
     if (shown !== number) return;
     if (!told) return sheet.replaceChildren(sheetHead("Not kept any more"));
-    const again = make("button", { type: "button", onclick: () => dispatchEvent(new Event("hashchange")) }, "Refresh");
+    const again = make("button", { type: "button", className: "again", onclick: () => dispatchEvent(new Event("hashchange")) }, "Refresh");
     const others = told.attempts.filter((other) => other !== told.number);
-    const cut = (whole, text) => (whole > new TextEncoder().encode(text).length ? `, the first ${size(new TextEncoder().encode(text).length)} of ${size(whole)}` : "");
+    const cut = (whole, text) => (whole > byteLength(text) ? `, the first ${size(byteLength(text))} of ${size(whole)}` : "");
     sheet.replaceChildren(
       sheetHead(told.function, again),
       facts([
@@ -325,14 +349,13 @@ function connections() {
     ["Connection"], ["Client"], ["Principal"], ["Since"], ["Last message"], ["In", "n"], ["Out", "n"], ["Waiting", "n"], ["State"],
   ]);
   const empty = make("p", { className: "empty" }, "No client has connected yet.");
-  const note = make("p", { className: "note" }, "Open ones first, then the newest 200 that ended. Of each the newest 200 frames are kept, 8 KiB of each.");
+  const note = make("p", { className: "note" }, "At most 500: open ones first, then the newest 200 that ended. Of each the newest 200 frames are kept, 8 KiB of each; when all together are too large, those of ended connections go first.");
   main.append(list, empty, note);
   const state = (row) => (row.state === "open" ? tag("open", "good") : tag(`closed ${row.closed.code}`, row.closed.code === 1000 || row.closed.code === 1001 || row.closed.code === 1005 ? "soft" : "slow"));
 
   async function update() {
-    const told = await ask("/connections.json");
     // More than a person reads would only make the page slow.
-    const newest = told.connections.slice(0, 500);
+    const { connections: newest } = await ask("/connections.json?limit=500");
     empty.hidden = newest.length > 0;
     list.hidden = newest.length === 0;
     reconcile(rows, newest, (row) => row.id, (row) => opens(make("tr", null,
@@ -380,21 +403,25 @@ function connections() {
     reconcile(sheet.querySelector(".frames"), told.frames, (frame) => frame.number, (frame) => make("li", { className: `${frame.direction} ${frame.kind}` },
       make("p", null, [frame.direction === "in" ? "→" : "←", fine(frame.at), frame.kind === "refused" ? `post refused with ${frame.code}` : titles[frame.direction], frame.kind === "close" ? `close ${frame.code}` : frame.kind === "binary" ? "binary, not supported" : size(frame.size)].join(" · ").replace(" · ", " ")),
       ...(frame.text ? [make("pre", null, pretty(frame.text))] : []),
-      ...(frame.size > 8192 ? [make("p", null, "cut")] : [])));
+      ...(frame.text && frame.size > byteLength(frame.text) ? [make("p", null, `the first ${size(byteLength(frame.text))}`)] : []),
+      ...(!frame.text && frame.size > 0 ? [make("p", null, "text not kept")] : [])));
   }
   follow(show);
   repeat(update);
 }
 
 function inbox() {
+  // There before it says something, or it would not be read out.
+  const fresh = make("p", { className: "fresh", role: "status" });
+  main.querySelector("h1").after(fresh);
   let seen = null;
   repeat(async () => {
-    const { mails } = await ask("/");
-    seen ??= mails;
-    if (mails > seen && !main.querySelector(".fresh")) {
-      const button = make("button", { type: "button", onclick: () => location.reload() }, "New mail: show");
-      main.querySelector("h1").after(make("p", { className: "bar fresh" }, button));
-      button.focus();
+    const { mails, startedAt } = await ask("/");
+    seen ??= { mails, startedAt };
+    // The gateway was started anew, and its inbox is another.
+    if (startedAt !== seen.startedAt) location.reload();
+    else if (mails > seen.mails && !fresh.firstChild) {
+      fresh.append(make("button", { type: "button", onclick: () => location.reload() }, "New mail: show"));
     }
   });
 }
@@ -409,7 +436,7 @@ function cost() {
     const told = await ask("/cost.json");
     place.replaceChildren(tiles([
       ["So far", dollars(told.total), `in ${since(told.uptimeSeconds)}`],
-      ["A month at this rate", dollars(told.perMonth), "730 hours, without the free tier"],
+      ["A month at this rate", told.perMonth === null ? "–" : dollars(told.perMonth), told.perMonth === null ? "told after one minute" : "730 hours, without the free tier"],
       ["Prices", told.pricesAsOf, `${told.region}, first tier, ${told.currency}`],
     ]));
     const dearest = told.items.sort((one, other) => other.cost - one.cost);
@@ -420,7 +447,7 @@ function cost() {
       cell("Price", "n", dollars(item.price * 1e6), make("small", null, "per million")),
       cell("Cost", "n", dollars(item.cost)),
       cell("", "", make("meter", { className: "share", max: 1, value: told.total ? item.cost / told.total : 0, ariaLabel: "Share of the cost" }))));
-    note.textContent = `An estimate to compare by, no bill. Left out: ${told.leftOut.join(", ")}. A function costs what it would with the memory size of its template and the time it took here.`;
+    note.textContent = `An estimate to compare by, no bill. Left out: ${told.leftOut.join(", ")}. A function costs what it would with the memory size of its template and the time it took here. Each delivery counts, so --deliver-twice doubles what Lambda costs, and --strict=duplicate what it costs for asynchronous events.`;
   });
 }
 
