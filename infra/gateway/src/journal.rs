@@ -375,12 +375,12 @@ fn readable_line(line: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_lines_of_a_function_named_gateway_are_not_among_the_records() {
+    #[tokio::test]
+    async fn the_lines_of_a_function_named_gateway_are_not_among_the_records() {
         let logs = std::env::temp_dir().join(format!("gateway-journal-{}", std::process::id()));
         let (journal, writer) = Journal::open(Some(&logs), true).unwrap();
         for function in ["gateway", "Gateway", "Other"] {
-            journal.line(&function.into(), 0, format!("{function} printed").into_bytes());
+            journal.line(&function.into(), 0, format!("{function} printed").into_bytes()).await;
         }
         drop(journal.report(Record { function: "gateway".to_owned(), ..Record::default() }));
 
