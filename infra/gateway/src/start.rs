@@ -80,12 +80,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     let (mut template, env_vars) = load(&options.template)?;
     let strict = Strict::new(options.invocations.strict.clone(), options.invocations.strict_seed);
     let strict = Arc::new(strict);
-    for note in &template.notes {
-        journal.note(note.clone());
-    }
-    if let Some(announcement) = strict.announcement() {
-        journal.note(announcement);
-    }
+    template.notes.iter().cloned().chain(strict.announcement()).for_each(|note| journal.note(note));
     let functions = if let Some(url) = &options.cargo_lambda {
         let binaries = template.functions.iter().map(|function| function.binary.as_str());
         let watch = Box::new(CargoLambda::new(url, binaries, Arc::clone(journal.activity()))?);
@@ -170,6 +165,12 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     wait_for_end(&stop).await?;
 
     stop.cancel();
+    end(&gateway, &end_functions, &processes).await;
+    Ok(())
+}
+
+/// Closes connections and ends functions, in this order.
+async fn end(gateway: &Gateway, end_functions: &CancellationToken, processes: &TaskTracker) {
     gateway.connections.close_all();
     let _ = tokio::time::timeout(CLOSE_LIMIT, gateway.connections.closed()).await;
     end_functions.cancel();
@@ -179,7 +180,6 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         0 => {}
         lost => gateway.journal.note(format!("asynchronous events lost with the gateway's end: {lost}")),
     }
-    Ok(())
 }
 
 /// What the console tells of the start.

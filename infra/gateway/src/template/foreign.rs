@@ -24,6 +24,15 @@ fn parse(text: &str) -> anyhow::Result<Template> {
     Template::parse(text, "us-east-1", &Choices::default())
 }
 
+/// Holds a refusal against what it must say.
+fn assert_refused(text: &str, expected: &[&str]) {
+    let error = format!("{:#}", parse(text).unwrap_err());
+
+    for expected in expected {
+        assert!(error.contains(expected), "{expected} is not in: {error}");
+    }
+}
+
 #[test]
 fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
     let bare = |resource: &str| format!("Resources: {{Fn: {{Type: AWS::Serverless::Function, {resource}}}}}");
@@ -61,33 +70,6 @@ fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
         (
             with("Environment: {Variables: {a-b: x}}", ""),
             &["Properties.Environment.Variables", "a-b is no name"],
-        ),
-        (
-            with("Environment: {Variable: {FOO: bar}}", ""),
-            &["Fn: Properties.Environment.Variable is not emulated"],
-        ),
-        (with("Environment: !Sub x", ""), &["Fn: Properties.Environment must be a map"]),
-        (
-            with("Environment: {Variables: !Sub x}", ""),
-            &["Fn: Properties.Environment.Variables must be a map"],
-        ),
-        (with("ReservedConcurrentExecutions: 0", ""), &["ReservedConcurrentExecutions", "never run"]),
-        (
-            with("", "Q: {Type: AWS::SQS::Queue, Condition: !Equals [1, 2]}"),
-            &["Q: Condition must be the name"],
-        ),
-        (
-            event("{Type: HttpApi, Method: GET, Properties: {Path: /x}}"),
-            &["Fn: Properties.Events.It.Method is not emulated"],
-        ),
-        (
-            event("{Type: HttpApi, Properties: {Path: /x, Method: GET POST}}"),
-            &["event It", "Method GET POST is none of ANY"],
-        ),
-        (
-            event("{Type: HttpApi, Properties: {Path: /x, Method: get}}")
-                + "  Http: {Type: AWS::Serverless::HttpApi}\n",
-            &["event It", "another API, ServerlessHttpApi", "ApiId"],
         ),
         (with("Timeout: 18446744073709551615", ""), &["Fn: Properties.Timeout must be"]),
         (with("Timeout: 0", ""), &["Properties.Timeout must be"]),
@@ -131,11 +113,42 @@ fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
         (String::new(), &["Resources must be a map"]),
         ("a: b: c".to_owned(), &["not valid YAML", "line 1"]),
     ] {
-        let error = format!("{:#}", parse(&text).unwrap_err());
+        assert_refused(&text, expected);
+    }
+}
 
-        for expected in expected {
-            assert!(error.contains(expected), "{expected} is not in: {error}");
-        }
+#[test]
+fn what_would_mean_nothing_here_is_refused_where_it_stands() {
+    for (text, expected) in [
+        (
+            with("Environment: {Variable: {FOO: bar}}", ""),
+            &["Fn: Properties.Environment.Variable is not emulated"][..],
+        ),
+        (with("Environment: !Sub x", ""), &["Fn: Properties.Environment must be a map"]),
+        (
+            with("Environment: {Variables: !Sub x}", ""),
+            &["Fn: Properties.Environment.Variables must be a map"],
+        ),
+        (with("ReservedConcurrentExecutions: 0", ""), &["ReservedConcurrentExecutions", "never run"]),
+        (
+            with("", "Q: {Type: AWS::SQS::Queue, Condition: !Equals [1, 2]}"),
+            &["Q: Condition must be the name"],
+        ),
+        (
+            event("{Type: HttpApi, Method: GET, Properties: {Path: /x}}"),
+            &["Fn: Properties.Events.It.Method is not emulated"],
+        ),
+        (
+            event("{Type: HttpApi, Properties: {Path: /x, Method: GET POST}}"),
+            &["event It", "Method GET POST is none of ANY"],
+        ),
+        (
+            event("{Type: HttpApi, Properties: {Path: /x, Method: get}}")
+                + "  Http: {Type: AWS::Serverless::HttpApi}\n",
+            &["event It", "another API, ServerlessHttpApi", "ApiId"],
+        ),
+    ] {
+        assert_refused(&text, expected);
     }
 }
 
