@@ -145,6 +145,7 @@ async fn whoever_is_verified_or_unknown_is_accepted_all_the_same_and_mailed_noth
     verify(&chat, &chat.mail_to(&alice.email, VERIFY, 1).await.token()).await.expect(204);
     // What one job takes: an event may be delivered more than once.
     let of_one = chat.stack.settled_invocations("mail").await;
+    assert!(of_one >= 1);
 
     alice.post(RESEND, json!({})).await.expect(202);
     let asked = [(RESEND, "nobody@example.com"), (RESEND, &alice.email), (RESET, "nobody@example.com")];

@@ -39,6 +39,13 @@ OF_THE_FUNCTIONS = (
 OF_THE_STACK = ("PORT", "CONSOLE_PORT", "DATA_DIR", "CONCURRENCY", "TOOLS_DIR")
 OF_THE_TESTS = ("TEST_MODE", "TEST_SEED")
 MODES = ("hosted", "strict", "cargo-lambda")
+# What Lambda gives every function; here it only has to be there, and must not be the user's own.
+LOCAL_CREDENTIALS = {
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_SESSION_TOKEN": "local",
+}
 WINDOW = re.compile(r"[1-9][0-9]*/([1-9][0-9]*)")
 
 

@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 import breakage
+import comparison
 import packages
-import rivals
 import stores
 from processes import (
     Failure,
@@ -49,7 +49,7 @@ from processes import (
     step,
     wait,
 )
-from settings import ROOT, TEMPLATE, Settings, load, shown, target_dir, without_settings
+from settings import LOCAL_CREDENTIALS, ROOT, TEMPLATE, Settings, load, shown, target_dir, without_settings
 
 CARGO_LAMBDA = "1.9.2"
 SAM_CLI = "1.170.0"
@@ -57,13 +57,6 @@ AUTHLIB, REQUESTS = "1.6.5", "2.32.5"
 WEBSOCKETS = "15.0.1"
 KEYS_KEPT = 2  # beside the new one: a token lives 15 min, so keys may rotate every few minutes
 GATEWAY_READY_WITHIN = 30
-# What Lambda gives every function; here it only has to be there, and must not be the user's own.
-LOCAL_CREDENTIALS = {
-    "AWS_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",
-    "AWS_SESSION_TOKEN": "local",
-}
 # The folders of stores that are made anew for each run.
 THROWAWAY = ("test", "bench", "soak", "faults", "coverage")
 # The stories that `cargo lambda watch` cannot do, and why.
@@ -355,25 +348,29 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
 
 def test(settings: Settings, arguments: List[str]) -> None:
     check_tools()
-    mode, options = test_mode(settings)
-    if settings.test_mode != "hosted":
+    mode, skipped = test_mode(settings)
+    if settings.test_mode == "hosted":
+        mode.update(clients(settings))
+    else:
         arguments = ["--test", "stories", *arguments]
+    if skipped:
+        arguments += ([] if "--" in arguments else ["--"]) + skipped
     with throwaway(settings, "test") as env:
-        outcome = run_tests({**env, **authlib(settings), **clients(settings), **mode}, [*arguments, *options])
+        outcome = run_tests({**env, **authlib(settings), **mode}, arguments)
     outcome.conclude()
 
 
 def test_mode(settings: Settings) -> Tuple[Dict[str, str], List[str]]:
-    """What the stories are told of how the gateway is to run the functions, and cargo test's options for it."""
+    """What the stories are told of how the gateway is to run the functions, and which of them are left out."""
     mode = {"TEST_MODE": settings.test_mode}
     if settings.test_mode == "strict":
         seed = settings.test_seed or secrets.randbelow(2**32) + 1
-        say(f"Strict mode; the same again: TEST_MODE=strict TEST_SEED={seed}")
+        say(f"Strict mode; the same draws again: TEST_MODE=strict TEST_SEED={seed}")
         return {**mode, "TEST_STRICT_SEED": str(seed)}, []
     if settings.test_mode == "cargo-lambda":
         program = find_cargo_lambda(settings)
         skipped = [option for name in HOSTED_ONLY for option in ("--skip", name)]
-        return {**mode, "TEST_CARGO_LAMBDA": "\n".join(map(str, program))}, ["--", *skipped]
+        return {**mode, "TEST_CARGO_LAMBDA": "\n".join(map(str, program))}, skipped
     return mode, []
 
 
@@ -416,9 +413,10 @@ def bench(settings: Settings, arguments: List[str]) -> None:
     check_tools()
     with throwaway(settings, "bench") as env:
         env["CONCURRENCY"] = str(settings.concurrency)
-        asked_for = any("rivals" in re.split("[=,]", argument) for argument in arguments)
-        others = rivals.serving(settings, lambda: find_cargo_lambda(settings)) if asked_for else contextlib.nullcontext({})
-        with others as told:
+        compared = contextlib.nullcontext({})
+        if any("comparison" in re.split("[=,]", argument) for argument in arguments):
+            compared = comparison.serving(settings, lambda: find_cargo_lambda(settings))
+        with compared as told:
             run([program("bench"), *arguments], problem="the benchmark failed", env={**env, **told}, cwd=ROOT)
 
 

@@ -164,6 +164,9 @@ async fn once_for_ever() {
         assert_eq!(*known, message, "what is pushed again is the same");
     }
     assert!(seen.values().eq(&history), "{seen:?}");
+    for event in watching.unread_events().await {
+        assert!(history.contains(&Message::read(&event["message"])), "nothing else is pushed: {event}");
+    }
 }
 
 #[tokio::test]

@@ -13,10 +13,11 @@ use std::{
 };
 
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::Settings;
 
-const SERVE_AND_WATCH: &str = r#""$@" & read -r _; kill $!; wait"#;
+const SERVE_AND_WATCH: &str = r#""$@" & read -r _; kill -9 $!; wait"#;
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// What Lambda gives every function.
 const CREDENTIALS: [(&str, &str); 4] = [
@@ -36,8 +37,7 @@ pub(crate) struct CargoLambda<'a> {
 
 impl<'a> CargoLambda<'a> {
     pub(crate) fn new(program: &'a [String], tools: &'a [(&'static str, String)]) -> Self {
-        let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        Self { program, tools, port: any.expect("this machine has free ports").port() }
+        Self { program, tools, port: free_port() }
     }
 
     /// What the gateway is told.
@@ -76,5 +76,16 @@ impl<'a> CargoLambda<'a> {
             sleep(Duration::from_millis(20)).await;
         }
         child
+    }
+}
+
+/// A port that no outgoing connection is given meanwhile, nor a node of a Redis cluster.
+fn free_port() -> u16 {
+    loop {
+        let [high, low, ..] = *Uuid::new_v4().as_bytes();
+        let port = 23_000 + u16::from_be_bytes([high, low]) % 7_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
     }
 }

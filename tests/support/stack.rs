@@ -50,7 +50,8 @@ pub struct StackOptions {
     pub postgres_through: Option<SocketAddr>,
     /// Where the functions reach Redis, when not directly.
     pub redis_through: Option<SocketAddr>,
-    /// What the gateway does of what AWS may do at any time, in place of what the run's mode says.
+    /// What the gateway does of what AWS may do at any time, in whatever mode it hosts the functions; otherwise the mode
+    /// says.
     pub strict: Option<&'static str>,
     /// What else the gateway is told.
     pub gateway_args: Vec<String>,
@@ -139,8 +140,8 @@ pub struct Stack {
     redis_database: Option<u32>,
     logs: PathBuf,
     gateway: Mutex<Child>,
-    /// It ends when its standard input does, which is at drop.
-    _cargo_lambda: Option<Child>,
+    /// It ends when its standard input does.
+    cargo_lambda: Option<Child>,
 }
 
 impl Stack {
@@ -193,11 +194,7 @@ impl Stack {
             Mode::Strict { seed } => {
                 let what =
                     options.strict.map_or_else(|| "--strict".to_owned(), |what| format!("--strict={what}"));
-                command.args([
-                    what,
-                    "--strict-seed".to_owned(),
-                    seed.wrapping_add(number.into()).to_string(),
-                ]);
+                command.args([what, "--strict-seed".to_owned(), seed_of_story(*seed).to_string()]);
                 None
             }
             Mode::CargoLambda { program, tools } => Some(CargoLambda::new(program, tools)),
@@ -227,7 +224,7 @@ impl Stack {
             redis_database,
             logs,
             gateway: Mutex::new(gateway_process),
-            _cargo_lambda: running_functions,
+            cargo_lambda: running_functions,
         }
     }
 
@@ -330,6 +327,12 @@ impl Stack {
     }
 }
 
+/// A seed of the story's own, by its name: which stack is started when differs from run to run.
+fn seed_of_story(seed: u64) -> u64 {
+    let story = thread::current().name().unwrap_or_default().to_owned();
+    story.bytes().fold(seed, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
+}
+
 /// What the functions are given.
 fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec<(String, String)> {
     let fixed = [
@@ -367,6 +370,10 @@ pub(crate) fn console_client() -> reqwest::Client {
 )]
 impl Drop for Stack {
     fn drop(&mut self) {
+        if let Some(cargo_lambda) = &mut self.cargo_lambda {
+            drop(cargo_lambda.stdin.take());
+            let _status = cargo_lambda.wait();
+        }
         let gateway = self.gateway.get_mut().expect("nobody panics while holding it");
         drop(gateway.stdin.take());
         let deadline = Instant::now() + Duration::from_secs(10);

@@ -171,7 +171,6 @@ mod tests {
             arn: "arn".to_owned(),
             timeout: Duration::from_secs(1),
             environment: BTreeMap::new(),
-            runtime_api: "http://127.0.0.1:1/0".to_owned(),
             concurrency: 1,
             strict: Arc::default(),
         };

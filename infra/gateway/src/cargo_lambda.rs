@@ -81,32 +81,34 @@ impl CargoLambda {
     pub(crate) fn load(&self, function: usize) -> Load {
         let counts = &self.functions[function].counts;
         Load {
-            given: counts.given.load(Ordering::Relaxed),
-            running: counts.running.load(Ordering::Relaxed),
-            waiting: counts.waiting.load(Ordering::Relaxed),
+            given: counts.given.load(Ordering::SeqCst),
+            // In this order what is handed over meanwhile is seen in one of the two at least.
+            waiting: counts.waiting.load(Ordering::SeqCst),
+            running: counts.running.load(Ordering::SeqCst),
         }
     }
 
     /// Sends an event and hands on the answer.
     pub(crate) fn submit(&self, function: usize, invocation: Invocation) {
         let (client, route) = (self.client.clone(), self.functions[function].clone());
-        route.counts.waiting.fetch_add(1, Ordering::Relaxed);
+        route.counts.waiting.fetch_add(1, Ordering::SeqCst);
         tokio::spawn(async move {
             // The semaphore is never closed, so there is always a permit in the end.
             let _permit = route.permits.acquire().await;
             let sent_at = Instant::now();
-            route.counts.waiting.fetch_sub(1, Ordering::Relaxed);
             if invocation.waits_until <= sent_at {
+                route.counts.waiting.fetch_sub(1, Ordering::SeqCst);
                 return;
             }
-            route.counts.given.fetch_add(1, Ordering::Relaxed);
-            route.counts.running.fetch_add(1, Ordering::Relaxed);
+            route.counts.given.fetch_add(1, Ordering::SeqCst);
+            route.counts.running.fetch_add(1, Ordering::SeqCst);
+            route.counts.waiting.fetch_sub(1, Ordering::SeqCst);
             let result = timeout(LONGEST_INVOCATION, invoke(&client, route.uri, invocation.event))
                 .await
                 .unwrap_or_else(|_| {
                     Err(error_object("CargoLambda.NoAnswer", "cargo lambda gave no answer within 15 minutes"))
                 });
-            route.counts.running.fetch_sub(1, Ordering::Relaxed);
+            route.counts.running.fetch_sub(1, Ordering::SeqCst);
             let execution = Execution {
                 request_id: invocation.request_id,
                 duration: sent_at.elapsed(),

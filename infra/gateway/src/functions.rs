@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::select_ok;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::cargo_lambda::CargoLambda;
@@ -16,6 +16,13 @@ use crate::ids;
 
 /// The largest event and the largest response of a synchronous invocation (Lambda Developer Guide, "Lambda quotas").
 pub(crate) const PAYLOAD_LIMIT: usize = 6 * 1024 * 1024;
+
+/// What an invocation takes besides its event, roughly.
+const OVERHEAD: usize = 1024;
+
+/// The bytes of all events that wait or run, of which there is one gateway's in a process. What finds no room is
+/// answered as Lambda answers what it throttles.
+static ROOM: Semaphore = Semaphore::const_new(256 * 1024 * 1024);
 
 /// How functions are run.
 #[derive(Debug)]
@@ -45,6 +52,8 @@ pub(crate) struct Invocation {
     pub(crate) waits_until: Instant,
     /// Its entry for the console.
     pub(crate) ticket: Ticket,
+    /// The room it takes until it is answered, unless it was accepted before.
+    pub(crate) room: Option<SemaphorePermit<'static>>,
     /// Where its answer goes.
     pub(crate) reply: oneshot::Sender<Answer>,
 }
@@ -104,7 +113,8 @@ pub(crate) struct Load {
 }
 
 impl Functions {
-    /// Hands an event to a function at once, in the order of calls; `patience` is the integration timeout.
+    /// Hands an event to a function at once, in the order of calls; `patience` is the integration timeout. When too much
+    /// waits already the answer is that it is throttled.
     pub(crate) fn submit(
         &self,
         function: usize,
@@ -112,10 +122,24 @@ impl Functions {
         trace_root: &str,
         patience: Duration,
     ) -> Pending {
-        self.submit_as(&ids::lambda_request_id(), function, event, trace_root, patience)
+        let size = u32::try_from(event.len() + OVERHEAD).unwrap_or(u32::MAX);
+        let room = ROOM.try_acquire_many(size).ok();
+        let refused = room.is_none();
+        let (pending, invocation) =
+            self.prepare(&ids::lambda_request_id(), function, event, trace_root, patience, room);
+        if refused {
+            let execution = Execution { request_id: invocation.request_id, ..Execution::default() };
+            let result = Err(error_object("TooManyRequestsException", "Rate Exceeded."));
+            invocation.ticket.finish(&execution, &result, None);
+            let _ = invocation.reply.send(Answer { result, execution });
+        } else {
+            self.hand_over(function, invocation);
+        }
+        pending
     }
 
-    /// The same under a given request id, which the attempts of one asynchronous event share.
+    /// The same under a given request id, which the attempts of one asynchronous event share. It was accepted before, so
+    /// it is not refused for want of room.
     pub(crate) fn submit_as(
         &self,
         request_id: &str,
@@ -124,12 +148,26 @@ impl Functions {
         trace_root: &str,
         patience: Duration,
     ) -> Pending {
+        let (pending, invocation) = self.prepare(request_id, function, event, trace_root, patience, None);
+        self.hand_over(function, invocation);
+        pending
+    }
+
+    fn prepare(
+        &self,
+        request_id: &str,
+        function: usize,
+        event: Bytes,
+        trace_root: &str,
+        patience: Duration,
+        room: Option<SemaphorePermit<'static>>,
+    ) -> (Pending, Invocation) {
         let now = Instant::now();
         let until = now + patience;
         let (reply, answer) = oneshot::channel();
         let trace = ids::invocation_trace(trace_root);
         let ticket = self.activity(function).begin(function, request_id, &trace, &event);
-        let number = ticket.number();
+        let pending = Pending { invocation: ticket.number(), answer, until };
         let invocation = Invocation {
             request_id: request_id.to_owned(),
             event,
@@ -137,8 +175,13 @@ impl Functions {
             queued_at: now,
             waits_until: until,
             ticket,
+            room,
             reply,
         };
+        (pending, invocation)
+    }
+
+    fn hand_over(&self, function: usize, invocation: Invocation) {
         // The second of two deliveries is an invocation of its own.
         let second = |one: &Invocation| {
             self.activity(function).begin(function, &one.request_id, &one.trace, &one.event)
@@ -156,7 +199,6 @@ impl Functions {
                 submit_twice(invocation, second, [(); 2].map(|()| |one| watch.submit(function, one)));
             }
         }
-        Pending { invocation: number, answer, until }
     }
 
     fn activity(&self, function: usize) -> &Arc<Activity> {
@@ -197,13 +239,14 @@ impl Functions {
 
 /// Submits an event in two ways; the first answer counts, the other is dropped.
 fn submit_twice(invocation: Invocation, second: Ticket, ways: [impl FnOnce(Invocation); 2]) {
-    let Invocation { request_id, event, trace, queued_at, waits_until, ticket, reply } = invocation;
+    let Invocation { request_id, event, trace, queued_at, waits_until, ticket, mut room, reply } = invocation;
     let mut tickets = [ticket, second].into_iter();
     let answers = ways.map(|submit| {
         let (reply, answer) = oneshot::channel();
         let ticket = tickets.next().expect("one for each way");
         let (request_id, event, trace) = (request_id.clone(), event.clone(), trace.clone());
-        submit(Invocation { request_id, event, trace, queued_at, waits_until, ticket, reply });
+        let room = room.take();
+        submit(Invocation { request_id, event, trace, queued_at, waits_until, ticket, room, reply });
         answer
     });
     tokio::spawn(async move {

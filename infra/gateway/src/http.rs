@@ -16,7 +16,7 @@ use crate::events::{self, HttpCall, Moment};
 use crate::functions::PAYLOAD_LIMIT;
 use crate::gateway::Gateway;
 use crate::journal::Record;
-use crate::responses::message;
+use crate::responses::{Refused, because, because_of_authorizer, message};
 use crate::routing::{Router, within_stage};
 use crate::template::{Cors, HttpApi};
 use crate::{authorization, ids, responses, websocket};
@@ -42,9 +42,33 @@ const CORS_HEADERS: [HeaderName; 6] = [
     header::ACCESS_CONTROL_MAX_AGE,
 ];
 
-/// Answers one request; `head` is the head of the connection's first request as it was sent, if it may be a
-/// handshake.
+/// Answers one request, and tells the journal why one reaches no function; `head` is the head of the connection's first
+/// request as it was sent, if it may be a handshake.
 pub(crate) async fn serve(
+    gateway: &Arc<Gateway>,
+    peer: SocketAddr,
+    head: Option<&[u8]>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let mut response = answer(gateway, peer, head, request).await;
+    if let Some(Refused(why)) = response.extensions_mut().remove() {
+        let asked = format!("{method} {}", without_secrets(uri.path()));
+        let request_id = response.headers().get("apigw-requestid").and_then(|id| id.to_str().ok());
+        gateway.journal.report(Record {
+            function: "-".to_owned(),
+            route: asked.clone(),
+            api_request_id: request_id.unwrap_or_default().to_owned(),
+            request: Some(asked),
+            status: Some(response.status().as_u16()),
+            error: Some(why),
+            ..Record::default()
+        });
+    }
+    response
+}
+
+async fn answer(
     gateway: &Arc<Gateway>,
     peer: SocketAddr,
     head: Option<&[u8]>,
@@ -54,12 +78,20 @@ pub(crate) async fn serve(
         let on_stage = request.uri().path().trim_start_matches('/') == api.stage;
         match (websocket::is_upgrade(request.headers()), on_stage) {
             (true, true) => return websocket::handshake(gateway, api, peer, head, request).await,
-            (true, false) => return message(StatusCode::FORBIDDEN, "Forbidden"),
-            (false, true) => return message(StatusCode::UPGRADE_REQUIRED, "Upgrade Required"),
+            (true, false) => {
+                let why = format!("the WebSocket API is at /{}", api.stage);
+                return because(message(StatusCode::FORBIDDEN, "Forbidden"), why);
+            }
+            (false, true) => {
+                let response = message(StatusCode::UPGRADE_REQUIRED, "Upgrade Required");
+                return because(response, "the WebSocket API is here");
+            }
             (false, false) => {}
         }
     }
-    let Some((api, router)) = &gateway.http_api else { return message(StatusCode::NOT_FOUND, "Not Found") };
+    let Some((api, router)) = &gateway.http_api else {
+        return because(message(StatusCode::NOT_FOUND, "Not Found"), "there is no HTTP API");
+    };
     let request_id = ids::gateway_id();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let mut response = match &api.cors {
@@ -86,22 +118,26 @@ async fn invoke(
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     if head_size(&request) > HEADER_LIMIT {
-        return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+        let response =
+            message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+        return because(response, format!("its head is larger than {HEADER_LIMIT} bytes"));
     }
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path();
     let Some((path_in_stage, matched)) = within_stage(path, &api.stage)
         .and_then(|path| Some((path, router.find(parts.method.as_str(), path)?)))
     else {
-        return message(StatusCode::NOT_FOUND, "Not Found");
+        return because(message(StatusCode::NOT_FOUND, "Not Found"), "no route has this method and path");
     };
     if !gateway.throttles.admits_request(matched.key) {
-        return message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+        let response = message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+        return because(response, format!("throttled, as the template says of {}", matched.key));
     }
     let body = match read(body).await {
         Ok(body) => body,
         Err(BodyError::TooLarge) => {
-            return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+            let response = message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+            return because(response, "its body is larger than 10 MB");
         }
         Err(BodyError::Broken) => return message(StatusCode::BAD_REQUEST, "Bad Request"),
     };
@@ -128,12 +164,13 @@ async fn invoke(
     if let Some(needed) = &matched.route.authorization {
         match authorization::authorize(gateway, &call, needed, &trace_root).await {
             Ok(told) => call.authorizer = Some(told),
-            Err(refusal) => return refusal,
+            Err(refusal) => return because_of_authorizer(refusal),
         }
     }
     let event = events::http_request(&call);
     if event.len() > PAYLOAD_LIMIT {
-        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        let response = message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        return because(response, "its event is larger than 6 MB");
     }
     let route = matched.route;
     let mut report = gateway.journal.report(Record {

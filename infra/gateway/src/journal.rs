@@ -18,9 +18,16 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 use time::OffsetDateTime;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::console::{Activity, Memory};
 use crate::functions::{Execution, Pending};
+
+/// What a line takes besides its text, roughly.
+const LINE_OVERHEAD: usize = 128;
+
+/// The bytes of lines that wait to be written.
+static LINES: Semaphore = Semaphore::const_new(16 * 1024 * 1024);
 
 /// How long entries gather before the next write.
 const BATCH: Duration = Duration::from_millis(20);
@@ -42,7 +49,7 @@ pub(crate) struct JournalWriter {
 #[derive(Debug)]
 enum Entry {
     Invocation(Arc<Record>),
-    Line { function: Arc<str>, invocation: u64, text: Vec<u8> },
+    Line { function: Arc<str>, invocation: u64, text: Vec<u8>, _room: Option<SemaphorePermit<'static>> },
     Note(String),
     Close,
 }
@@ -176,9 +183,12 @@ impl Journal {
         Report { journal: self, record }
     }
 
-    /// A line printed by a function during the invocation of a number, or 0 before its first.
-    pub(crate) fn line(&self, function: &Arc<str>, invocation: u64, text: Vec<u8>) {
-        self.send(Entry::Line { function: Arc::clone(function), invocation, text });
+    /// A line printed by a function during the invocation of a number, or 0 before its first. When much is still to be
+    /// written it waits, and so does, once its pipe is full, whoever prints.
+    pub(crate) async fn line(&self, function: &Arc<str>, invocation: u64, text: Vec<u8>) {
+        let size = u32::try_from(text.len() + LINE_OVERHEAD).unwrap_or(u32::MAX);
+        let room = LINES.acquire_many(size).await.ok();
+        self.send(Entry::Line { function: Arc::clone(function), invocation, text, _room: room });
     }
 
     /// Something an operator should read, even quietly.

@@ -162,6 +162,23 @@ pub(crate) fn websocket(response: &Bytes) -> Option<WebSocketResponse> {
     })
 }
 
+/// Why a request reaches no function; an extension of its response, for the logs.
+#[derive(Debug, Clone)]
+pub(crate) struct Refused(pub(crate) String);
+
+/// Adds why a response is a refusal.
+pub(crate) fn because(mut response: Response<Full<Bytes>>, why: impl Into<String>) -> Response<Full<Bytes>> {
+    response.extensions_mut().insert(Refused(why.into()));
+    response
+}
+
+/// Adds that the authorizer refuses, and why as far as the client is told.
+pub(crate) fn because_of_authorizer(response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    let told = response.headers().get(header::WWW_AUTHENTICATE).and_then(|told| told.to_str().ok());
+    let why = told.map_or_else(String::new, |told| format!(": {told}"));
+    because(response, format!("refused by the authorizer{why}"))
+}
+
 /// A JSON body with nothing but a message, as API Gateway itself answers.
 pub(crate) fn message(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(serde_json::json!({ "message": message }).to_string().into()));

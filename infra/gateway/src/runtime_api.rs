@@ -1,8 +1,9 @@
 //! The Lambda Runtime API, which unmodified function binaries poll (Lambda Developer Guide, "Using the
 //! Lambda runtime API for custom runtimes").
 //!
-//! Each process has a path of its own, so the gateway knows which one speaks. A request for the next event
-//! is held open until there is one and never answered otherwise: the Rust runtime panics on an empty answer.
+//! Each process has a port of its own, so the gateway knows which one speaks, and the address is a host and a port as on
+//! Lambda. A request for the next event is held open until there is one and never answered otherwise: the Rust runtime
+//! panics on an empty answer. No page of a browser is answered: an event is nobody else's.
 //!
 //! How a connection ends tells whether a killed process had read its event: the kernel resets a connection
 //! that is closed with unread data, or written to after its end, and ends any other in order.
@@ -14,26 +15,46 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use anyhow::Result;
 use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::functions::{PAYLOAD_LIMIT, error_object};
 use crate::hosted::{Function, Next};
 use crate::server;
 
+/// Listens for one process until the token is cancelled, and gives the port.
+pub(crate) fn listen(function: &Arc<Function>, slot: u64, stop: CancellationToken) -> Result<u16> {
+    let (listener, port) = server::bind(0)?;
+    let function = Arc::clone(function);
+    tokio::spawn(server::accept(listener, stop, move |stream, _| {
+        serve(Arc::clone(&function), slot, port, stream)
+    }));
+    Ok(port)
+}
+
 /// Serves one connection of one process.
-pub(crate) async fn serve(functions: Arc<Vec<Arc<Function>>>, stream: TcpStream) {
+async fn serve(function: Arc<Function>, slot: u64, port: u16, stream: TcpStream) {
     let reset = Arc::new(AtomicBool::new(false));
     let watched = Watched { stream, reset: Arc::clone(&reset) };
     let receipt = Mutex::new(None);
     server::serve(watched, |request| {
-        let (functions, receipt) = (&functions, &receipt);
-        async move { Ok::<_, Infallible>(answer(functions, receipt, request).await) }
+        let (function, receipt) = (&function, &receipt);
+        async move {
+            let answer = if is_own(request.headers(), port) {
+                answer(function, slot, receipt, request).await
+            } else {
+                status(StatusCode::FORBIDDEN)
+            };
+            Ok::<_, Infallible>(answer)
+        }
     })
     .await;
     if let Some(receipt) = receipt.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -115,17 +136,22 @@ impl AsyncWrite for Watched {
     }
 }
 
+/// Whether it is the process who asks: a page that guessed the port names another host, or its browser tells.
+fn is_own(headers: &HeaderMap, port: u16) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let of_a_page = |name: &HeaderName| *name == header::ORIGIN || name.as_str().starts_with("sec-fetch-");
+    host == Some(format!("127.0.0.1:{port}").as_str()) && !headers.keys().any(of_a_page)
+}
+
 async fn answer(
-    functions: &[Arc<Function>],
+    function: &Arc<Function>,
+    slot: u64,
     receipt: &Receipt,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
-    let Some((process, call)) = path.trim_start_matches('/').split_once("/2018-06-01/runtime/") else {
+    let Some(call) = path.strip_prefix("/2018-06-01/runtime/") else {
         return status(StatusCode::NOT_FOUND);
-    };
-    let Some((function, slot)) = find_process(functions, process) else {
-        return status(StatusCode::FORBIDDEN);
     };
     if call == "invocation/next" && request.method() == Method::GET {
         return next(function, slot, receipt).await;
@@ -161,12 +187,6 @@ async fn answer(
     } else {
         status(StatusCode::BAD_REQUEST)
     }
-}
-
-/// Finds the function and the slot of a path segment like `3.17`.
-fn find_process<'a>(functions: &'a [Arc<Function>], segment: &str) -> Option<(&'a Arc<Function>, u64)> {
-    let (function, slot) = segment.split_once('.')?;
-    Some((functions.get(function.parse::<usize>().ok()?)?, slot.parse().ok()?))
 }
 
 async fn next(function: &Arc<Function>, slot: u64, receipt: &Receipt) -> Response<Full<Bytes>> {

@@ -35,7 +35,7 @@ use crate::strict::Strict;
 use crate::template::{Function as Declared, LocalAddresses, Template, function_arn};
 use crate::throttling::Throttles;
 use crate::websocket::Connections;
-use crate::{console, http, ids, runtime_api, schedules, server};
+use crate::{console, http, ids, schedules, server};
 
 /// The most files that are asked for; functions inherit the limit, and some programs visit each possible one.
 const OPEN_FILES: u64 = 65_536;
@@ -72,8 +72,9 @@ fn allow_open_files() {
 }
 
 async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
-    let (listener, port) = server::bind(options.template.port)?;
-    let (console_listener, console_port) = server::bind(options.template.console_port)?;
+    let (listener, port) = server::bind(options.template.port).context("--port (0 takes a free one)")?;
+    let (console_listener, console_port) =
+        server::bind(options.template.console_port).context("--console-port (0 takes a free one)")?;
     let local = LocalAddresses { port, console_port };
     let (stop, end_functions, processes) =
         (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
@@ -160,7 +161,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     if options.exit_with_parent {
         watch_stdin(stop.clone());
     }
-    let stage = gateway.websocket_api.as_ref().map_or("", |api| &api.stage);
+    let stage = gateway.websocket_api.as_ref().map(|api| api.stage.as_str());
     announce(port, console_port, stage)?;
     wait_for_end(&stop).await?;
 
@@ -200,12 +201,18 @@ fn setup(options: &ServeOptions, template: &Template, strict: &Strict) -> Setup 
     }
 }
 
-fn announce(port: u16, console_port: u16, stage: &str) -> Result<()> {
+/// The line on stdout that says where everything is.
+fn announce(port: u16, console_port: u16, stage: Option<&str>) -> Result<()> {
+    let console = format!("http://127.0.0.1:{console_port}");
+    let ready = serde_json::json!({
+        "ready": true,
+        "url": format!("http://127.0.0.1:{port}"),
+        "websocket_url": stage.map(|stage| format!("ws://127.0.0.1:{port}/{stage}")),
+        "management_url": stage.map(|stage| format!("{console}/{stage}")),
+        "console_url": console,
+    });
     let mut stdout = std::io::stdout().lock();
-    writeln!(
-        stdout,
-        r#"{{"ready":true,"url":"http://127.0.0.1:{port}","websocket_url":"ws://127.0.0.1:{port}/{stage}","console_url":"http://127.0.0.1:{console_port}"}}"#
-    )?;
+    writeln!(stdout, "{ready}")?;
     stdout.flush().context("cannot tell that the gateway is ready")
 }
 
@@ -382,19 +389,17 @@ struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// Starts a Runtime API for the template's functions, or for one of them.
+    /// The template's functions, or one of them.
     fn functions(
         &self,
         template: &Template,
         local: LocalAddresses,
         only: Option<usize>,
     ) -> Result<Vec<Arc<Function>>> {
-        let (listener, port) = server::bind(0)?;
         let chosen =
             template.functions.iter().enumerate().filter(|(index, _)| only.is_none_or(|only| only == *index));
-        let functions = chosen
-            .enumerate()
-            .map(|(index, (_, function))| {
+        chosen
+            .map(|(_, function)| {
                 let declared = template.environment(function, local, given(self.env_vars, function))?;
                 let environment = process_environment(function, declared, self.directory);
                 let launch = Launch {
@@ -403,25 +408,24 @@ impl Host<'_> {
                     arn: function_arn(&region(), &function.name),
                     timeout: function.timeout,
                     environment,
-                    runtime_api: format!("http://127.0.0.1:{port}/{index}"),
                     concurrency: function.concurrency(self.concurrency),
                     strict: Arc::clone(self.strict),
                 };
                 Ok(Function::new(launch, self.journal.clone(), self.end.clone(), self.processes.clone()))
             })
-            .collect::<Result<Vec<_>>>()?;
-        let served = Arc::new(functions.clone());
-        tokio::spawn(server::accept(listener, self.end.clone(), move |stream, _| {
-            runtime_api::serve(Arc::clone(&served), stream)
-        }));
-        Ok(functions)
+            .collect()
     }
 
     /// Where a function's binary is; it may also be built later.
     fn executable(&self, function: &Declared) -> Result<PathBuf> {
-        let path = std::path::absolute(self.directory.join(&function.binary))
-            .context("--functions-dir is no path")?;
-        if !path.exists() {
+        let directory = std::path::absolute(self.directory).context("--functions-dir is no path")?;
+        let path = directory.join(&function.binary);
+        // As `cargo lambda build` and `sam build` lay out what they build.
+        let built = [path.join("bootstrap"), directory.join(&function.name).join("bootstrap")];
+        if let Some(bootstrap) = built.into_iter().find(|bootstrap| bootstrap.is_file()) {
+            return Ok(bootstrap);
+        }
+        if !path.is_file() {
             self.journal.note(format!(
                 "{}: there is no binary {} yet: build it",
                 function.name,

@@ -29,7 +29,13 @@ pub(crate) async fn measure(chat: &TestChat, lasting: Duration, conversations: u
     ensure!(whole.count() == conversations, "the list is not what was written");
 
     let path = "/api/v1/conversations?limit=100";
-    let (latencies, took) = http::read(chat, &many.reader, path, CONNECTIONS, lasting, |_| Ok(())).await?;
+    let unread = format!("\"unread_count\":{MESSAGES},");
+    let (latencies, took) = http::read(chat, &many.reader, path, CONNECTIONS, lasting, move |body| {
+        let listed = body.matches(&unread).count();
+        ensure!(listed == conversations, "the list has {listed} of {conversations} conversations");
+        Ok(())
+    })
+    .await?;
     line("requests", &format!("{:>8} (aim 600/s), {}", rate(latencies.len(), took), spread(&latencies)));
     Ok(())
 }

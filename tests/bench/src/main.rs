@@ -6,6 +6,7 @@
 mod big_room;
 mod burst;
 mod busy_room;
+mod comparison;
 mod crowd;
 mod follower;
 mod functions;
@@ -13,6 +14,7 @@ mod gateway;
 mod http;
 mod ledger;
 mod list;
+mod load;
 mod login;
 mod many;
 mod meeting;
@@ -21,7 +23,6 @@ mod processes;
 mod reads;
 mod redis;
 mod resume;
-mod rivals;
 mod room;
 mod slow_readers;
 mod socket;
@@ -62,18 +63,18 @@ enum Section {
     /// The gateway alone, with a function that does nothing: invocations per second, idle connections, a long queue.
     Gateway,
     /// The same function under the gateway and under others; only when it is asked for, because they are installed first.
-    Rivals,
+    Comparison,
 }
 
 impl Section {
     /// What is measured when nothing is asked for.
     fn usual() -> Vec<Self> {
-        Self::value_variants().iter().copied().filter(|section| *section != Self::Rivals).collect()
+        Self::value_variants().iter().copied().filter(|section| *section != Self::Comparison).collect()
     }
 
     /// Whether it needs the chat.
     fn is_about_chat(self) -> bool {
-        !matches!(self, Self::Gateway | Self::Rivals)
+        !matches!(self, Self::Gateway | Self::Comparison)
     }
 }
 
@@ -128,9 +129,15 @@ struct Options {
     /// Where `cargo lambda watch` serves the function that does nothing; `make bench` says so.
     #[arg(long, env = "BENCH_CARGO_LAMBDA")]
     cargo_lambda: Option<String>,
+    /// Its version.
+    #[arg(long, env = "BENCH_CARGO_LAMBDA_VERSION", default_value = "")]
+    cargo_lambda_version: String,
     /// Where `ministack` serves the function that does nothing; `make bench` says so.
     #[arg(long, env = "BENCH_MINISTACK")]
     ministack: Option<String>,
+    /// Its version.
+    #[arg(long, env = "BENCH_MINISTACK_VERSION", default_value = "")]
+    ministack_version: String,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -138,24 +145,28 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let lasting = Duration::from_secs(options.seconds);
     println!("{}", processes::machine());
+    let about_chat = options.sections.iter().any(|section| section.is_about_chat());
+    let stores = if about_chat { ", Postgres, Redis" } else { "" };
     println!(
-        "The generator, the gateway, the functions ({} processes each), Postgres and Redis share these cores; {} s per load.",
+        "The generator, the gateway{stores} and the functions ({} processes each) share these cores; {} s per load.",
         options.concurrency, options.seconds
     );
 
-    if options.sections.iter().any(|section| section.is_about_chat()) {
+    if about_chat {
         measure_chat(&options, lasting).await?;
     }
     if options.sections.contains(&Section::Gateway) {
         gateway::measure(lasting, options.concurrency, &options.in_flight, options.idle, options.queued)
             .await?;
     }
-    if options.sections.contains(&Section::Rivals) {
+    if options.sections.contains(&Section::Comparison) {
+        let cargo_lambda = format!("cargo lambda watch {}", options.cargo_lambda_version);
+        let ministack = format!("ministack {}", options.ministack_version);
         let others = [
-            ("cargo lambda watch", options.cargo_lambda.as_deref()),
-            ("ministack", options.ministack.as_deref()),
+            (cargo_lambda.trim_end(), options.cargo_lambda.as_deref()),
+            (ministack.trim_end(), options.ministack.as_deref()),
         ];
-        rivals::measure(lasting, options.concurrency, others).await?;
+        comparison::measure(lasting, options.concurrency, others).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::process::{End, Phase};
 use super::{Function, pop_waiting};
 use crate::functions::{Answer, Execution, error_object};
+use crate::runtime_api;
 
 /// The init phase may take 10 s.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
@@ -25,6 +26,9 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// How long the sockets of a process that has ended may stay open, as they do if it had children.
 const HANG_UP: Duration = Duration::from_millis(500);
+
+/// The bytes of a line that are kept; its rest is dropped.
+const LONGEST_LINE: u64 = 256 * 1024;
 
 pub(super) const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
@@ -37,10 +41,15 @@ impl Function {
             () = self.shutdown.cancelled() => return,
         }
         let started_at = Instant::now();
-        let mut child = match self.command(slot).spawn() {
+        // A Runtime API of its own tells which process speaks, at an address as Lambda gives it.
+        let api = self.shutdown.child_token();
+        let _ended_with_the_process = api.clone().drop_guard();
+        let spawned = runtime_api::listen(&self, slot, api)
+            .and_then(|port| self.command(slot, port).spawn().map_err(Into::into));
+        let mut child = match spawned {
             Ok(child) => child,
             Err(error) => {
-                let reason = format!("cannot start {}: {error}", self.launch.executable.display());
+                let reason = format!("cannot start {}: {error:#}", self.launch.executable.display());
                 self.ended(slot, End { how: reason, by_signal: false, unread: false });
                 return;
             }
@@ -104,12 +113,12 @@ impl Function {
         matches!(timeout(HANG_UP, receipt).await, Ok(Ok(false) | Err(_)))
     }
 
-    fn command(&self, slot: u64) -> Command {
+    fn command(&self, slot: u64, port: u16) -> Command {
         let mut command = Command::new(&self.launch.executable);
         command
             .env_clear()
             .envs(&self.launch.environment)
-            .env("AWS_LAMBDA_RUNTIME_API", format!("{}.{slot}", self.launch.runtime_api))
+            .env("AWS_LAMBDA_RUNTIME_API", format!("127.0.0.1:{port}"))
             .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/[$LATEST]{slot:032x}"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -187,6 +196,7 @@ impl Function {
                     let execution = Execution {
                         request_id: invocation.request_id,
                         queued: invocation.queued_at.elapsed(),
+                        init: Some(process.started_at.elapsed()),
                         ..Execution::default()
                     };
                     let result = Err(error);
@@ -196,6 +206,7 @@ impl Function {
                 self.journal.note(format!("{name}: ended before it asked for an event: {how}"));
             }
             Phase::Busy(running) if end.unread => {
+                state.given -= 1;
                 if let Some(invocation) = self.offer(&mut state, running.invocation) {
                     state.waiting.push_front(invocation);
                 }
@@ -219,15 +230,21 @@ impl Function {
 /// read after the next event was taken counts for that one.
 async fn forward(output: impl AsyncRead + Unpin, function: Arc<Function>, printing_for: Arc<AtomicU64>) {
     let mut output = BufReader::new(output);
+    // Whether what is read is the rest of a line that was too long.
+    let mut rest = false;
     loop {
         let mut line = Vec::new();
-        match output.read_until(b'\n', &mut line).await {
+        match (&mut output).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {
-                while line.last().is_some_and(u8::is_ascii_whitespace) {
-                    line.pop();
+                let whole = line.last() == Some(&b'\n');
+                if !std::mem::replace(&mut rest, !whole) {
+                    while line.last().is_some_and(u8::is_ascii_whitespace) {
+                        line.pop();
+                    }
+                    let number = printing_for.load(Ordering::Relaxed);
+                    function.journal.line(&function.launch.name, number, line).await;
                 }
-                function.journal.line(&function.launch.name, printing_for.load(Ordering::Relaxed), line);
             }
         }
     }

@@ -45,8 +45,6 @@ pub(crate) struct Launch {
     pub(crate) timeout: Duration,
     /// The whole environment except what differs by process.
     pub(crate) environment: BTreeMap<String, String>,
-    /// The Runtime API's address under which each process has a path of its own.
-    pub(crate) runtime_api: String,
     /// The most processes at one time.
     pub(crate) concurrency: usize,
     /// What is done to idle processes.
@@ -115,11 +113,17 @@ impl Function {
                 state.failed_starts = 0;
                 state.not_before = None;
             }
-            Phase::Busy(running) => {
-                running.finish(Err(error_object(
-                    "Runtime.InvalidState",
-                    "The process asked for another event without an answer",
-                )));
+            Phase::Busy(mut running) => {
+                if running.was_left_unread() {
+                    // The connection that it was sent through had just ended.
+                    state.given -= 1;
+                    state.waiting.push_front(running.invocation);
+                } else {
+                    running.finish(Err(error_object(
+                        "Runtime.InvalidState",
+                        "The process asked for another event without an answer",
+                    )));
+                }
             }
             ending @ (Phase::Condemned | Phase::Recycled) => {
                 process.phase = ending;
@@ -299,7 +303,8 @@ impl Function {
                 init: None,
                 init_error: None,
                 recycle: recycle.clone(),
-                printing_for: Arc::default(),
+                // What it prints before its first event is told of the one that it is started for.
+                printing_for: Arc::new(AtomicU64::new(state.waiting[coming].ticket.number())),
             });
             self.tasks.spawn(Arc::clone(self).run(slot, starts_at, recycle));
             coming += 1;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -91,6 +91,12 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Whether it is known that the process did not read the event.
+    pub(super) fn was_left_unread(&mut self) -> bool {
+        let received = self.receipt.as_mut().map(oneshot::Receiver::try_recv);
+        matches!(received, Some(Ok(false) | Err(TryRecvError::Closed)))
+    }
+
     pub(super) fn finish(self, result: Result<Bytes, Bytes>) {
         let execution = Execution {
             request_id: self.invocation.request_id,

@@ -9,7 +9,6 @@ fn function(executable: &str) -> Arc<Function> {
         arn: "arn".to_owned(),
         timeout: Duration::from_secs(1),
         environment: BTreeMap::new(),
-        runtime_api: "http://127.0.0.1:1/0".to_owned(),
         concurrency: 2,
         strict: Arc::default(),
     };
@@ -26,8 +25,12 @@ async fn error(functions: &Functions) -> String {
 #[tokio::test]
 async fn a_process_that_ends_in_its_init_phase_fails_the_invocation_that_waits() {
     let functions = Functions::Hosted(vec![function("/bin/false")]);
+    let pending = functions.submit(0, Bytes::from_static(b"{}"), "Root=1-0-0", Duration::from_secs(5));
 
-    assert!(error(&functions).await.contains("exit status: 1"));
+    let answer = pending.answer().await.unwrap();
+
+    assert!(String::from_utf8_lossy(&answer.result.unwrap_err()).contains("exit status: 1"));
+    assert!(answer.execution.init.is_some(), "it was a cold start");
 }
 
 #[tokio::test]

@@ -41,6 +41,9 @@ pub(crate) const ACCOUNT_ID: &str = "123456789012";
 /// Where the AWS SDKs look for another address of a service than the region's own: Lambda, and SES.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_SESV2"];
 
+/// The same for `@connections`.
+const MANAGEMENT_ENDPOINT: &str = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI";
+
 const URL_SUFFIX: &str = "amazonaws.com";
 const IMPLICIT_HTTP_API: &str = "ServerlessHttpApi";
 
@@ -296,6 +299,10 @@ impl Template {
         }
         for name in ENDPOINTS {
             environment.entry(name.to_owned()).or_insert_with(|| local.console_url());
+        }
+        if let Some(api) = &self.websocket_api {
+            let management = || format!("{}/{}", local.console_url(), api.stage);
+            environment.entry(MANAGEMENT_ENDPOINT.to_owned()).or_insert_with(management);
         }
         Ok(environment)
     }

@@ -21,7 +21,7 @@ use crate::authorization::authorize_handshake;
 use crate::events::{self, ConnectionFacts, Moment, NamedValues};
 use crate::gateway::Gateway;
 use crate::ids;
-use crate::responses::{WebSocketResponse, message};
+use crate::responses::{WebSocketResponse, because, because_of_authorizer, message};
 use crate::template::{WebSocketApi, WebSocketRoute};
 
 /// The longest URL of a handshake.
@@ -44,13 +44,16 @@ pub(crate) async fn handshake(
     let key = headers.get(header::SEC_WEBSOCKET_KEY).map(|key| derive_accept_key(key.as_bytes()));
     let version = headers.get(header::SEC_WEBSOCKET_VERSION).map(HeaderValue::as_bytes);
     let (Some(key), Some(b"13")) = (key, version) else {
-        return message(StatusCode::BAD_REQUEST, "Bad Request");
+        let response = message(StatusCode::BAD_REQUEST, "Bad Request");
+        return because(response, "Sec-WebSocket-Key or Sec-WebSocket-Version: 13 is missing");
     };
     if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > URL_LIMIT) {
-        return message(StatusCode::URI_TOO_LONG, "URI Too Long");
+        let response = message(StatusCode::URI_TOO_LONG, "URI Too Long");
+        return because(response, format!("its URL is longer than {URL_LIMIT} bytes"));
     }
     if !gateway.throttles.admits_event("$connect") {
-        return message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+        let response = message(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests");
+        return because(response, "throttled, as the template says of $connect");
     }
     let moment = Moment::now();
     let mut facts = ConnectionFacts {
@@ -85,7 +88,7 @@ pub(crate) async fn handshake(
                     &query,
                     &trace_root,
                 );
-                facts.authorizer = Some(told.await?);
+                facts.authorizer = Some(told.await.map_err(because_of_authorizer)?);
             }
             let Some(route) = route else { return Ok(None) };
             let named = named.without(is_hop_by_hop);

@@ -1,9 +1,13 @@
 //! Processes that die or hang.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, nothing, signal};
+use crate::support::{EMULATION, Gateway, Project, nothing, signal};
 
 #[tokio::test]
 async fn an_event_that_a_killed_process_had_not_read_goes_to_another() {
@@ -80,4 +84,21 @@ async fn a_process_that_hangs_after_its_answer_is_replaced() {
     assert_eq!(status, 200);
     assert_ne!(hung["pid"], next["pid"]);
     assert!(hung["pid"].as_i64() > Some(0) && next["pid"] != Value::Null);
+}
+
+#[tokio::test]
+async fn a_binary_is_found_where_cargo_lambda_and_sam_lay_it() {
+    for folder in ["probe", "Probe"] {
+        let functions =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("laid-out-{folder}-{}", std::process::id()));
+        fs::create_dir_all(functions.join(folder)).unwrap();
+        symlink(Path::new(EMULATION.functions).join("probe"), functions.join(folder).join("bootstrap"))
+            .unwrap();
+        let project = Project { functions: functions.to_str().unwrap(), ..EMULATION };
+
+        let gateway = Gateway::of(&project, &["--no-schedules"]);
+
+        assert_eq!(gateway.post("/", &nothing()).await.0, 200, "{folder}");
+        fs::remove_dir_all(functions).unwrap();
+    }
 }

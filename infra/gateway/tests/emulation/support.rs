@@ -83,7 +83,7 @@ impl Gateway {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let stderr = || fs::read_to_string(folder.join("stderr")).unwrap_or_default();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line}{}", stderr()));
-        let text = |key: &str| ready[key].as_str().unwrap().to_owned();
+        let text = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
         Self {
             url: text("url"),
             websocket_url: text("websocket_url"),
@@ -164,6 +164,16 @@ impl Gateway {
     pub(crate) fn records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.join("logs/gateway.jsonl")).unwrap_or_default();
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The folder of its logs.
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.folder.join("logs")
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// What the gateway wrote to stderr.

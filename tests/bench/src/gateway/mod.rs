@@ -14,13 +14,7 @@ use hyper::Request;
 
 pub(crate) use served::Served;
 
-use crate::{
-    heading,
-    http::{self, Times},
-    line,
-    processes::Usage,
-    rate, spread,
-};
+use crate::{heading, http, line, load::Times, processes::Usage, rate, spread};
 
 /// How many are under way in the load whose shares are shown, and which has an aim.
 const TYPICAL: usize = 16;
@@ -47,8 +41,9 @@ pub(crate) async fn measure(
     }
     let mut shares = String::new();
     for &in_flight in in_flight {
+        let sockets = websocket::open_all(&served.websocket_url, in_flight).await?;
         let usage = Usage::start(&served.names().await?);
-        let times = websocket::repeat(&served.websocket_url, in_flight, lasting).await?;
+        let times = websocket::repeat(sockets, lasting).await?;
         let typical = in_flight == TYPICAL;
         if typical {
             shares = cpu_times(usage.shares(served.names().await?), &times);

@@ -1,16 +1,16 @@
 //! Messages on a two-way route, one at a time on each connection.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use futures_util::{SinkExt as _, StreamExt as _};
-use tokio::{net::TcpStream, task::JoinSet};
+use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{Message, client::IntoClientRequest as _},
 };
 
-use crate::http::Times;
+use crate::load::{self, Times};
 
 /// What the function that does nothing is sent.
 const EMPTY: &str = r#"{"type":"empty"}"#;
@@ -55,30 +55,21 @@ impl Socket {
     }
 }
 
-/// Sends messages for so long over so many connections.
-pub(super) async fn repeat(url: &str, connections: usize, lasting: Duration) -> Result<Times> {
+/// Opens so many.
+pub(super) async fn open_all(url: &str, connections: usize) -> Result<Vec<Socket>> {
     let mut opened = Vec::with_capacity(connections);
     for _ in 0..connections {
         opened.push(Socket::open(url).await?);
     }
-    let start = Instant::now();
-    let mut asking = JoinSet::new();
-    for mut socket in opened {
-        asking.spawn(async move {
-            let mut latencies = Vec::new();
-            while start.elapsed() < lasting {
-                let asked = Instant::now();
-                socket.ask().await?;
-                latencies.push(asked.elapsed());
-            }
-            anyhow::Ok(latencies)
-        });
-    }
-    let mut latencies = Vec::new();
-    while let Some(outcome) = asking.join_next().await {
-        latencies.extend(outcome??);
-    }
-    let took = start.elapsed();
-    latencies.sort_unstable();
-    Ok((latencies, took))
+    Ok(opened)
+}
+
+/// Sends messages for so long over these connections.
+pub(super) async fn repeat(sockets: Vec<Socket>, lasting: Duration) -> Result<Times> {
+    let asking = |mut socket: Socket| async move {
+        socket.ask().await?;
+        Ok((socket, ()))
+    };
+    // An answer is checked as it is read.
+    load::repeat(sockets, lasting, asking, |()| Ok(())).await
 }

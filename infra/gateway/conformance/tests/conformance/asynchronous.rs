@@ -4,11 +4,11 @@ use aws_sdk_lambda::operation::RequestId;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, timeout};
 
 use crate::support::sdk::lambda;
 use crate::support::socket::Socket;
-use crate::support::{Target, text};
+use crate::support::{PATIENCE, Target, text};
 
 /// Queues an event for a function and gives the request's id.
 async fn send(function: &str, event: &Value) -> String {
@@ -34,27 +34,32 @@ async fn an_event_is_accepted_and_run_under_the_same_id() {
 }
 
 /// Source: LDG "How Lambda handles errors and retries with asynchronous invocation": two more times, under its
-/// id.
+/// id, after a wait.
 #[tokio::test]
 async fn a_failed_event_is_tried_twice_again() {
     let (mut watcher, id) = Socket::open_with_id().await;
 
-    let event = json!({ "do": "tell", "to": id, "then": { "do": "fail" } });
-    let request_id = send(&Target::get().probe_function, &event).await;
+    fail_three_times(&mut watcher, &id).await;
 
-    for attempt in 0..3 {
-        if attempt > 0 {
-            // The second wait is twice the first one on AWS.
-            sleep(Target::get().retry_wait).await;
-        }
-        assert_eq!(text(&next_told(&mut watcher).await, "requestId"), request_id, "attempt {attempt}");
+    // What fails next is waited for six times as long as a first retry: a fourth attempt would come in between.
+    for _ in 0..2 {
+        fail_three_times(&mut watcher, &id).await;
     }
+    assert_eq!(text(&watcher.event().await, "requestContext.routeKey"), "twoWay");
 }
 
-/// Waits for what is told as long as a retry may take.
-async fn next_told(watcher: &mut Socket) -> Value {
-    let deadline = Target::get().retry_wait * 3 + crate::support::PATIENCE;
-    tokio::time::timeout(deadline, watcher.next_whenever()).await.expect("another attempt")
+/// Has an event fail, and makes sure that nothing but its three attempts is told until the last one.
+async fn fail_three_times(watcher: &mut Socket, id: &str) {
+    let event = json!({ "do": "tell", "to": id, "then": { "do": "fail" } });
+    let request_id = send(&Target::get().probe_function, &event).await;
+    for attempt in 0..3 {
+        let begun = Instant::now();
+        let retry_wait = Target::get().retry_wait;
+        // The second wait is twice the first one on AWS.
+        let told = timeout(retry_wait * 3 + PATIENCE, watcher.next_whenever()).await;
+        assert_eq!(text(&told.expect("another attempt"), "requestId"), request_id, "attempt {attempt}");
+        assert!(attempt == 0 || begun.elapsed() >= retry_wait / 2, "{:?}", begun.elapsed());
+    }
 }
 
 /// Source: LDG "Configuring error handling settings for Lambda asynchronous invocations": `MaximumRetryAttempts`.
@@ -65,7 +70,8 @@ async fn a_function_may_have_no_second_try() {
     send(&Target::get().once_function, &json!({ "do": "tell", "to": id, "then": { "do": "fail" } })).await;
 
     assert!(watcher.next().await["told"].is_object());
-    sleep(Target::get().retry_wait * 3 / 2).await;
+    // A second try would come before the last one of what fails from now on.
+    fail_three_times(&mut watcher, &id).await;
     assert_eq!(text(&watcher.event().await, "requestContext.routeKey"), "twoWay");
 }
 

@@ -46,10 +46,13 @@ async fn an_exit_is_answered_with_a_frame_and_the_function_starts_anew() {
     assert_internal(&frame_after("twoWay", &json!({ "do": "exit" })).await);
 }
 
-/// Source: DG "Quotas for configuring and running a WebSocket API": integration timeouts from 50 ms on.
+/// Source: DG "Quotas for configuring and running a WebSocket API": integration timeouts from 50 ms on; Kludex/mangum
+/// issue 128 and aws/chalice issue 1406 show such a frame.
 #[tokio::test]
 async fn a_function_slower_than_its_integration_may_be_is_answered_with_a_frame() {
-    assert_internal(&frame_after("hurried", &json!({ "do": "sleep", "ms": 1500 })).await);
+    let frame = frame_after("hurried", &json!({ "do": "sleep", "ms": 1500 })).await;
+
+    assert!(!text(&frame, "message").is_empty(), "{frame}");
 }
 
 /// Source: LDG "Configure Lambda function timeout".
@@ -77,10 +80,16 @@ async fn what_is_no_proxy_response_is_answered_with_a_frame() {
 #[tokio::test]
 async fn an_answer_larger_than_a_message_may_be_never_arrives() {
     let (mut socket, id) = Socket::open_with_id().await;
+    // The function tells of itself right before it answers, so its answer would come before that of the echo.
+    let order = json!({ "do": "tell", "to": id, "then": { "do": "payload", "bytes": 135_000 } });
+    assert!(socket.ask(&order).await["told"].is_object());
 
-    let frame = socket.ask(&json!({ "do": "payload", "bytes": 135_000 })).await;
+    let frame = socket.event().await;
 
-    assert_eq!(text(&frame, "connectionId"), id, "{frame}");
+    // Whether there is a frame about it, the source does not say.
+    let is_error = frame["connectionId"] == id;
+    let echo = if is_error { socket.next().await } else { frame };
+    assert_eq!(text(&echo, "requestContext.eventType"), "MESSAGE");
 }
 
 /// Source: aws-samples/simple-websockets-chat-app issue 24, where a frame has the request's id.

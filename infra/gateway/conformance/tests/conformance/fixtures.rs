@@ -57,19 +57,17 @@ fn compare(event: &Value, name: &str, of_websocket: bool, only_in_fixture: &[&st
         .map(|path| format!("{path}: {:?}, in the fixture {:?}", event.get(path), fixture.get(path)))
         .collect();
     assert!(differences.is_empty(), "{name}: {differences:#?}");
-    for path in only_in_fixture {
-        assert!(
-            fixture.contains_key(*path) && !event.contains_key(*path),
-            "{path} is no difference any more"
-        );
+    for (paths, here, there) in [(only_in_fixture, &fixture, &event), (only_in_event, &event, &fixture)] {
+        for path in paths {
+            let differs = here.contains_key(*path) && !there.contains_key(*path);
+            assert!(differs, "{name}: {path} is no difference any more");
+        }
     }
 }
 
 /// The events of one connection: its beginning, a message and its end.
 async fn connection() -> (Value, Value, Value) {
-    let (mut watcher, id) = Socket::open_with_id().await;
-    let mut socket = Handshake::new().watched_by(&id).open().await.unwrap();
-    let connect = watcher.watched("CONNECT").await;
+    let (mut socket, connect, mut watcher) = Socket::open_watched().await;
     let message = socket.event().await;
     socket.close(None).await;
     (connect, message, watcher.watched("DISCONNECT").await)

@@ -6,15 +6,8 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use crate::support::socket::{Handshake, Socket};
+use crate::support::socket::{Handshake, Socket, UPGRADE};
 use crate::support::{PATIENCE, at, text};
-
-const LINES: [&str; 4] = [
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-    "Sec-WebSocket-Version: 13",
-];
 
 /// A message of so many bytes for the two-way route, which answers how many it saw.
 fn long(size: usize) -> String {
@@ -22,25 +15,19 @@ fn long(size: usize) -> String {
     json!({ "action": "twoWay", "do": "size", "filler": "x".repeat(size - empty.len()) }).to_string()
 }
 
-/// Sends bytes after a handshake and gives the code of the close frame that comes back, if one does.
+/// Sends bytes after a handshake and gives the code of the close frame that comes back, if one does; nothing else may.
 async fn code_after(bytes: &[u8]) -> Option<u16> {
-    let (head, mut stream) = Handshake::new().raw(&LINES).await;
+    let (head, mut stream) = Handshake::new().raw(&UPGRADE).await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
     // A reset may follow the close frame, or come instead.
     let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an end in time");
     match answer.as_slice() {
+        [] | [0x88, 0] => None,
         [0x88, length, high, low, ..] if *length >= 2 => Some(u16::from_be_bytes([*high, *low])),
-        _ => None,
+        other => panic!("neither a close frame nor the end: {other:?}"),
     }
-}
-
-async fn watched() -> (Socket, Socket) {
-    let (mut watcher, id) = Socket::open_with_id().await;
-    let socket = Handshake::new().watched_by(&id).open().await.unwrap();
-    watcher.watched("CONNECT").await;
-    (socket, watcher)
 }
 
 fn code_in(event: &Value) -> &Value {
@@ -50,7 +37,7 @@ fn code_in(event: &Value) -> &Value {
 /// Source: DG "Working with binary media types for WebSocket APIs".
 #[tokio::test]
 async fn a_binary_frame_ends_the_connection_with_1003() {
-    let (mut socket, mut watcher) = watched().await;
+    let (mut socket, _, mut watcher) = Socket::open_watched().await;
 
     socket.send(Message::binary(vec![1, 2, 3])).await;
 
@@ -61,7 +48,7 @@ async fn a_binary_frame_ends_the_connection_with_1003() {
 /// Source: DG "Quotas for configuring and running a WebSocket API": frames of at most 32 KB, else 1009.
 #[tokio::test]
 async fn a_frame_larger_than_the_quota_ends_the_connection_with_1009() {
-    let (mut socket, mut watcher) = watched().await;
+    let (mut socket, _, mut watcher) = Socket::open_watched().await;
 
     socket.frame(long(33_500).as_bytes(), OpCode::Data(Data::Text), true).await;
 

@@ -5,11 +5,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 
-use crate::support::socket::{Handshake, Socket};
+use crate::support::socket::{Handshake, Socket, UPGRADE};
 use crate::support::{Target, at, returning, text, unique};
-
-const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-const LINES: [&str; 4] = ["Upgrade: websocket", "Connection: Upgrade", KEY, "Sec-WebSocket-Version: 13"];
 
 fn connecting(value: &Value) -> Handshake {
     Handshake::new().order(&returning(value))
@@ -40,40 +37,47 @@ async fn another_status_is_the_answer_to_the_handshake() {
     }
 }
 
-/// Source: SO-e2e; serverless/serverless-websockets-plugin issue 13.
+/// Source: serverless/serverless-websockets-plugin issue 13, where the function has a syntax error.
 #[tokio::test]
 async fn an_error_of_connect_is_a_bad_gateway() {
     assert_eq!(Handshake::new().order(&json!({ "do": "fail" })).refusal().await.status, 502);
 }
 
-/// Source: SO-e2e; LDG "Using the Lambda runtime API for custom runtimes" (invocation error).
+/// Source: LDG "Using the Lambda runtime API for custom runtimes" (invocation error); which status it has for `$connect`
+/// is in no source.
 #[tokio::test]
-async fn a_panic_of_connect_is_a_bad_gateway() {
-    assert_eq!(Handshake::new().order(&json!({ "do": "panic" })).refusal().await.status, 502);
+async fn a_panic_of_connect_is_an_error_of_the_server() {
+    assert!(Handshake::new().order(&json!({ "do": "panic" })).refusal().await.status >= 500);
 }
 
-/// Source: SO-e2e; LDG "Understanding the Lambda execution environment lifecycle".
+/// Source: LDG "Understanding the Lambda execution environment lifecycle"; the status is in no source.
 #[tokio::test]
-async fn a_connect_whose_process_exits_is_a_bad_gateway() {
-    assert_eq!(Handshake::new().order(&json!({ "do": "exit" })).refusal().await.status, 502);
+async fn a_connect_whose_process_exits_is_an_error_of_the_server() {
+    assert!(Handshake::new().order(&json!({ "do": "exit" })).refusal().await.status >= 500);
 }
 
-/// Source: michalkvasnicak/aws-lambda-graphql issue 107; SO-e2e.
+/// Source: michalkvasnicak/aws-lambda-graphql issue 137, where the function returns nothing.
 #[tokio::test]
-async fn a_connect_that_answers_no_proxy_response_is_a_bad_gateway() {
-    for value in [json!(null), json!("yes"), json!([200]), json!({ "status": 200 })] {
-        assert_eq!(connecting(&value).refusal().await.status, 502, "{value}");
+async fn a_connect_that_answers_nothing_is_a_bad_gateway() {
+    assert_eq!(connecting(&json!(null)).refusal().await.status, 502);
+}
+
+/// Source: DG "Set up integrations for WebSocket APIs"; the status is known only of a function that returns nothing.
+#[tokio::test]
+async fn a_connect_that_answers_no_proxy_response_is_an_error_of_the_server() {
+    for value in [json!("yes"), json!([200]), json!({ "status": 200 })] {
+        assert!(connecting(&value).refusal().await.status >= 500, "{value}");
     }
 }
 
-/// Source: DG "Quotas for configuring and running a WebSocket API" (integration timeout); SO-e2e (502).
+/// Source: DG "Quotas for configuring and running a WebSocket API" (integration timeout); the status is in no source.
 #[tokio::test]
-async fn a_connect_that_takes_longer_than_its_integration_may_is_a_bad_gateway() {
+async fn a_connect_that_takes_longer_than_its_integration_may_is_an_error_of_the_server() {
     let begun = Instant::now();
 
     let refusal = Handshake::new().order(&json!({ "do": "sleep", "ms": 4000 })).refusal().await;
 
-    assert_eq!(refusal.status, 502);
+    assert!(refusal.status >= 500, "{refusal:?}");
     assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
@@ -102,7 +106,7 @@ async fn an_api_without_connect_opens_every_connection() {
 #[tokio::test]
 async fn the_subprotocol_that_connect_chooses_is_answered() {
     let value = json!({ "statusCode": 200, "headers": { "Sec-WebSocket-Protocol": "second" } });
-    let lines = [&LINES[..], &["Sec-WebSocket-Protocol: first, second"]].concat();
+    let lines = [&UPGRADE[..], &["Sec-WebSocket-Protocol: first, second"]].concat();
 
     let (head, _stream) = connecting(&value).raw(&lines).await;
 
@@ -129,7 +133,7 @@ async fn a_subprotocol_is_offered_to_connect() {
 /// Source: RFC 6455, section 4.2.2, with the key and the answer of section 1.3.
 #[tokio::test]
 async fn the_answer_proves_that_the_key_was_read() {
-    let (head, _stream) = Handshake::new().raw(&LINES).await;
+    let (head, _stream) = Handshake::new().raw(&UPGRADE).await;
 
     assert_eq!(status(&head), 101, "{head}");
     let head = head.to_lowercase();
@@ -186,7 +190,7 @@ async fn the_body_of_connect_is_never_a_frame() {
 async fn connect_sees_headers_in_the_case_in_which_they_were_sent() {
     let (mut watcher, id) = Socket::open_with_id().await;
     let user_agent = format!("User-Agent: suite watcher={id}");
-    let lines = [&LINES[..], &["X-cUstom: one", "X-cUstom: two", user_agent.as_str()]].concat();
+    let lines = [&UPGRADE[..], &["X-cUstom: one", "X-cUstom: two", user_agent.as_str()]].concat();
 
     let (head, _stream) = Handshake::new().raw(&lines).await;
 
@@ -264,7 +268,8 @@ async fn a_message_right_after_the_handshake_is_not_lost() {
     assert_eq!(socket.text().await, "here");
 }
 
-/// Source: SO-e2e, "plain GET": the stage of a WebSocket API serves no HTTP.
+/// Source: SO-e2e, "should request to upgade to WebSocket when receving an HTTP request", which expects 426 at
+/// `/<number>`; another 4xx is let pass, because it is not known that AWS still answers so.
 #[tokio::test]
 async fn a_request_without_an_upgrade_is_refused() {
     let (head, mut stream) = Handshake::new().raw(&["Connection: close"]).await;

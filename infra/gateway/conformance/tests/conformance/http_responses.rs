@@ -56,7 +56,8 @@ async fn a_base64_body_is_decoded() {
     assert_eq!(answer_to(&value).await.body, [0, 1, 255]);
 }
 
-/// Source: ministackorg/ministack pull request 758: without a `statusCode` the whole answer is the body.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs", "Lambda function response for format 2.0": without
+/// a `statusCode` the whole answer is the body.
 #[tokio::test]
 async fn an_object_without_a_status_is_the_body() {
     let answer = answer_to(&json!({ "hello": ["world"] })).await;
@@ -65,7 +66,8 @@ async fn an_object_without_a_status_is_the_body() {
     assert_eq!(answer.header("content-type"), Some("application/json"));
 }
 
-/// Source: ministackorg/ministack pull request 758, whose example is the text `Hello from Lambda!`.
+/// Source: DG "Create AWS Lambda proxy integrations for HTTP APIs", "Lambda function response for format 2.0", whose
+/// example is such a text.
 #[tokio::test]
 async fn a_text_is_the_body() {
     let answer = answer_to(&json!("Hello from Lambda!")).await;

@@ -10,6 +10,7 @@ use aws_sdk_lambda::types::InvocationType;
 use serde_json::{Value, json};
 
 use crate::support::sdk::lambda;
+use crate::support::socket::Socket;
 use crate::support::{Target, returning, text};
 
 /// The largest event of a synchronous invocation.
@@ -92,11 +93,14 @@ async fn an_exit_is_told_in_the_payload() {
 /// Source: Lambda API reference, "Invoke": `DryRun` gives 204.
 #[tokio::test]
 async fn a_dry_run_runs_nothing() {
+    let (mut watcher, id) = Socket::open_with_id().await;
     let invocation = lambda().invoke().function_name(&Target::get().probe_function);
+    let invocation = invocation.payload(Blob::new(json!({ "do": "tell", "to": id }).to_string()));
 
     let output = invocation.invocation_type(InvocationType::DryRun).send().await.unwrap();
 
     assert_eq!(output.status_code(), 204);
+    assert_eq!(text(&watcher.event().await, "requestContext.routeKey"), "twoWay");
 }
 
 /// Source: Lambda API reference, "Invoke": `ResourceNotFoundException`.

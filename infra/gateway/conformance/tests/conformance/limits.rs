@@ -18,7 +18,7 @@ fn leeway() -> Duration {
 /// Source: DG "Quotas for configuring and running a WebSocket API": idle connection timeout.
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let mut socket = Socket::open_bare().await;
+    let mut socket = Socket::open_limited().await;
     let begun = Instant::now();
 
     let closed = socket.closes_within(Target::get().idle + leeway()).await;
@@ -30,7 +30,7 @@ async fn an_idle_connection_is_closed() {
 /// Source: DG "Quotas for configuring and running a WebSocket API": idle is who sends and gets no message.
 #[tokio::test]
 async fn a_message_keeps_a_connection_open() {
-    let mut socket = Socket::open_bare().await;
+    let mut socket = Socket::open_limited().await;
     let begun = Instant::now();
 
     while begun.elapsed() < Target::get().idle.mul_f64(1.5) {
@@ -47,7 +47,7 @@ async fn a_message_keeps_a_connection_open() {
 /// meanwhile.
 #[tokio::test]
 async fn a_connection_ends_at_its_greatest_age_though_it_is_used() {
-    let mut socket = Socket::open_bare().await;
+    let mut socket = Socket::open_limited().await;
     let (begun, lifetime) = (Instant::now(), Target::get().lifetime);
 
     while begun.elapsed() < lifetime + leeway() {

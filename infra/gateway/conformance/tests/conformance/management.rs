@@ -9,8 +9,11 @@ use tokio::time::{Instant, sleep};
 
 use crate::support::curl::Request;
 use crate::support::sdk::{management, management_at};
-use crate::support::socket::{Handshake, Socket};
+use crate::support::socket::{Handshake, Socket, UPGRADE};
 use crate::support::{PATIENCE, Target, at, returning, text};
+
+/// The pause of those who ask until an answer changes.
+const BETWEEN_ASKING: Duration = Duration::from_millis(50);
 
 /// The status, the type in its header, and the body of a refusal.
 macro_rules! refusal {
@@ -26,12 +29,10 @@ macro_rules! refusal {
 
 /// The id of a connection that is closed again, as the API knows.
 async fn closed() -> String {
-    let (mut watcher, watcher_id) = Socket::open_with_id().await;
-    let mut socket = Handshake::new().watched_by(&watcher_id).open().await.unwrap();
-    let id = text(&watcher.watched("CONNECT").await, "requestContext.connectionId").to_owned();
+    let (mut socket, connect, mut watcher) = Socket::open_watched().await;
     socket.close(None).await;
     watcher.watched("DISCONNECT").await;
-    id
+    text(&connect, "requestContext.connectionId").to_owned()
 }
 
 async fn post(id: &str, text: &str) {
@@ -131,6 +132,7 @@ async fn a_message_makes_a_connection_active() {
     let deadline = Instant::now() + PATIENCE;
     while last_active().await <= before {
         assert!(Instant::now() < deadline, "it was last active when it was before");
+        sleep(BETWEEN_ASKING).await;
     }
 }
 
@@ -148,9 +150,7 @@ async fn a_deleted_connection_is_closed_with_1000() {
 /// Source: boto/boto3 issue 3789; aws/chalice issue 2060.
 #[tokio::test]
 async fn a_deleted_connection_has_its_disconnect() {
-    let (mut watcher, watcher_id) = Socket::open_with_id().await;
-    let _socket = Handshake::new().watched_by(&watcher_id).open().await.unwrap();
-    let connected = watcher.watched("CONNECT").await;
+    let (_socket, connected, mut watcher) = Socket::open_watched().await;
 
     let id = text(&connected, "requestContext.connectionId");
     management().delete_connection().connection_id(id).send().await.unwrap();
@@ -251,6 +251,7 @@ async fn a_post_after_the_clients_end_is_gone_soon() {
             Err(error) => return assert!(error.into_service_error().is_gone_exception()),
             Ok(_) => assert!(Instant::now() < deadline, "it is still posted to"),
         }
+        sleep(BETWEEN_ASKING).await;
     }
 }
 
@@ -260,13 +261,7 @@ async fn a_post_after_the_clients_end_is_gone_soon() {
 async fn posts_to_a_client_that_does_not_read_are_refused_by_type() {
     let (mut watcher, watcher_id) = Socket::open_with_id().await;
     let user_agent = format!("User-Agent: suite watcher={watcher_id}");
-    let lines = [
-        "Upgrade: websocket",
-        "Connection: Upgrade",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        "Sec-WebSocket-Version: 13",
-        user_agent.as_str(),
-    ];
+    let lines = [&UPGRADE[..], &[user_agent.as_str()]].concat();
     let (head, _unread) = Handshake::new().raw(&lines).await;
     assert!(head.starts_with("HTTP/1.1 101"), "{head}");
     let event = watcher.watched("CONNECT").await;

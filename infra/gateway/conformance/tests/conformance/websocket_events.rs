@@ -9,14 +9,6 @@ use time::macros::format_description;
 use crate::support::socket::{Handshake, Socket};
 use crate::support::{Target, at, host, stage, text};
 
-/// A connection that is watched, its first event, and who watches.
-async fn watched() -> (Socket, Value, Socket) {
-    let (mut watcher, id) = Socket::open_with_id().await;
-    let socket = Handshake::new().watched_by(&id).open().await.unwrap();
-    let event = watcher.watched("CONNECT").await;
-    (socket, event, watcher)
-}
-
 fn epoch_of(request_time: &str) -> i64 {
     let format = format_description!(
         "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
@@ -27,7 +19,7 @@ fn epoch_of(request_time: &str) -> i64 {
 /// Source: RT fixture `example-apigw-websocket-request-without-method.json`.
 #[tokio::test]
 async fn connect_is_told_with_its_context() {
-    let (_socket, event, _watcher) = watched().await;
+    let (_socket, event, _watcher) = Socket::open_watched().await;
 
     let context = at(&event, "requestContext");
     let url = &Target::get().websocket_url;
@@ -61,7 +53,7 @@ async fn a_message_is_told_without_what_the_handshake_had() {
 /// Source: lambda-http of RT, which tells WebSocket events from others by this.
 #[tokio::test]
 async fn no_event_has_fields_of_http() {
-    let (mut socket, connect, _watcher) = watched().await;
+    let (mut socket, connect, _watcher) = Socket::open_watched().await;
     let message = socket.event().await;
 
     for event in [connect, message] {
@@ -100,7 +92,7 @@ async fn every_message_has_ids_of_its_own() {
 /// Source: RT fixtures `example-apigw-websocket-*.json`, in which both are the same and end with an equals sign.
 #[tokio::test]
 async fn the_two_ids_of_a_request_are_the_same() {
-    let (mut socket, connect, _watcher) = watched().await;
+    let (mut socket, connect, _watcher) = Socket::open_watched().await;
 
     for event in [connect, socket.event().await] {
         let id = text(&event, "requestContext.requestId");
@@ -122,7 +114,7 @@ async fn a_connection_id_is_short_base64_with_padding() {
 /// Source: localstack/localstack issue 10295; RT, whose types require both numbers.
 #[tokio::test]
 async fn the_moment_of_the_handshake_is_in_every_event() {
-    let (mut socket, connect, mut watcher) = watched().await;
+    let (mut socket, connect, mut watcher) = Socket::open_watched().await;
     let message = socket.event().await;
     socket.close(None).await;
     let disconnect = watcher.watched("DISCONNECT").await;
@@ -149,7 +141,7 @@ async fn the_time_of_a_request_is_told_twice() {
 /// WebSocket API mapping template reference": `identity.userAgent`.
 #[tokio::test]
 async fn the_user_agent_is_in_every_event() {
-    let (mut socket, connect, mut watcher) = watched().await;
+    let (mut socket, connect, mut watcher) = Socket::open_watched().await;
     let message = socket.event().await;
     socket.close(None).await;
     let disconnect = watcher.watched("DISCONNECT").await;
@@ -171,7 +163,7 @@ async fn a_client_without_a_user_agent_has_none() {
 /// Source: DG "API Gateway WebSocket API mapping template reference": `$stageVariables`.
 #[tokio::test]
 async fn stage_variables_are_in_every_event() {
-    let (mut socket, connect, mut watcher) = watched().await;
+    let (mut socket, connect, mut watcher) = Socket::open_watched().await;
     let message = socket.event().await;
     socket.close(None).await;
     let disconnect = watcher.watched("DISCONNECT").await;
@@ -184,7 +176,7 @@ async fn stage_variables_are_in_every_event() {
 /// Source: RT fixture `example-apigw-websocket-request-disconnect-route.json`.
 #[tokio::test]
 async fn an_end_without_a_code_is_told_as_1005() {
-    let (mut socket, _connect, mut watcher) = watched().await;
+    let (mut socket, _connect, mut watcher) = Socket::open_watched().await;
 
     socket.close(None).await;
 
@@ -198,7 +190,7 @@ async fn an_end_without_a_code_is_told_as_1005() {
 /// route": `disconnectStatusCode` and `disconnectReason`.
 #[tokio::test]
 async fn the_clients_code_and_reason_are_told() {
-    let (mut socket, _connect, mut watcher) = watched().await;
+    let (mut socket, _connect, mut watcher) = Socket::open_watched().await;
 
     socket.close(Some((4001, "enough"))).await;
 
@@ -211,7 +203,7 @@ async fn the_clients_code_and_reason_are_told() {
 /// empty.
 #[tokio::test]
 async fn an_end_is_told_with_hardly_any_headers() {
-    let (mut socket, _connect, mut watcher) = watched().await;
+    let (mut socket, _connect, mut watcher) = Socket::open_watched().await;
 
     socket.close(None).await;
 
@@ -227,7 +219,7 @@ async fn an_end_is_told_with_hardly_any_headers() {
 /// Source: dherault/serverless-offline issue 1379; DG "Create an AWS Lambda REQUEST authorizer".
 #[tokio::test]
 async fn what_the_authorizer_told_is_in_every_event_as_text() {
-    let (mut socket, connect, mut watcher) = watched().await;
+    let (mut socket, connect, mut watcher) = Socket::open_watched().await;
     let message = socket.event().await;
     socket.close(None).await;
     let disconnect = watcher.watched("DISCONNECT").await;
@@ -264,7 +256,7 @@ async fn a_refused_handshake_has_no_disconnect() {
 /// when the connection was lost.
 #[tokio::test]
 async fn a_lost_connection_has_its_disconnect() {
-    let (socket, connect, mut watcher) = watched().await;
+    let (socket, connect, mut watcher) = Socket::open_watched().await;
 
     drop(socket);
 
@@ -276,7 +268,7 @@ async fn a_lost_connection_has_its_disconnect() {
 /// only.
 #[tokio::test]
 async fn messages_are_not_authorized_again() {
-    let (mut socket, connect, _watcher) = watched().await;
+    let (mut socket, connect, _watcher) = Socket::open_watched().await;
 
     let authorizer = at(&connect, "requestContext.authorizer");
 

@@ -39,7 +39,7 @@ pub(crate) fn bare(method: &str, path: &str) -> Request {
 
 /// Asks the probe to do something about a GET request.
 pub(crate) async fn order(path: &str, order: &Value) -> Answer {
-    request("GET", path).header("x-order", &order.to_string()).send().await
+    request("GET", path).order(order).send().await
 }
 
 impl Request {
@@ -57,7 +57,7 @@ impl Request {
 
     /// Asks the probe to do something.
     pub(crate) fn order(self, order: &Value) -> Self {
-        self.header("x-order", &order.to_string())
+        self.header("x-order", &ascii(order))
     }
 
     pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
@@ -104,6 +104,20 @@ impl Request {
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }
+}
+
+/// A value as JSON that can be sent in a header, where only ASCII means the same to everybody.
+fn ascii(value: &Value) -> String {
+    let mut ascii = String::new();
+    for character in value.to_string().chars() {
+        if character.is_ascii() {
+            ascii.push(character);
+        } else {
+            let units = character.encode_utf16(&mut [0; 2]).to_vec();
+            ascii.extend(units.into_iter().map(|unit| format!("\\u{unit:04x}")));
+        }
+    }
+    ascii
 }
 
 impl Answer {

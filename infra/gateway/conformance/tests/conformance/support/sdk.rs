@@ -5,9 +5,9 @@ use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 use super::Target;
-use super::settings::Foreign;
+use super::settings::Endpoints;
 
-fn credentials(target: &Foreign) -> Credentials {
+fn credentials(target: &Endpoints) -> Credentials {
     let (id, secret) = (target.access_key_id.clone(), target.secret_access_key.clone());
     Credentials::new(id, secret, target.session_token.clone(), None, "the suite's settings")
 }

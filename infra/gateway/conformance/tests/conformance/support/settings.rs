@@ -18,14 +18,16 @@ pub(crate) struct Settings {
     pub(crate) python_path: Option<String>,
 }
 
-/// Endpoints that run already.
+/// The endpoints that are asked, and what is known about them.
 #[derive(Debug)]
-pub(crate) struct Foreign {
+pub(crate) struct Endpoints {
     pub(crate) http_url: String,
     pub(crate) websocket_url: String,
     pub(crate) management_url: String,
     pub(crate) bare_http_url: String,
     pub(crate) bare_websocket_url: String,
+    /// Where `idle` and `lifetime` hold.
+    pub(crate) limited_websocket_url: String,
     /// Unset: AWS's own.
     pub(crate) lambda_url: Option<String>,
     pub(crate) ses_url: Option<String>,
@@ -42,8 +44,10 @@ pub(crate) struct Foreign {
     pub(crate) access_key_id: String,
     pub(crate) secret_access_key: String,
     pub(crate) session_token: Option<String>,
+    /// How long a connection may be idle, and how long it may last.
     pub(crate) idle: Duration,
     pub(crate) lifetime: Duration,
+    /// How long before the second attempt at an event.
     pub(crate) retry_wait: Duration,
 }
 
@@ -61,7 +65,7 @@ impl Settings {
     }
 }
 
-impl Foreign {
+impl Endpoints {
     /// The endpoints that the environment names.
     pub(crate) fn read() -> Self {
         let or = |name: &str, otherwise: &str| optional(name).unwrap_or_else(|| otherwise.to_owned());
@@ -75,6 +79,8 @@ impl Foreign {
             management_url: variable("CONFORMANCE_MANAGEMENT_URL"),
             bare_http_url: variable("CONFORMANCE_BARE_HTTP_URL"),
             bare_websocket_url: variable("CONFORMANCE_BARE_WEBSOCKET_URL"),
+            limited_websocket_url: optional("CONFORMANCE_LIMITED_WEBSOCKET_URL")
+                .unwrap_or_else(|| variable("CONFORMANCE_BARE_WEBSOCKET_URL")),
             lambda_url: optional("CONFORMANCE_LAMBDA_URL"),
             ses_url: optional("CONFORMANCE_SES_URL"),
             probe_function: or("CONFORMANCE_FUNCTION", "ProbeFunction"),

@@ -42,6 +42,15 @@ pub(crate) async fn stream_to(url: &str) -> Box<dyn Stream> {
     Box::new(tokio_rustls::TlsConnector::from(config).connect(name, stream).await.unwrap())
 }
 
+/// What every handshake says after its first line, for those who send it byte by byte; the key is that of RFC 6455,
+/// section 1.3.
+pub(crate) const UPGRADE: [&str; 4] = [
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version: 13",
+];
+
 /// A handshake to be made.
 pub(crate) struct Handshake {
     base: String,
@@ -97,7 +106,8 @@ impl Handshake {
 
     /// Its URL, for another client.
     pub(crate) fn url(mut self) -> String {
-        let query = self.query.finish();
+        // A plus is a blank in forms, but not everywhere in queries; one that is meant is `%2B` already.
+        let query = self.query.finish().replace('+', "%20");
         if query.is_empty() { self.base } else { format!("{}?{query}", self.base) }
     }
 
@@ -155,6 +165,19 @@ impl Socket {
     /// A connection of the bare WebSocket API.
     pub(crate) async fn open_bare() -> Self {
         Handshake::at(&Target::get().bare_websocket_url).open().await.unwrap()
+    }
+
+    /// A connection of the bare WebSocket API that its limits of time are tried on.
+    pub(crate) async fn open_limited() -> Self {
+        Handshake::at(&Target::get().limited_websocket_url).open().await.unwrap()
+    }
+
+    /// A connection that is watched, the event of its `$connect`, and who watches.
+    pub(crate) async fn open_watched() -> (Self, Value, Self) {
+        let (mut watcher, id) = Self::open_with_id().await;
+        let socket = Handshake::new().watched_by(&id).open().await.unwrap();
+        let event = watcher.watched("CONNECT").await;
+        (socket, event, watcher)
     }
 
     /// A connection and its id.

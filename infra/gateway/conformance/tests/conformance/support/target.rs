@@ -1,4 +1,4 @@
-//! What the suite asks: two gateways that it starts itself and that end with it, or endpoints that run already.
+//! What the suite asks: three gateways that it starts itself and that end with it, or endpoints that run already.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -10,29 +10,29 @@ use serde_json::Value;
 use url::Url;
 
 use super::issuer::Issuer;
-use super::settings::{Foreign, Settings};
+use super::settings::{Endpoints, Settings};
 
-/// How long a connection of the bare gateway may be idle, and how long it may last.
+/// How long a connection of the limited gateway may be idle, and how long it may last.
 const SHORT_IDLE: Duration = Duration::from_secs(2);
 const SHORT_LIFETIME: Duration = Duration::from_secs(5);
 
-/// Seconds before an asynchronous invocation is tried again.
+/// How long before an asynchronous invocation is tried again.
 const SHORT_RETRY_WAIT: Duration = Duration::from_millis(300);
 
 /// The endpoints, and what is known about them.
 #[derive(Debug)]
 pub(crate) struct Target {
-    at: Foreign,
+    at: Endpoints,
     _gateways: Vec<Child>,
 }
 
 impl Target {
     /// The one target of this run.
-    pub(crate) fn get() -> &'static Foreign {
+    pub(crate) fn get() -> &'static Endpoints {
         static TARGET: OnceLock<Target> = OnceLock::new();
         let target = TARGET.get_or_init(|| match &Settings::get().bin_dir {
             Some(bin_dir) => Self::start(bin_dir),
-            None => Self { at: Foreign::read(), _gateways: Vec::new() },
+            None => Self { at: Endpoints::read(), _gateways: Vec::new() },
         });
         &target.at
     }
@@ -45,7 +45,9 @@ impl Target {
             &["--parameter-overrides".to_owned(), format!("Issuer={}", issuer.url)],
         );
         let seconds = |duration: Duration| duration.as_secs_f64().to_string();
-        let (bare, of_bare) = gateway(
+        let (bare, of_bare) = gateway(bin_dir, "bare.yaml", &[]);
+        // A gateway of its own: no case but those about time may find its connections closed.
+        let (limited, of_limited) = gateway(
             bin_dir,
             "bare.yaml",
             &[
@@ -57,12 +59,13 @@ impl Target {
         );
         let text = |of: &Value, key: &str| of[key].as_str().unwrap().to_owned();
         let console = text(&addresses, "console_url");
-        let at = Foreign {
+        let at = Endpoints {
             http_url: text(&addresses, "url"),
             websocket_url: text(&addresses, "websocket_url"),
             management_url: format!("{console}/live"),
             bare_http_url: format!("{}/v1", text(&of_bare, "url")),
             bare_websocket_url: text(&of_bare, "websocket_url"),
+            limited_websocket_url: text(&of_limited, "websocket_url"),
             lambda_url: Some(console.clone()),
             ses_url: Some(console),
             probe_function: "ProbeFunction".to_owned(),
@@ -80,7 +83,7 @@ impl Target {
             lifetime: SHORT_LIFETIME,
             retry_wait: SHORT_RETRY_WAIT,
         };
-        Self { at, _gateways: vec![main, bare] }
+        Self { at, _gateways: vec![main, bare, limited] }
     }
 }
 

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import io
 import json
-import os
+import re
 import shutil
 import tempfile
 import time
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import packages
-from processes import Failure, Server, free_port, port_is_free, say, serve, signals_held, step
-from settings import ROOT, Settings, target_dir
+from processes import Failure, Server, free_port, output_of, port_is_free, say, serve, signals_held, step
+from settings import LOCAL_CREDENTIALS, ROOT, Settings, target_dir, without_settings
 
 MINISTACK = "1.5.33"
+VERSION = re.compile(r"\d+\.\d+\.\d+")
 FUNCTION = "bench-empty"
 READY_WITHIN = 60
 ANSWERS_WITHIN = 600  # the first invocation may build the function
-CREDENTIALS = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 SIGNED = {
     "authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/lambda/aws4_request, "
     "SignedHeaders=host, Signature=local",
@@ -38,52 +38,72 @@ HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 @contextlib.contextmanager
 def serving(settings: Settings, cargo_lambda: Callable[[], List[Any]]) -> Iterator[Dict[str, str]]:
     """What tells the load generator where each of them serves; one that does not start is named and left out."""
-    folder = Path(tempfile.mkdtemp(prefix="rivals-"))
+    folder = Path(tempfile.mkdtemp(prefix="comparison-"))
     servers: List[Server] = []
     told = {}
     try:
         for variable, name, start in (
-            ("BENCH_CARGO_LAMBDA", "cargo lambda watch", lambda: start_cargo_lambda(settings, cargo_lambda(), folder)),
-            ("BENCH_MINISTACK", "ministack", lambda: start_ministack(settings, folder)),
+            (
+                "BENCH_CARGO_LAMBDA",
+                "cargo lambda watch",
+                lambda: start_cargo_lambda(settings, cargo_lambda(), folder, servers),
+            ),
+            ("BENCH_MINISTACK", "ministack", lambda: start_ministack(settings, folder, servers)),
         ):
+            before = len(servers)
             try:
                 with step(f"{name}: starting"):
-                    server, url, prepare = start()
-                    servers.append(server)
-                    wait_for(server, url)
+                    url, version, prepare = start()
+                    wait_for(servers[-1], url)
                     prepare(url)
                     ask(url, f"/2015-03-31/functions/{FUNCTION}/invocations", {})
-                told[variable] = url
+                told.update({variable: url, f"{variable}_VERSION": version})
             except Failure as failure:
+                # What serves nothing must not run beside what is measured.
+                stop(servers[before:])
+                del servers[before:]
                 say(f"    {name} cannot be run here: {failure}")
         yield told
     finally:
         with signals_held():
-            for server in servers:
-                server.stop()
+            stop(servers)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def start_cargo_lambda(settings: Settings, command: List[Any], folder: Path) -> Any:
+def stop(servers: List[Server]) -> None:
+    with signals_held():
+        for server in servers:
+            server.stop()
+
+
+def environment() -> Dict[str, str]:
+    """Nothing of the user's own AWS account: these are programs of others."""
+    others = {name: value for name, value in without_settings().items() if not name.startswith("AWS_")}
+    return {**others, **LOCAL_CREDENTIALS}
+
+
+def start_cargo_lambda(settings: Settings, program: List[Any], folder: Path, servers: List[Server]) -> Any:
     """It builds and starts the function at the first invocation."""
     port = free_port()
-    command = [*command, "watch", "--release", "--ignore-changes", "--disable-cors", "--quiet"]
+    command = [*program, "watch", "--release", "--ignore-changes", "--disable-cors", "--quiet"]
     command += ["--invoke-address", "127.0.0.1", "--invoke-port", port, "--concurrency", settings.concurrency]
-    env = {**os.environ, **CREDENTIALS, "CARGO_TARGET_DIR": str(target_dir())}
+    env = {**environment(), "CARGO_TARGET_DIR": str(target_dir())}
+    version = VERSION.search(output_of([*program, "--version"], env=env) or "")
     with signals_held():
-        server = serve("cargo lambda watch", command, log=folder / "cargo-lambda.log", env=env, cwd=ROOT)
-    return server, f"http://127.0.0.1:{port}", lambda url: None
+        log = folder / "cargo-lambda.log"
+        servers.append(serve("cargo lambda watch", command, log=log, env=env, cwd=ROOT))
+    return f"http://127.0.0.1:{port}", version.group() if version else "", lambda url: None
 
 
-def start_ministack(settings: Settings, folder: Path) -> Any:
+def start_ministack(settings: Settings, folder: Path, servers: List[Server]) -> Any:
     """It is given the binary as AWS would be."""
     program = packages.python_tool(settings.tools_dir, "ministack", MINISTACK, "ministack")
     port = free_port()
-    env = {**os.environ, **CREDENTIALS, **packages.python_tool_environment(program)}
+    env = {**environment(), **packages.python_tool_environment(program)}
     env.update(GATEWAY_PORT=str(port), BIND_HOST="127.0.0.1", LOG_LEVEL="ERROR", TMPDIR=str(folder), HOME=str(folder))
     with signals_held():
-        server = serve("ministack", [program], log=folder / "ministack.log", env=env, cwd=folder)
-    return server, f"http://127.0.0.1:{port}", create_function
+        servers.append(serve("ministack", [program], log=folder / "ministack.log", env=env, cwd=folder))
+    return f"http://127.0.0.1:{port}", MINISTACK, create_function
 
 
 def create_function(url: str) -> None:
