@@ -42,7 +42,7 @@ impl Queue {
         Self { configs, retry_waits, room: Arc::new(Semaphore::new(QUEUE_BYTES)), events: TaskTracker::new() }
     }
 
-    /// How many events have neither succeeded nor been discarded.
+    /// How many events have neither succeeded nor been discarded, or are still to be delivered once more.
     pub(crate) fn len(&self) -> usize {
         self.events.len()
     }
@@ -61,11 +61,14 @@ pub(crate) fn enqueue(
     let room = Arc::clone(&queue.room).try_acquire_many_owned(size).ok()?;
     let request_id = ids::lambda_request_id();
     let event = Event { request_id: request_id.clone(), function, payload, route, _room: room };
-    let event = Arc::new(event);
-    if let Some(wait) = gateway.strict.repeats_after() {
-        queue.events.spawn(Arc::clone(&event).repeat(Arc::clone(gateway), wait));
-    }
-    queue.events.spawn(event.run(Arc::clone(gateway)));
+    let (gateway, repeated) = (Arc::clone(gateway), gateway.strict.repeats_after());
+    // One task for both deliveries, because each event counts once.
+    Arc::clone(&gateway).queue.events.spawn(async move {
+        match repeated {
+            None => event.run(&gateway).await,
+            Some(wait) => _ = tokio::join!(event.run(&gateway), event.repeat(&gateway, wait)),
+        }
+    });
     Some(request_id)
 }
 
@@ -80,20 +83,20 @@ struct Event {
 
 impl Event {
     /// Delivers the event once more than needed, whatever comes of it.
-    async fn repeat(self: Arc<Self>, gateway: Arc<Gateway>, wait: Duration) {
+    async fn repeat(&self, gateway: &Gateway, wait: Duration) {
         let expires_at = Instant::now() + gateway.queue.configs[self.function].longest_age;
         sleep(wait).await;
         let trace_root = ids::trace_root(OffsetDateTime::now_utc().unix_timestamp());
-        self.attempt(&gateway, &trace_root, expires_at).await;
+        self.attempt(gateway, &trace_root, expires_at).await;
     }
 
-    async fn run(self: Arc<Self>, gateway: Arc<Gateway>) {
+    async fn run(&self, gateway: &Gateway) {
         let config = &gateway.queue.configs[self.function];
         let expires_at = Instant::now() + config.longest_age;
         let trace_root = ids::trace_root(OffsetDateTime::now_utc().unix_timestamp());
         let mut attempts = 0;
         let condition = loop {
-            match self.attempt(&gateway, &trace_root, expires_at).await {
+            match self.attempt(gateway, &trace_root, expires_at).await {
                 None => break "EventAgeExceeded",
                 Some(Ok(())) => return,
                 Some(Err(())) => attempts += 1,
@@ -104,7 +107,7 @@ impl Event {
             }
             sleep_until((Instant::now() + *wait).min(expires_at)).await;
         };
-        let mut report = gateway.journal.report(self.record(&gateway));
+        let mut report = gateway.journal.report(self.record(gateway));
         report.record().request_id = Some(self.request_id.clone());
         report.record().discarded =
             Some(Discarded { condition, attempts, destination: config.on_failure.clone() });

@@ -69,7 +69,7 @@ pub(crate) struct TemplateOptions {
     /// Values for the template's parameters
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = key_and_value)]
     pub(crate) parameter_overrides: Vec<(String, String)>,
-    /// Resources, or events or properties of resources, that the gateway does not know and is to leave out
+    /// Resources, or events or properties of resources or of Globals, that the gateway does not know and is to leave out
     #[arg(long, value_name = "RESOURCE[.NAME]", num_args = 1..)]
     pub(crate) leave_out: Vec<String>,
     /// JSON file with values for declared variables, {"Function": {"NAME": "value"}, "Parameters": {…}} as for `sam local`
@@ -78,7 +78,7 @@ pub(crate) struct TemplateOptions {
     /// Port of the HTTP and the WebSocket API; 0 takes a free one
     #[arg(long, env = "PORT", default_value_t = 8080)]
     pub(crate) port: u16,
-    /// Port of the management API; 0 takes a free one
+    /// Port of the console, the management API, Invoke and SES; 0 takes a free one
     #[arg(long, env = "CONSOLE_PORT", default_value_t = 8081)]
     pub(crate) console_port: u16,
 }
@@ -129,8 +129,8 @@ pub(crate) struct ServeOptions {
 /// How events that no client sent or waits for are run, and how often all are delivered.
 #[derive(Debug, Args)]
 pub(crate) struct InvocationOptions {
-    /// Seconds before the first and the second retry of an asynchronous invocation
-    #[arg(long, value_name = "FIRST,SECOND", default_value = "60,120", value_parser = two_waits)]
+    /// Seconds before the first and the second retry of an asynchronous invocation; one number is for both
+    #[arg(long, value_name = "FIRST[,SECOND]", default_value = "60,120", value_parser = two_waits)]
     pub(crate) async_retry_wait: [Duration; 2],
     /// Run every schedule at this interval in seconds, whatever its rate
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
@@ -162,7 +162,7 @@ pub(crate) struct InvocationOptions {
 #[derive(Debug, Args)]
 pub(crate) struct PostOptions {
     /// Answer 429 to more posts per second to @connections than this, all connections together
-    #[arg(long, value_name = "RATE,BURST", value_parser = throttle)]
+    #[arg(long, value_name = "RATE[,BURST]", value_parser = throttle)]
     pub(crate) post_limit: Option<Throttle>,
     /// Milliseconds that each post to @connections takes at least
     #[arg(long, value_name = "MS", default_value = "0", value_parser = milliseconds)]

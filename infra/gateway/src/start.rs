@@ -40,6 +40,9 @@ use crate::{console, http, ids, schedules, server};
 /// The most files that are asked for; functions inherit the limit, and some programs visit each possible one.
 const OPEN_FILES: u64 = 65_536;
 
+/// How much of a handshake's head is looked at: more than an HTTP request's may have.
+const HEAD_LIMIT: usize = 16 * 1024;
+
 /// What a client's first bytes may take to come.
 const FIRST_BYTES: Duration = Duration::from_mins(1);
 
@@ -78,9 +81,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     let (mut template, env_vars) = load(&options.template)?;
     let strict = Strict::new(options.invocations.strict.clone(), options.invocations.strict_seed);
     let strict = Arc::new(strict);
-    if let Some(announcement) = strict.announcement() {
-        journal.note(announcement);
-    }
+    template.notes.iter().cloned().chain(strict.announcement()).for_each(|note| journal.note(note));
     let functions = if let Some(url) = &options.cargo_lambda {
         let binaries = template.functions.iter().map(|function| function.binary.as_str());
         let watch = Box::new(CargoLambda::new(url, binaries, Arc::clone(journal.activity()))?);
@@ -165,6 +166,12 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
     wait_for_end(&stop).await?;
 
     stop.cancel();
+    end(&gateway, &end_functions, &processes).await;
+    Ok(())
+}
+
+/// Closes connections and ends functions, in this order.
+async fn end(gateway: &Gateway, end_functions: &CancellationToken, processes: &TaskTracker) {
     gateway.connections.close_all();
     let _ = tokio::time::timeout(CLOSE_LIMIT, gateway.connections.closed()).await;
     end_functions.cancel();
@@ -174,7 +181,6 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         0 => {}
         lost => gateway.journal.note(format!("asynchronous events lost with the gateway's end: {lost}")),
     }
-    Ok(())
 }
 
 /// What the console tells of the start.
@@ -252,11 +258,12 @@ async fn accept_public(gateway: Arc<Gateway>, listener: TcpListener) {
 /// the case the client wrote them, which is lost once they are parsed. It is left in the socket.
 async fn handshake_head(gateway: &Gateway, stream: &TcpStream) -> Option<Vec<u8>> {
     let stage = &gateway.websocket_api.as_ref()?.stage;
-    let mut head = vec![0; 4096];
+    let mut head = vec![0; HEAD_LIMIT];
     let size = tokio::time::timeout(FIRST_BYTES, stream.peek(&mut head)).await.ok()?.ok()?;
-    head.truncate(size);
+    let head = &head[..size];
     head.strip_prefix(b"GET /")?.strip_prefix(stage.as_bytes())?;
-    Some(head)
+    // It may be kept for as long as the connection is open.
+    Some(head.to_vec())
 }
 
 async fn accept_console(gateway: Arc<Gateway>, listener: TcpListener) {
@@ -402,7 +409,7 @@ impl Host<'_> {
                     arn: function_arn(&region(), &function.name),
                     timeout: function.timeout,
                     environment,
-                    concurrency: self.concurrency,
+                    concurrency: function.concurrency(self.concurrency),
                     strict: Arc::clone(self.strict),
                 };
                 Ok(Function::new(launch, self.journal.clone(), self.end.clone(), self.processes.clone()))

@@ -83,7 +83,7 @@ impl Strict {
         (self.does(Strictness::Recycle) && self.throw(RECYCLED)).then(|| self.up_to(LONGEST_IDLENESS))
     }
 
-    /// When an asynchronous event is delivered once more, counted from its first delivery.
+    /// When an asynchronous event is delivered once more, counted from when it was queued.
     pub(crate) fn repeats_after(&self) -> Option<Duration> {
         self.does(Strictness::Duplicate).then(|| self.up_to(LONGEST_REPEAT))
     }

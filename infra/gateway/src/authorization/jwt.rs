@@ -3,7 +3,7 @@
 //! Only tokens signed by RSA pass, as on API Gateway. Keys are kept for two hours and fetched again before that
 //! when a token names one that is not among them.
 
-use std::sync::Arc;
+use std::sync::{self, Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -32,7 +32,7 @@ const FETCH_LIMIT: Duration = Duration::from_millis(1500);
 /// The same page.
 const KEYS_LIFETIME: Duration = Duration::from_hours(2);
 
-/// The shortest time between two fetches for keys that are not there.
+/// The shortest time between two fetches for keys that are not there or cannot be had.
 const REFETCH: Duration = Duration::from_secs(1);
 
 const DOCUMENT_LIMIT: usize = 1024 * 1024;
@@ -44,7 +44,9 @@ const ALGORITHMS: [Algorithm; 3] = [Algorithm::RS256, Algorithm::RS384, Algorith
 pub(super) struct Verifier {
     configuration: JwtConfiguration,
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-    keys: Mutex<Option<Keys>>,
+    keys: sync::Mutex<Option<Keys>>,
+    /// Held while keys are fetched: when and how that failed, if it did the last time.
+    fetching: Mutex<Option<(Instant, Denial)>>,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,7 @@ struct Keys {
 }
 
 /// Why a token did not pass.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Denial {
     /// It is not good.
     Token(&'static str),
@@ -99,7 +101,7 @@ impl Verifier {
             .enable_http1()
             .build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { configuration, client, keys: Mutex::default() })
+        Ok(Self { configuration, client, keys: sync::Mutex::default(), fetching: Mutex::default() })
     }
 
     /// Where the token is.
@@ -122,7 +124,7 @@ impl Verifier {
         }
         let kid = header.kid.ok_or(Denial::Token("the token does not name its key"))?;
         let unknown = Denial::Token("the token's key is not among those of the issuer");
-        let Some(set) = self.keys(&kid).await? else { return Err(unknown) };
+        let set = self.keys(&kid).await?;
         let key = set.find(&kid).and_then(|key| DecodingKey::from_jwk(key).ok()).ok_or(unknown)?;
         let mut validation = Validation::new(header.alg);
         // Claims are checked below, one by one, so that the client hears which is wrong.
@@ -170,21 +172,43 @@ impl Verifier {
         Ok(())
     }
 
-    /// The issuer's keys if one of them has the id, fetched anew if none has.
-    async fn keys(&self, kid: &str) -> Result<Option<Arc<JwkSet>>, Denial> {
-        // Held across the fetch, so that requests which come meanwhile use what it brings.
-        let mut keys = self.keys.lock().await;
-        if let Some(known) = keys.as_ref().filter(|keys| keys.fetched_at.elapsed() < KEYS_LIFETIME) {
-            if known.set.find(kid).is_some() {
-                return Ok(Some(Arc::clone(&known.set)));
+    /// The issuer's keys, fetched anew if none of them has the id.
+    async fn keys(&self, kid: &str) -> Result<Arc<JwkSet>, Denial> {
+        if let Some(known) = self.known(kid) {
+            return Ok(known);
+        }
+        let mut failed = self.fetching.lock().await;
+        // What another request fetched meanwhile, or failed to, counts for this one.
+        if let Some(known) = self.known(kid) {
+            return Ok(known);
+        }
+        if let Some((_, denial)) = failed.as_ref().filter(|(at, _)| at.elapsed() < REFETCH) {
+            return Err(denial.clone());
+        }
+        match self.fetch_keys().await {
+            Ok(set) => {
+                let set = Arc::new(set);
+                *failed = None;
+                *self.lock() = Some(Keys { fetched_at: Instant::now(), set: Arc::clone(&set) });
+                Ok(set)
             }
-            if known.fetched_at.elapsed() < REFETCH {
-                return Ok(None);
+            Err(denial) => {
+                *failed = Some((Instant::now(), denial.clone()));
+                Err(denial)
             }
         }
-        let set = Arc::new(self.fetch_keys().await?);
-        *keys = Some(Keys { fetched_at: Instant::now(), set: Arc::clone(&set) });
-        Ok(set.find(kid).is_some().then_some(set))
+    }
+
+    /// The keys that were fetched, unless they are too old, or one of this id may be there by now.
+    fn known(&self, kid: &str) -> Option<Arc<JwkSet>> {
+        let keys = self.lock();
+        let known = keys.as_ref().filter(|keys| keys.fetched_at.elapsed() < KEYS_LIFETIME)?;
+        let is_final = known.set.find(kid).is_some() || known.fetched_at.elapsed() < REFETCH;
+        is_final.then(|| Arc::clone(&known.set))
+    }
+
+    fn lock(&self) -> sync::MutexGuard<'_, Option<Keys>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn fetch_keys(&self) -> Result<JwkSet, Denial> {
@@ -243,6 +267,11 @@ fn as_text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use futures_util::future::join_all;
+    use tokio::net::TcpListener;
+
     use super::*;
 
     const NOW: i64 = 1_800_000_000;
@@ -294,6 +323,30 @@ mod tests {
 
             assert!(denied.contains(named), "{change}: {denied}");
         }
+    }
+
+    #[tokio::test]
+    async fn requests_that_wait_for_an_issuer_without_an_answer_are_refused_together() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let verifier = Verifier::new(JwtConfiguration {
+            issuer: format!("http://{}", silent.local_addr().unwrap()),
+            audience: vec!["app".to_owned()],
+            source: IdentitySource::Header("Authorization".to_owned()),
+        })
+        .unwrap();
+        let token = format!("{}.e30.AA", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","kid":"a"}"#));
+        let begun = Instant::now();
+
+        let denials = join_all((0..8).map(|_| verifier.verify(&token, &[], NOW))).await;
+
+        assert!(begun.elapsed() < FETCH_LIMIT * 2, "it took {:?}", begun.elapsed());
+        for denial in denials {
+            assert!(matches!(denial, Err(Denial::Keys { .. })), "{denial:?}");
+        }
+        // So is the next one, until it is time to ask again.
+        let again = Instant::now();
+        assert!(verifier.verify(&token, &[], NOW).await.is_err());
+        assert!(again.elapsed() < FETCH_LIMIT, "it took {:?}", again.elapsed());
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(crate) async fn authorize(
     }
 }
 
-/// What an identity source finds in a handshake. Names of headers are compared with their case.
+/// What an identity source finds in a handshake. Names of headers are compared with their case, if that is known.
 fn identity(
     source: &IdentitySource,
     facts: &ConnectionFacts,

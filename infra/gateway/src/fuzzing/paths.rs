@@ -142,7 +142,7 @@ fn a_path_is_in_its_stage_or_is_not() {
 }
 
 #[test]
-fn a_connection_is_found_by_its_id_however_that_is_encoded_and_by_no_other_text() {
+fn a_connection_id_is_known_by_its_shape_however_it_is_encoded_and_no_other_text_is() {
     let encoding = vec(0..3_u8, 16);
     let inputs = (any::<[u8; 11]>(), encoding, prop_oneof!["[A-Za-z0-9_=%-]{0,20}", any::<String>()]);
     fuzz("paths: connection ids", 25, &inputs, |(bytes, encoding, other)| {

@@ -24,6 +24,15 @@ fn parse(text: &str) -> anyhow::Result<Template> {
     Template::parse(text, "us-east-1", &Choices::default())
 }
 
+/// Holds a refusal against what it must say.
+fn assert_refused(text: &str, expected: &[&str]) {
+    let error = format!("{:#}", parse(text).unwrap_err());
+
+    for expected in expected {
+        assert!(error.contains(expected), "{expected} is not in: {error}");
+    }
+}
+
 #[test]
 fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
     let bare = |resource: &str| format!("Resources: {{Fn: {{Type: AWS::Serverless::Function, {resource}}}}}");
@@ -47,7 +56,7 @@ fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
             &["event It", "payload format 2.0"],
         ),
         (with("FunctionUrlConfig: {AuthType: NONE}", ""), &["Fn: Properties.FunctionUrlConfig", "HttpApi"]),
-        (with("Layers: [x]", ""), &["Fn: Properties.Layers", "--leave-out RESOURCE.Layers"]),
+        (with("Layers: [x]", ""), &["Fn: Properties.Layers", "--leave-out Fn.Layers"]),
         (with("SnapStart: {ApplyOn: None}", ""), &["Fn: Properties.SnapStart"]),
         (with("DeadLetterQueue: {Type: SQS}", ""), &["Fn: Properties.DeadLetterQueue", "OnFailure"]),
         (with("FileSystemConfigs: []", ""), &["Fn: Properties.FileSystemConfigs"]),
@@ -93,7 +102,10 @@ fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
             with("", "A: {Type: AWS::Serverless::HttpApi}\n  B: {Type: AWS::Serverless::HttpApi}"),
             &["one AWS::Serverless::HttpApi", "2"],
         ),
-        (with("", "").replace("Resources:", "Globals: {Api: {Cors: x}}\nResources:"), &["Globals.Api"]),
+        (
+            with("", "").replace("Resources:", "Globals: {Api: {Cors: x}}\nResources:"),
+            &["Globals.Api", "--leave-out Globals.Api"],
+        ),
         (
             with("", "").replace("Transform: ", "Transform: [AWS::LanguageExtensions] #"),
             &["Transform", "AWS::LanguageExtensions"],
@@ -101,12 +113,75 @@ fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
         (String::new(), &["Resources must be a map"]),
         ("a: b: c".to_owned(), &["not valid YAML", "line 1"]),
     ] {
-        let error = format!("{:#}", parse(&text).unwrap_err());
-
-        for expected in expected {
-            assert!(error.contains(expected), "{expected} is not in: {error}");
-        }
+        assert_refused(&text, expected);
     }
+}
+
+#[test]
+fn what_would_mean_nothing_here_is_refused_where_it_stands() {
+    for (text, expected) in [
+        (
+            with("Environment: {Variable: {FOO: bar}}", ""),
+            &["Fn: Properties.Environment.Variable is not emulated"][..],
+        ),
+        (with("Environment: !Sub x", ""), &["Fn: Properties.Environment must be a map"]),
+        (
+            with("Environment: {Variables: !Sub x}", ""),
+            &["Fn: Properties.Environment.Variables must be a map"],
+        ),
+        (with("ReservedConcurrentExecutions: 0", ""), &["ReservedConcurrentExecutions", "never run"]),
+        (
+            with("", "Q: {Type: AWS::SQS::Queue, Condition: !Equals [1, 2]}"),
+            &["Q: Condition must be the name"],
+        ),
+        (
+            event("{Type: HttpApi, Method: GET, Properties: {Path: /x}}"),
+            &["Fn: Properties.Events.It.Method is not emulated"],
+        ),
+        (
+            event("{Type: HttpApi, Properties: {Path: /x, Method: GET POST}}"),
+            &["event It", "Method GET POST is none of ANY"],
+        ),
+        (
+            event("{Type: HttpApi, Properties: {Path: /x, Method: get}}")
+                + "  Http: {Type: AWS::Serverless::HttpApi}\n",
+            &["event It", "another API, ServerlessHttpApi", "ApiId"],
+        ),
+    ] {
+        assert_refused(&text, expected);
+    }
+}
+
+#[test]
+fn variables_are_those_of_the_environment_that_a_condition_chooses() {
+    let given = |environment: &str| {
+        let text = with(&format!("Environment: {environment}"), "")
+            .replace("Resources:", "Conditions: {Yes: !Equals [1, 1], No: !Equals [1, 2]}\nResources:");
+        let template = parse(&text).unwrap();
+        let local = super::LocalAddresses { port: 1, console_port: 2 };
+        template.environment(&template.functions[0], local, |_| None).unwrap().get("FOO").cloned()
+    };
+    for environment in [
+        "{Variables: {FOO: bar}}",
+        "!If [Yes, {Variables: {FOO: bar}}, !Ref AWS::NoValue]",
+        "{'Fn::If': [No, {Ref: AWS::NoValue}, {Variables: {FOO: bar}}]}",
+        "{Variables: !If [Yes, {FOO: !If [Yes, bar, baz]}, {}]}",
+        "!If [No, {}, !If [Yes, {Variables: {FOO: bar}}, {}]]",
+    ] {
+        assert_eq!(given(environment).as_deref(), Some("bar"), "{environment}");
+    }
+    for environment in ["{}", "!If [No, {Variables: {FOO: bar}}, !Ref AWS::NoValue]", "!Ref AWS::NoValue"] {
+        assert_eq!(given(environment), None, "{environment}");
+    }
+}
+
+#[test]
+fn reserved_concurrency_bounds_the_processes() {
+    let concurrency = |properties: &str| parse(&with(properties, "")).unwrap().functions[0].concurrency(4);
+
+    assert_eq!(concurrency(""), 4);
+    assert_eq!(concurrency("ReservedConcurrentExecutions: 1"), 1);
+    assert_eq!(concurrency("ReservedConcurrentExecutions: 50"), 4);
 }
 
 #[test]

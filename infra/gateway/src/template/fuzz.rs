@@ -169,7 +169,7 @@ const TYPES: [(&str, &[&str]); 11] = [
     ("AWS::ApiGatewayV2::Route", &["ApiId", "RouteKey", "Target", "AuthorizationType", "AuthorizerId"]),
     ("AWS::ApiGatewayV2::Integration", &["ApiId", "IntegrationType", "IntegrationUri", "TimeoutInMillis"]),
     ("AWS::ApiGatewayV2::RouteResponse", &["ApiId", "RouteId", "RouteResponseKey"]),
-    ("AWS::Lambda::Permission", &["FunctionName"]),
+    ("AWS::Lambda::Permission", &["FunctionName", "Action", "Principal"]),
     ("AWS::SQS::Queue", &[]),
     ("AWS::Serverless::Api", &["StageName"]),
 ];
@@ -423,4 +423,28 @@ fn conditions_that_ask_for_each_other_twice_are_found_out_in_no_time() {
     }
 
     check(|choices| Template::parse(&document, "us-east-1", choices));
+}
+
+#[test]
+fn a_long_chain_of_conditions_is_refused_and_a_short_one_is_not() {
+    let chain = |length: usize, next: &dyn Fn(usize) -> String| {
+        let mut document = format!(
+            "Resources: {{Q: {{Type: AWS::SQS::Queue, Condition: C0}}}}\nConditions:\n  C{length}: !Equals [1, 1]\n"
+        );
+        for number in 0..length {
+            writeln!(document, "  C{number}: {}", next(number + 1)).unwrap();
+        }
+        Template::parse(&document, "us-east-1", &Choices::default())
+    };
+    let forms: [&dyn Fn(usize) -> String; 3] = [
+        &|next| format!("!Not [{{Condition: C{next}}}]"),
+        &|next| format!("!And [!Condition C{next}, !Equals [1, 1]]"),
+        &|next| format!("!If [C{next}, !Equals [1, 1], !Equals [1, 2]]"),
+    ];
+    for next in forms {
+        chain(90, next).unwrap();
+        let error = chain(4_000, next).unwrap_err();
+
+        assert!(format!("{error:#}").contains("more than 300 deep"));
+    }
 }

@@ -12,6 +12,10 @@ use serde_yaml_ng::{Mapping, Value};
 use super::websocket::route_logical_id;
 use super::{ACCOUNT_ID, IMPLICIT_HTTP_API, URL_SUFFIX};
 
+/// How deep a value is resolved, conditions that it refers to included: what no stack overflows at, and enough for
+/// a hundred conditions each of which is the opposite of the next.
+const DEEPEST: usize = 300;
+
 /// The values a template's expressions refer to.
 #[derive(Debug)]
 pub(super) struct Resolver {
@@ -25,6 +29,8 @@ pub(super) struct Resolver {
     known: RefCell<HashMap<String, Option<bool>>>,
     /// Whether the name of a stage is being resolved.
     in_stage: Cell<bool>,
+    /// How deep the value stands that is being resolved.
+    depth: Cell<usize>,
     mappings: Value,
 }
 
@@ -86,6 +92,7 @@ impl Resolver {
             conditions,
             known: RefCell::default(),
             in_stage: Cell::new(false),
+            depth: Cell::new(0),
             mappings,
         })
     }
@@ -99,6 +106,47 @@ impl Resolver {
     }
 
     pub(super) fn resolve(&self, value: &Value) -> Result<Value> {
+        let depth = self.depth.get();
+        ensure!(depth < DEEPEST, "values and conditions are nested more than {DEEPEST} deep");
+        self.depth.set(depth + 1);
+        let resolved = self.resolve_here(value);
+        self.depth.set(depth);
+        resolved
+    }
+
+    /// The value that conditions choose, itself unresolved; nothing where they choose `AWS::NoValue`.
+    pub(super) fn chosen<'a>(&self, mut value: &'a Value) -> Result<&'a Value> {
+        loop {
+            let called = match value {
+                Value::Tagged(tagged) => Some((tagged.tag.to_string(), &tagged.value)),
+                Value::Mapping(entries) => {
+                    long_form(entries).map(|(name, argument)| (name.to_owned(), argument))
+                }
+                _ => None,
+            };
+            match called {
+                Some((name, argument)) if name.trim_start_matches('!') == "If" => {
+                    value = self.branch(argument)?;
+                }
+                Some((name, argument))
+                    if name.trim_start_matches('!') == "Ref" && argument.as_str() == Some("AWS::NoValue") =>
+                {
+                    return Ok(&Value::Null);
+                }
+                _ => return Ok(value),
+            }
+        }
+    }
+
+    fn branch<'a>(&self, argument: &'a Value) -> Result<&'a Value> {
+        let [condition, yes, no] = sequence(argument, "If")? else {
+            bail!("If takes a condition and two values")
+        };
+        let chosen = self.condition(condition.as_str().context("If takes a condition's name")?)?;
+        Ok(if chosen { yes } else { no })
+    }
+
+    fn resolve_here(&self, value: &Value) -> Result<Value> {
         match value {
             Value::Tagged(tagged) => {
                 let tag = tagged.tag.to_string();
@@ -159,12 +207,7 @@ impl Resolver {
                 }
                 Ok(found.clone())
             }
-            "If" => {
-                let branches = sequence(argument, "If")?;
-                let [condition, yes, no] = branches else { bail!("If takes a condition and two values") };
-                let chosen = self.condition(condition.as_str().context("If takes a condition's name")?)?;
-                self.resolve(if chosen { yes } else { no })
-            }
+            "If" => self.resolve(self.branch(argument)?),
             "Equals" | "And" | "Or" | "Not" | "Condition" => self.test(name, argument).map(Value::Bool),
             other => bail!("the intrinsic function {other} is not emulated"),
         }
@@ -315,7 +358,8 @@ pub(crate) fn function_arn(region: &str, name: &str) -> String {
     format!("arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{name}")
 }
 
-fn long_form(entries: &Mapping) -> Option<(&str, &Value)> {
+/// The intrinsic function that a map of one entry is, and its argument.
+pub(super) fn long_form(entries: &Mapping) -> Option<(&str, &Value)> {
     let (key, argument) = entries.iter().next().filter(|_| entries.len() == 1)?;
     match key.as_str()? {
         name @ ("Ref" | "Condition") => Some((name, argument)),
@@ -348,7 +392,9 @@ fn sequence<'a>(value: &'a Value, what: &str) -> Result<&'a [Value]> {
 }
 
 pub(super) fn mapping<'a>(value: Option<&'a Value>, what: &str) -> Result<&'a Mapping> {
-    value.and_then(Value::as_mapping).with_context(|| format!("{what} must be a map"))
+    // A tag would otherwise be overlooked.
+    let untagged = value.filter(|value| !matches!(value, Value::Tagged(_)));
+    untagged.and_then(Value::as_mapping).with_context(|| format!("{what} must be a map"))
 }
 
 pub(super) fn optional_mapping<'a>(value: Option<&'a Value>, what: &str) -> Result<&'a Mapping> {

@@ -8,13 +8,15 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_yaml_ng::Value;
 
+use super::globals::GLOBALS;
 use super::intrinsics::{Resolver, label, mapping, optional_mapping, scalar};
-use super::websocket::PLAIN_RESOURCES;
 use super::{
     Architecture, Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, StageVariables, WebSocketApi,
+    triggers,
 };
 
-/// The variables that Lambda sets and lets no function set (the same page).
+/// The variables that Lambda sets and lets no function set (Lambda Developer Guide, "Using AWS Lambda environment
+/// variables").
 const RESERVED_VARIABLES: [&str; 18] = [
     "_HANDLER",
     "_X_AMZN_TRACE_ID",
@@ -36,24 +38,29 @@ const RESERVED_VARIABLES: [&str; 18] = [
     "LAMBDA_RUNTIME_DIR",
 ];
 
+/// The methods of an HTTP API's routes (API Gateway Developer Guide, "Create routes for HTTP APIs").
+const METHODS: [&str; 8] = ["ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"];
+
 /// Where the properties of a resource stand.
 pub(super) const PROPERTIES: &str = "Properties";
 
 /// Collects what the resources say; functions come first, because routes point at them.
 pub(super) struct Loader<'a> {
     pub(super) resolver: &'a Resolver,
-    globals: &'a Value,
+    pub(super) globals: &'a Value,
     resources: Vec<(&'a str, &'a str, &'a Value)>,
     pub(super) functions: Vec<Function>,
     pub(super) http_api: Option<HttpApi>,
     pub(super) websocket_api: Option<WebSocketApi>,
+    /// What the operator should know, though nothing is wrong with it.
+    pub(super) notes: Vec<String>,
 }
 
 impl<'a> Loader<'a> {
     /// Loads a whole template.
     pub(super) fn load(resolver: &'a Resolver, document: &'a Value, globals: &'a Value) -> Result<Self> {
         check_transforms(document)?;
-        check_keys(globals, "Globals", &["Function", "HttpApi", "WebSocketApi"], &[])?;
+        check_keys(globals, GLOBALS, &["Function", "HttpApi", "WebSocketApi"], &[])?;
         let mut loader = Self::new(resolver, document, globals)?;
         loader.load_functions()?;
         loader.load_websocket_api()?;
@@ -64,23 +71,29 @@ impl<'a> Loader<'a> {
         let mut resources = Vec::new();
         for (id, resource) in mapping(document.get("Resources"), "Resources")? {
             let id = id.as_str().ok_or_else(|| anyhow!("a logical id is not text"))?;
-            if let Some(condition) = resource.get("Condition").and_then(Value::as_str)
-                && !resolver.condition(condition)?
-            {
-                continue;
+            if let Some(condition) = resource.get("Condition") {
+                let Value::String(condition) = condition else {
+                    bail!("{id}: Condition must be the name of one, not {}", label(condition))
+                };
+                if !resolver.condition(condition)? {
+                    continue;
+                }
             }
             ensure!(!id.starts_with("Fn::"), "Resources: the intrinsic function {id} is not emulated");
             let kind =
                 resource.get("Type").and_then(Value::as_str).with_context(|| format!("{id} has no Type"))?;
-            ensure!(
-                !is_refused(kind),
-                "{id}: resources of type {kind} are not served here{}; leave it out by --leave-out {id}, or by a \
-                 Condition that is false here",
-                hint(kind)
-            );
+            triggers::check(resolver, id, kind, resource)?;
             resources.push((id, kind, resource));
         }
-        Ok(Self { resolver, globals, resources, functions: Vec::new(), http_api: None, websocket_api: None })
+        Ok(Self {
+            resolver,
+            globals,
+            resources,
+            functions: Vec::new(),
+            http_api: None,
+            websocket_api: None,
+            notes: Vec::new(),
+        })
     }
 
     pub(super) fn of_type(&self, wanted: &str) -> Vec<(&'a str, &'a Value)> {
@@ -89,14 +102,6 @@ impl<'a> Loader<'a> {
             .filter(|(_, kind, _)| *kind == wanted)
             .map(|(id, _, resource)| (*id, *resource))
             .collect()
-    }
-
-    pub(super) fn properties(&self, resource: &Value, globals: &str) -> Value {
-        let own = resource.get("Properties").cloned().unwrap_or_default();
-        match self.globals.get(globals) {
-            Some(globals) => merge(globals.clone(), own),
-            None => own,
-        }
     }
 
     fn load_functions(&mut self) -> Result<()> {
@@ -131,11 +136,19 @@ impl<'a> Loader<'a> {
     }
 
     fn load_function(&mut self, id: &str, resource: &Value) -> Result<()> {
-        let properties = self.properties(resource, "Function");
-        check_keys(
-            &properties,
-            PROPERTIES,
-            &["Timeout", "MemorySize", "Architectures", "Environment", "Events", "EventInvokeConfig"],
+        let properties = self.checked_properties(
+            id,
+            resource,
+            "Function",
+            &[
+                "Timeout",
+                "MemorySize",
+                "Architectures",
+                "Environment",
+                "Events",
+                "EventInvokeConfig",
+                "ReservedConcurrentExecutions",
+            ],
             &[
                 "Runtime",
                 "Handler",
@@ -157,7 +170,6 @@ impl<'a> Loader<'a> {
                 "DeploymentPreference",
                 "RuntimeManagementConfig",
                 "ProvisionedConcurrencyConfig",
-                "ReservedConcurrentExecutions",
                 "PackageType",
             ],
         )?;
@@ -169,15 +181,12 @@ impl<'a> Loader<'a> {
         let memory_size = u32::try_from(memory_size).ok().filter(|size| (128..=10_240).contains(size));
         let memory_size = memory_size.context("Properties.MemorySize must be 128 to 10240")?;
         let index = self.functions.len();
-        let variables =
-            match properties.get("Environment").and_then(|environment| environment.get("Variables")) {
-                None => BTreeMap::new(),
-                variables => mapping(variables, "Environment.Variables")?
-                    .iter()
-                    .map(|(name, value)| Ok((variable(name)?, value.clone())))
-                    .collect::<Result<_>>()
-                    .context("Properties.Environment.Variables")?,
-            };
+        let reserved = self.number(&properties, "ReservedConcurrentExecutions")?;
+        ensure!(
+            reserved != Some(0),
+            "Properties.ReservedConcurrentExecutions: 0 lets a function never run; leave it out by --leave-out \
+             {id}.ReservedConcurrentExecutions"
+        );
         self.functions.push(Function {
             name: id.to_owned(),
             binary,
@@ -187,11 +196,13 @@ impl<'a> Loader<'a> {
             architecture: self.architecture(&properties)?,
             asynchronous: self.asynchronous_config(&properties)?,
             schedules: Vec::new(),
-            variables,
+            variables: self.variables(&properties)?,
+            reserved_concurrency: reserved.map(|reserved| usize::try_from(reserved).unwrap_or(usize::MAX)),
         });
         if let Some(events) = properties.get("Events") {
             for (name, event) in mapping(Some(events), "Events")? {
                 let context = || format!("event {}", label(name));
+                check_keys(event, &format!("Properties.Events.{}", label(name)), &["Type", PROPERTIES], &[])?;
                 if let Some("Schedule" | "ScheduleV2") = event.get("Type").and_then(Value::as_str) {
                     let schedule = self.schedule(id, &scalar(name)?, event).with_context(context)?;
                     self.functions[index].schedules.extend(schedule);
@@ -221,6 +232,21 @@ impl<'a> Loader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The variables of a function, whose values stay unresolved.
+    fn variables(&self, properties: &Value) -> Result<BTreeMap<String, Value>> {
+        let Some(environment) = properties.get("Environment") else { return Ok(BTreeMap::new()) };
+        let environment = self.resolver.chosen(environment).context("Properties.Environment")?;
+        check_keys(environment, "Properties.Environment", &["Variables"], &[])?;
+        let Some(variables) = environment.get("Variables") else { return Ok(BTreeMap::new()) };
+        let what = "Properties.Environment.Variables";
+        let variables = self.resolver.chosen(variables).context(what)?;
+        optional_mapping(Some(variables), what)?
+            .iter()
+            .map(|(name, value)| Ok((variable(name)?, value.clone())))
+            .collect::<Result<_>>()
+            .context(what)
     }
 
     /// The one architecture of a function; it only matters for what the function would cost.
@@ -279,8 +305,18 @@ impl<'a> Loader<'a> {
             &["ApiId", "Method", "Path", "TimeoutInMillis", "PayloadFormatVersion", "Auth"],
             &[],
         )?;
-        if let Some(api) = self.property(&properties, "ApiId")? {
-            ensure!(http_api.id == api, "ApiId must be a !Ref to the template's AWS::Serverless::HttpApi");
+        match self.property(&properties, "ApiId")? {
+            Some(api) => {
+                ensure!(
+                    http_api.id == api,
+                    "ApiId must be a !Ref to the template's AWS::Serverless::HttpApi"
+                );
+            }
+            None => ensure!(
+                http_api.id == IMPLICIT_HTTP_API.to_ascii_lowercase(),
+                "without an ApiId the route is one of another API, {IMPLICIT_HTTP_API}, and the gateway serves one: \
+                 ApiId must be a !Ref to the template's AWS::Serverless::HttpApi"
+            ),
         }
         let format = self.property(&properties, "PayloadFormatVersion")?;
         ensure!(format.is_none_or(|format| format == "2.0"), "only payload format 2.0 is emulated");
@@ -288,10 +324,11 @@ impl<'a> Loader<'a> {
         ensure!((50..=30_000).contains(&timeout), "TimeoutInMillis must be 50 to 30000");
         let path = self.property(&properties, "Path")?.unwrap_or_else(|| "$default".to_owned());
         ensure!(path == "$default" || path.starts_with('/'), "Path {path} does not begin with a slash");
+        let method =
+            self.property(&properties, "Method")?.map_or_else(|| "ANY".to_owned(), |method| any(&method));
+        ensure!(METHODS.contains(&method.as_str()), "Method {method} is none of {}", METHODS.join(", "));
         Ok(HttpRoute {
-            method: self
-                .property(&properties, "Method")?
-                .map_or_else(|| "ANY".to_owned(), |method| any(&method)),
+            method,
             path,
             function,
             integration_timeout: Duration::from_millis(timeout),
@@ -301,10 +338,10 @@ impl<'a> Loader<'a> {
     }
 
     fn http_api(&self, id: &str, resource: &Value) -> Result<HttpApi> {
-        let properties = self.properties(resource, "HttpApi");
-        check_keys(
-            &properties,
-            PROPERTIES,
+        let properties = self.checked_properties(
+            id,
+            resource,
+            "HttpApi",
             &[
                 "CorsConfiguration",
                 "StageName",
@@ -384,12 +421,18 @@ impl<'a> Loader<'a> {
             .with_context(|| format!("{arn} is no function of this template"))
     }
 
-    /// Whether a resource lets API Gateway invoke a function.
+    /// Whether a resource lets API Gateway invoke a function (AWS `CloudFormation` User Guide, "`AWS::Lambda::Permission`").
     pub(super) fn is_permitted(&self, function: usize) -> bool {
         self.of_type("AWS::Lambda::Permission").iter().any(|(_, resource)| {
-            let of = resource.get("Properties").and_then(|properties| properties.get("FunctionName"));
-            let name = of.and_then(|name| self.resolver.text(name).ok().flatten());
-            name.is_some_and(|name| self.function_at(&name).is_ok_and(|other| other == function))
+            let text = |key: &str| {
+                let value = resource.get(PROPERTIES)?.get(key)?;
+                self.resolver.text(value).ok().flatten()
+            };
+            let is = |key: &str, values: &[&str]| text(key).is_some_and(|text| values.contains(&&*text));
+            is("Principal", &["apigateway.amazonaws.com", "*"])
+                && is("Action", &["lambda:InvokeFunction", "lambda:*", "*"])
+                && text("FunctionName")
+                    .is_some_and(|name| self.function_at(&name).is_ok_and(|other| other == function))
         })
     }
 
@@ -456,36 +499,8 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// Resource types that would serve, trigger or route something which the gateway then would not.
-fn is_refused(kind: &str) -> bool {
-    if PLAIN_RESOURCES.contains(&kind) {
-        return false;
-    }
-    let serves = ["AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::Scheduler::", "AWS::Pipes::"];
-    let exactly = [
-        "AWS::Lambda::Function",
-        "AWS::Lambda::EventSourceMapping",
-        "AWS::Lambda::EventInvokeConfig",
-        "AWS::Lambda::Url",
-        "AWS::Events::Rule",
-        "AWS::CloudFormation::Stack",
-        "AWS::IoT::TopicRule",
-        "AWS::Logs::SubscriptionFilter",
-        "AWS::StepFunctions::StateMachine",
-    ];
-    let serverless = [
-        "AWS::Serverless::Function",
-        "AWS::Serverless::HttpApi",
-        "AWS::Serverless::WebSocketApi",
-        "AWS::Serverless::SimpleTable",
-    ];
-    serves.iter().any(|prefix| kind.starts_with(prefix))
-        || exactly.contains(&kind)
-        || (kind.starts_with("AWS::Serverless::") && !serverless.contains(&kind))
-}
-
 /// What to use instead of something that is refused, as the rest of a sentence.
-fn hint(refused: &str) -> &'static str {
+pub(super) fn hint(refused: &str) -> &'static str {
     match refused {
         "Api" | "AWS::Serverless::Api" => {
             " (not REST APIs, but AWS::Serverless::HttpApi and its event HttpApi)"
@@ -543,10 +558,11 @@ pub(super) fn check_keys(
             used.contains(&key) || without_local_meaning.contains(&key),
             "{what}.{key} is not emulated{}{}",
             hint(key),
-            if what == PROPERTIES {
-                format!("; leave it out by --leave-out RESOURCE.{key}")
-            } else {
-                String::new()
+            // Whose else they are is said around it.
+            match what {
+                PROPERTIES => format!("; leave it out by --leave-out RESOURCE.{key}"),
+                GLOBALS => format!("; leave it out by --leave-out {GLOBALS}.{key}"),
+                _ => String::new(),
             }
         );
     }
@@ -557,22 +573,5 @@ fn any(method: &str) -> String {
     match method.to_ascii_uppercase() {
         method if method == "*" || method == "X-AMAZON-APIGATEWAY-ANY-METHOD" => "ANY".to_owned(),
         method => method,
-    }
-}
-
-fn merge(globals: Value, own: Value) -> Value {
-    match (globals, own) {
-        (Value::Mapping(mut merged), Value::Mapping(own)) => {
-            for (key, value) in own {
-                let value = match merged.remove(&key) {
-                    Some(global) => merge(global, value),
-                    None => value,
-                };
-                merged.insert(key, value);
-            }
-            Value::Mapping(merged)
-        }
-        (globals, Value::Null) => globals,
-        (_, own) => own,
     }
 }

@@ -10,10 +10,12 @@ mod background;
 mod foreign;
 #[cfg(test)]
 mod fuzz;
+mod globals;
 mod intrinsics;
 mod left_out;
 mod loader;
 mod route_settings;
+mod triggers;
 mod websocket;
 
 use std::collections::{BTreeMap, HashMap};
@@ -54,6 +56,8 @@ pub(crate) struct Template {
     pub(crate) http_api: Option<HttpApi>,
     /// The WebSocket API, if the template has one.
     pub(crate) websocket_api: Option<WebSocketApi>,
+    /// What the operator should know of it.
+    pub(crate) notes: Vec<String>,
     resolver: Resolver,
 }
 
@@ -77,12 +81,18 @@ pub(crate) struct Function {
     /// What runs it by the clock; disabled schedules are left out.
     pub(crate) schedules: Vec<Schedule>,
     variables: BTreeMap<String, Value>,
+    reserved_concurrency: Option<usize>,
 }
 
 impl Function {
     /// Whether the template gives it a variable.
     pub(crate) fn declares(&self, variable: &str) -> bool {
         self.variables.contains_key(variable)
+    }
+
+    /// How many processes it may have at most, of as many as any function may have.
+    pub(crate) fn concurrency(&self, most: usize) -> usize {
+        self.reserved_concurrency.map_or(most, |reserved| reserved.min(most))
     }
 }
 
@@ -243,7 +253,7 @@ impl LocalAddresses {
 pub(crate) struct Choices {
     /// Values that replace the defaults of parameters.
     pub(crate) overrides: HashMap<String, String>,
-    /// Resources, and events or properties of resources, that are not there.
+    /// Resources, and events or properties of resources or of `Globals`, that are not there.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -260,8 +270,8 @@ impl Template {
         let document = &left_out::leave_out(document, &choices.left_out)?;
         let globals = document.get("Globals").cloned().unwrap_or_default();
         let loader = Loader::load(&resolver, document, &globals)?;
-        let Loader { functions, http_api, websocket_api, .. } = loader;
-        Ok(Self { functions, http_api, websocket_api, resolver })
+        let Loader { functions, http_api, websocket_api, notes, .. } = loader;
+        Ok(Self { functions, http_api, websocket_api, notes, resolver })
     }
 
     /// The declared environment of one function, with the project's own addresses made local; `given` wins
@@ -501,8 +511,12 @@ Resources:
 
     #[test]
     fn a_function_has_one_architecture() {
-        let of =
-            |architectures: &str| with("Off: {Type: HttpApi}", &format!("Architectures: {architectures}"));
+        let of = |architectures: &str| {
+            with(
+                "Off: {Type: HttpApi, Properties: {ApiId: !Ref HttpApi}}",
+                &format!("Architectures: {architectures}"),
+            )
+        };
 
         assert_eq!(loaded(&of("[arm64]")).functions[0].architecture, Architecture::Arm);
         assert_eq!(loaded(&of("[x86_64]")).functions[0].architecture, Architecture::X86);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_yaml_ng::Value;
 
-use super::intrinsics::optional_mapping;
+use super::intrinsics::{optional_mapping, scalar};
 use super::loader::{Loader, PROPERTIES, check_keys};
 use super::{StageVariables, WebSocketApi, WebSocketAuthorizer, WebSocketRoute};
 
@@ -64,15 +64,38 @@ impl Loader<'_> {
             api.authorizer.is_none() || api.routes.contains_key("$connect"),
             "{id}: an authorizer needs a route $connect"
         );
+        self.note_one_way(id, &properties, &api)?;
         self.websocket_api = Some(api);
         Ok(())
     }
 
+    /// Notes the routes that select a response and have none, which API Gateway takes without a word.
+    fn note_one_way(&mut self, id: &str, properties: &Value, api: &WebSocketApi) -> Result<()> {
+        let mut selecting = Vec::new();
+        for (key, route) in optional_mapping(properties.get("Routes"), "Routes")? {
+            if self.selects_response(route)? {
+                selecting.push(scalar(key)?);
+            }
+        }
+        for (_, resource) in self.of_type(ROUTE) {
+            let properties = resource.get("Properties").cloned().unwrap_or_default();
+            if self.selects_response(&properties)? {
+                selecting.extend(self.property(&properties, "RouteKey")?);
+            }
+        }
+        for key in selecting.iter().filter(|key| api.routes.get(*key).is_some_and(|route| !route.two_way)) {
+            self.notes.push(format!(
+                "{id}: the route {key} is one-way: it has a RouteResponseSelectionExpression, but no {ROUTE_RESPONSE}"
+            ));
+        }
+        Ok(())
+    }
+
     fn serverless_api(&self, id: &str, resource: &Value) -> Result<WebSocketApi> {
-        let properties = self.properties(resource, "WebSocketApi");
-        check_keys(
-            &properties,
-            PROPERTIES,
+        let properties = self.checked_properties(
+            id,
+            resource,
+            "WebSocketApi",
             &[
                 "RouteSelectionExpression",
                 "Routes",
@@ -190,6 +213,11 @@ impl Loader<'_> {
             }
         }
         let two_way = self.routes_with_response(id)?;
+        let mut known: Vec<String> = api.routes.keys().map(|key| route_logical_id(id, key)).collect();
+        known.extend(self.of_type(ROUTE).iter().map(|(route, _)| (*route).to_owned()));
+        if let Some(other) = two_way.iter().find(|route| !known.contains(route)) {
+            bail!("{other}, the RouteId of an {ROUTE_RESPONSE}, is no route of {id}");
+        }
         for (route_id, resource) in self.of_type(ROUTE) {
             let properties = resource.get("Properties").cloned().unwrap_or_default();
             let has_response = two_way.iter().any(|route| route == route_id);
@@ -349,7 +377,8 @@ impl Loader<'_> {
             self.check_api(api, &properties).with_context(|| id.to_owned())?;
             let key = self.property(&properties, "RouteResponseKey")?;
             ensure!(key.as_deref() == Some("$default"), "{id}: RouteResponseKey must be $default");
-            routes.extend(self.property(&properties, "RouteId")?);
+            let route = self.property(&properties, "RouteId")?;
+            routes.push(route.with_context(|| format!("{id}: RouteId is required"))?);
         }
         Ok(routes)
     }
@@ -438,8 +467,8 @@ Resources:
   Guard:
     Type: AWS::Serverless::Function
     Metadata: {BuildProperties: {Binary: guard}}
-  MayGuard: {Type: AWS::Lambda::Permission, Properties: {FunctionName: !Ref Guard, Principal: apigateway.amazonaws.com}}
-  MayRoom: {Type: AWS::Lambda::Permission, Properties: {FunctionName: !GetAtt Room.Arn, Principal: apigateway.amazonaws.com}}
+  MayGuard: {Type: AWS::Lambda::Permission, Properties: {FunctionName: !Ref Guard, Action: lambda:InvokeFunction, Principal: apigateway.amazonaws.com}}
+  MayRoom: {Type: AWS::Lambda::Permission, Properties: {FunctionName: !GetAtt Room.Arn, Action: 'lambda:*', Principal: '*'}}
 ";
 
     fn parse(text: &str) -> Result<Template> {
@@ -500,6 +529,11 @@ Resources:
             ),
             ("FunctionName: !Ref Guard", "FunctionName: Elsewhere", "may not invoke"),
             ("FunctionName: !GetAtt Room.Arn", "FunctionName: Elsewhere", "may not invoke"),
+            ("Principal: apigateway.amazonaws.com", "Principal: s3.amazonaws.com", "may not invoke"),
+            ("Action: lambda:InvokeFunction", "Action: lambda:GetFunction", "may not invoke"),
+            ("Action: lambda:InvokeFunction, ", "", "may not invoke"),
+            ("RouteId: !Ref Join", "RouteId: !Ref Rooms", "Rooms, the RouteId of"),
+            ("RouteId: !Ref Join, ", "", "RouteId is required"),
             (
                 "Answer: {Type: AWS::ApiGatewayV2::RouteResponse,",
                 "Answer: {Type: AWS::ApiGatewayV2::Model,",
@@ -512,6 +546,18 @@ Resources:
 
             assert!(error.contains(named), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn a_route_that_selects_a_response_and_has_none_is_noted() {
+        assert_eq!(parse(PLAIN).unwrap().notes, [""; 0]);
+        let answer = "RouteKey: room_leave, RouteResponseSelectionExpression: $default";
+
+        let template = parse(&PLAIN.replace("RouteKey: room_leave", answer)).unwrap();
+
+        let [note] = &template.notes[..] else { panic!("{:?}", template.notes) };
+        assert!(note.starts_with("Chat: the route room_leave is one-way"), "{note}");
+        assert!(!template.websocket_api.unwrap().routes["room_leave"].two_way);
     }
 
     #[test]

@@ -118,6 +118,9 @@ fn event_headers(
         let name = original.cloned().unwrap_or_else(|| capitalise(name));
         named.add(name, String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
+    if !head.is_some_and(|head| head.windows(4).any(|end| end == b"\r\n\r\n")) {
+        named.guess_case();
+    }
     let trace = match events::text(headers, &HeaderName::from_static("x-amzn-trace-id")) {
         Some(trace) => trace.into_owned(),
         None => ids::trace_root(moment.epoch / 1000),

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::net::TcpSocket;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -13,7 +14,7 @@ use crate::support::{Gateway, PATIENCE, until};
 
 /// A connection and its id.
 struct Client {
-    socket: WebSocketStream<tokio::net::TcpStream>,
+    socket: WebSocketStream<TcpStream>,
     id: String,
 }
 
@@ -60,6 +61,23 @@ async fn fill(gateway: &Gateway, client: &Client, size: usize) -> usize {
         }
     }
     panic!("what waits for a client that does not read is not bounded");
+}
+
+#[tokio::test]
+async fn names_of_headers_keep_their_case_behind_many_others() {
+    let gateway = Gateway::start(&[]);
+    let address = gateway.websocket_url.strip_prefix("ws://").unwrap().split('/').next().unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+
+    let handshake = format!(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nLong: {}\r\nX-cUSTOM: 1\r\n\r\n",
+        "x".repeat(9_000)
+    );
+    stream.write_all(handshake.as_bytes()).await.unwrap();
+
+    let given = gateway.given_when(|given| !given.is_empty()).await;
+    assert_eq!(given[0].event["headers"]["X-cUSTOM"], "1");
 }
 
 #[tokio::test]

@@ -86,6 +86,19 @@ async fn some_idle_processes_are_ended_and_no_request_notices() {
 }
 
 #[tokio::test]
+async fn an_event_that_comes_twice_counts_once() {
+    let gateway = Gateway::start(&["--strict=duplicate"]);
+
+    gateway.send_event("Probe", &json!({"wait": "released"})).await;
+    assert_eq!(gateway.console("").await["asynchronousEvents"], 1);
+
+    gateway.given_when(|given| given.len() == 2).await;
+    assert_eq!(gateway.console("").await["asynchronousEvents"], 1);
+    gateway.touch("released");
+    gateway.settled().await;
+}
+
+#[tokio::test]
 async fn an_asynchronous_event_comes_twice_and_a_request_does_not() {
     let gateway = Gateway::start(&["--strict=duplicate"]);
 
