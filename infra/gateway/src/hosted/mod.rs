@@ -259,7 +259,7 @@ impl Function {
     }
 
     /// Marks an invocation as running in a process.
-    fn begin(&self, process: &mut Process, invocation: Invocation) -> (Delivery, Running) {
+    fn begin(&self, process: &mut Process, invocation: Invocation) -> (Delivery, Box<Running>) {
         let now = Instant::now();
         process.invocations += 1;
         process.printing_for.store(invocation.ticket.number(), Ordering::Relaxed);
@@ -280,7 +280,7 @@ impl Function {
             pid: process.pid,
             receipt: Some(received),
         };
-        (delivery, running)
+        (delivery, Box::new(running))
     }
 
     /// Starts as many processes as invocations wait for none that is about to be free.

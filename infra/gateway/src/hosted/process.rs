@@ -71,7 +71,7 @@ pub(super) enum Phase {
     Starting,
     /// Its request for the next event is held open.
     Idle(oneshot::Sender<Delivery>),
-    Busy(Running),
+    Busy(Box<Running>),
     /// Has answered, then, and will ask for the next event.
     Returning(Instant),
     /// Was killed.
