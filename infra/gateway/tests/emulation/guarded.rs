@@ -12,9 +12,9 @@ fn runtime_api(process: Pid) -> String {
     let environment = fs::read(format!("/proc/{process}/environ")).unwrap();
     let variables =
         environment.split(|byte| *byte == 0).map(|variable| String::from_utf8_lossy(variable).into_owned());
-    let address =
+    let mut address =
         variables.filter_map(|variable| Some(variable.strip_prefix("AWS_LAMBDA_RUNTIME_API=")?.to_owned()));
-    address.last().unwrap()
+    address.next_back().unwrap()
 }
 
 #[tokio::test]
