@@ -352,7 +352,8 @@ fn given<'a>(env_vars: &'a EnvVars, function: &'a Declared) -> impl Fn(&str) -> 
 
 fn load(options: &TemplateOptions) -> Result<(Template, EnvVars)> {
     let path = &options.template;
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read {} (--template names another)", path.display()))?;
     let template =
         Template::parse(&text, &region(), &options.choices()).with_context(|| path.display().to_string())?;
     ensure!(

@@ -21,7 +21,7 @@ mod websocket;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use serde_yaml_ng::Value;
 
@@ -286,7 +286,7 @@ impl Template {
         for (name, value) in &function.variables {
             let value = match given(name) {
                 Some(value) => Some(value),
-                None => self.resolver.text(value).with_context(|| {
+                None => self.resolver.text(value).and_then(without_dynamic_reference).with_context(|| {
                     format!(
                         "environment variable {name} of {} (set it, or override the parameter)",
                         function.name
@@ -335,6 +335,14 @@ impl Template {
         }
         value
     }
+}
+
+/// Refuses what CloudFormation would fetch from Parameter Store or Secrets Manager.
+fn without_dynamic_reference(value: Option<String>) -> Result<Option<String>> {
+    if let Some(value) = &value {
+        ensure!(!value.contains("{{resolve:"), "{value} is not resolved here");
+    }
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -486,6 +494,21 @@ Resources:
 
     fn loaded(text: &str) -> Template {
         Template::parse(text, "us-east-1", &Choices::default()).unwrap()
+    }
+
+    #[test]
+    fn a_value_that_cloudformation_would_fetch_is_refused_unless_it_is_given() {
+        let template = loaded(&CHAT.replace("LEVEL: debug", "LEVEL: 'x{{resolve:ssm:/level}}'"));
+        let environment = |level: Option<&str>| {
+            template.environment(&template.functions[0], LOCAL, |name| match name {
+                "LEVEL" => level.map(str::to_owned),
+                _ => Some("given".to_owned()),
+            })
+        };
+
+        let refusal = format!("{:#}", environment(None).unwrap_err());
+        assert!(refusal.contains("LEVEL") && refusal.contains("{{resolve:ssm:/level}}"), "{refusal}");
+        assert_eq!(environment(Some("info")).unwrap()["LEVEL"], "info");
     }
 
     #[test]
