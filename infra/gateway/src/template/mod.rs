@@ -337,7 +337,7 @@ impl Template {
     }
 }
 
-/// Refuses what CloudFormation would fetch from Parameter Store or Secrets Manager.
+/// Refuses what AWS would fetch from Parameter Store or Secrets Manager.
 fn without_dynamic_reference(value: Option<String>) -> Result<Option<String>> {
     if let Some(value) = &value {
         ensure!(!value.contains("{{resolve:"), "{value} is not resolved here");
