@@ -664,7 +664,8 @@ def validate(settings: Settings) -> None:
         "AWS_DEFAULT_REGION": "us-east-1",  # only to know which kinds of resources exist there
     }
     suite = ROOT / "infra/gateway/conformance"
-    for template in (TEMPLATE, suite / "template.yaml", suite / "bare.yaml"):
+    parcels = ROOT / "infra/gateway/examples/parcels/template.yaml"
+    for template in (TEMPLATE, suite / "template.yaml", suite / "bare.yaml", parcels):
         problem = f"{shown(template)} is not valid"
         run([sam, "validate", "--lint", "--template", template], problem=problem, env=env, cwd=ROOT)
 
