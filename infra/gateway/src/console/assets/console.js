@@ -246,7 +246,7 @@ function invocations() {
   ]);
   const empty = make("p", { className: "empty" }, "Nothing ran yet that fits.");
   const note = make("p", { className: "note" },
-    "The newest 1,000 are kept, fewer when they are large. What the gateway answers without a function, such as 404, is not among them. Memory is the process’s greatest so far, read at most every 100 ms. Billed is duration and cold start, rounded up to a millisecond.");
+    "The newest 1,000 are kept, fewer when they are large. Without a function are requests that reached none, such as 404, with the reason. Memory is the process’s greatest so far, read at most every 100 ms. Billed is duration and cold start, rounded up to a millisecond.");
   main.append(bar, list, empty, note);
 
   const kept = new Map();
