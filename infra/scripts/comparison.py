@@ -9,7 +9,6 @@ import json
 import re
 import shutil
 import tempfile
-import time
 import urllib.error
 import urllib.request
 import zipfile
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import packages
-from processes import Failure, Server, free_port, output_of, port_is_free, say, serve, signals_held, step
+from processes import Failure, Server, free_port, output_of, say, serve, signals_held, step
 from settings import LOCAL_CREDENTIALS, ROOT, Settings, target_dir, without_settings
 
 MINISTACK = "1.5.33"
@@ -54,7 +53,7 @@ def serving(settings: Settings, cargo_lambda: Callable[[], List[Any]]) -> Iterat
             try:
                 with step(f"{name}: starting"):
                     url, version, prepare = start()
-                    wait_for(servers[-1], url)
+                    servers[-1].wait_until_listening(int(url.rsplit(":", 1)[1]), READY_WITHIN)
                     prepare(url)
                     ask(url, f"/2015-03-31/functions/{FUNCTION}/invocations", {})
                 told.update({variable: url, f"{variable}_VERSION": version})
@@ -121,16 +120,6 @@ def create_function(url: str) -> None:
         "Code": {"ZipFile": base64.b64encode(archive.getvalue()).decode()},
     }
     ask(url, "/2015-03-31/functions", function)
-
-
-def wait_for(server: Server, url: str) -> None:
-    port = int(url.rsplit(":", 1)[1])
-    deadline = time.monotonic() + READY_WITHIN
-    while port_is_free(port):
-        server.check()
-        if time.monotonic() > deadline:
-            raise Failure(f"it does not listen after {READY_WITHIN} s")
-        time.sleep(0.05)
 
 
 def ask(url: str, path: str, body: Dict[str, Any]) -> None:

@@ -206,6 +206,14 @@ class Server:
             shown = f"\n{tail(self.log)}" if self.log else "; its last words are above"
             raise Failure(f"{self.name} stopped by itself ({describe_status(status)}){shown}")
 
+    def wait_until_listening(self, port: int, within: float) -> None:
+        deadline = time.monotonic() + within
+        while port_is_free(port):
+            self.check()
+            if time.monotonic() > deadline:
+                raise Failure(f"{self.name} is not ready after {duration(within)}")
+            time.sleep(0.05)
+
     def stop(self) -> None:
         if self.child.poll() is None:
             send(self.pid, self.number)

@@ -248,12 +248,7 @@ def start_cargo_lambda(
         with signals_held():
             server = serve("cargo lambda watch", command, env=watch_env, cwd=ROOT)
             parts.servers.append(server)
-        deadline = time.monotonic() + GATEWAY_READY_WITHIN
-        while port_is_free(port):
-            server.check()
-            if time.monotonic() > deadline:
-                raise Failure(f"cargo lambda watch is not ready after {GATEWAY_READY_WITHIN} s")
-            time.sleep(0.05)
+        server.wait_until_listening(port, GATEWAY_READY_WITHIN)
     return ["--cargo-lambda", f"http://127.0.0.1:{port}"]
 
 

@@ -12,11 +12,10 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::console::json;
 use crate::events::Identity;
 use crate::gateway::Gateway;
 use crate::ids;
-use crate::responses::{empty, failure, timestamp_of};
+use crate::responses::{empty, failure, json, timestamp_of};
 use crate::websocket::{Connection, MESSAGE_LIMIT, PostError, hold_back};
 
 /// Answers one request to a connection of a stage.

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use http_body_util::Full;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -179,6 +179,14 @@ pub(crate) fn because_of_authorizer(response: Response<Full<Bytes>>) -> Response
     let told = response.headers().get(header::WWW_AUTHENTICATE).and_then(|told| told.to_str().ok());
     let why = told.map_or_else(String::new, |told| format!(": {told}"));
     because(response, format!("refused by the authorizer{why}"))
+}
+
+/// A JSON answer.
+pub(crate) fn json(body: &impl Serialize) -> Response<Full<Bytes>> {
+    let body = serde_json::to_vec(body).expect("the answers hold only text, numbers and lists");
+    let mut response = Response::new(Full::new(body.into()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// No body.

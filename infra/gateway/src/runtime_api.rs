@@ -46,10 +46,11 @@ async fn serve(function: Arc<Function>, slot: u64, port: u16, stream: TcpStream)
     let reset = Arc::new(AtomicBool::new(false));
     let watched = Watched { stream, reset: Arc::clone(&reset) };
     let receipt = Mutex::new(None);
+    let host = format!("127.0.0.1:{port}");
     server::serve(watched, |request| {
-        let (function, receipt) = (&function, &receipt);
+        let (function, receipt, host) = (&function, &receipt, &host);
         async move {
-            let answer = if is_own(request.headers(), port) {
+            let answer = if is_own(request.headers(), host) {
                 answer(function, slot, receipt, request).await
             } else {
                 empty(StatusCode::FORBIDDEN)
@@ -138,10 +139,10 @@ impl AsyncWrite for Watched {
 }
 
 /// Whether it is the process who asks: a page that guessed the port names another host, or its browser tells.
-fn is_own(headers: &HeaderMap, port: u16) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+fn is_own(headers: &HeaderMap, host: &str) -> bool {
+    let asked = headers.get(header::HOST).map(HeaderValue::as_bytes);
     let of_a_page = |name: &HeaderName| *name == header::ORIGIN || name.as_str().starts_with("sec-fetch-");
-    host == Some(format!("127.0.0.1:{port}").as_str()) && !headers.keys().any(of_a_page)
+    asked == Some(host.as_bytes()) && !headers.keys().any(of_a_page)
 }
 
 async fn answer(

@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::frames::{Frame, Kind};
-use super::{json, number};
+use super::number;
 use crate::gateway::Gateway;
-use crate::responses::{empty, message, timestamp, timestamp_of};
+use crate::responses::{empty, json, message, timestamp, timestamp_of};
 use crate::websocket::{Connection, Ended};
 
 /// One connection.

@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::activity::Answer;
 use super::entry::{Entry, Outcome, Payload};
-use super::{json, number, parameter};
+use super::{number, parameter};
 use crate::gateway::Gateway;
 use crate::journal::{Discarded, milliseconds};
-use crate::responses::{message, timestamp};
+use crate::responses::{json, message, timestamp};
 
 /// How many are listed unless more are asked for.
 const LISTED: usize = 100;

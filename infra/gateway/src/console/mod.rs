@@ -25,7 +25,6 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
-use serde::Serialize;
 
 pub(crate) use activity::{Activity, Ticket};
 pub(crate) use cost::messages;
@@ -115,14 +114,6 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
 fn number<T: FromStr>(query: &str, name: &str) -> Result<Option<T>, String> {
     let parse = |text: &str| text.parse().map_err(|_| format!("{name} must be a whole number, not {text}"));
     parameter(query, name).filter(|text| !text.is_empty()).map(|text| parse(&text)).transpose()
-}
-
-/// A JSON answer.
-pub(crate) fn json(body: &impl Serialize) -> Response<Full<Bytes>> {
-    let body = serde_json::to_vec(body).expect("the answers hold only text, numbers and lists");
-    let mut response = Response::new(Full::new(body.into()));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }
 
 /// Adds what keeps an answer from caches and other pages.

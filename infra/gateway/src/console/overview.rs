@@ -7,11 +7,10 @@ use serde::Serialize;
 
 use super::cost::{Estimate, FunctionUse, Use, estimate};
 use super::invocations::megabytes;
-use super::json;
 use crate::functions::Load;
 use crate::gateway::Gateway;
 use crate::hosted::ProcessState;
-use crate::responses::timestamp;
+use crate::responses::{json, timestamp};
 use crate::template::Architecture;
 
 /// How the gateway was started, as far as the console tells it.

@@ -11,7 +11,8 @@ use http::Response;
 use http_body_util::Full;
 use serde::Serialize;
 
-use crate::console::{escape, json};
+use crate::console::escape;
+use crate::responses::json;
 
 /// How many mails are kept; older ones are forgotten.
 const KEPT: usize = 1000;

@@ -399,7 +399,7 @@ fn check_stage_variables(sources: &[IdentitySource], variables: &StageVariables)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::{Choices, Template};
+    use crate::template::testing::{assert_changes_refused, parse};
 
     const API: &str = "
 Resources:
@@ -445,10 +445,6 @@ Resources:
     Type: AWS::Serverless::Function
     Metadata: {BuildProperties: {Binary: guard}}
 ";
-
-    fn parse(text: &str) -> Result<Template> {
-        Template::parse(text, "us-east-1", &Choices::default())
-    }
 
     #[test]
     fn routes_get_their_own_authorizer_or_the_default() {
@@ -530,35 +526,40 @@ Resources:
 
     #[test]
     fn what_cannot_be_authorized_alike_is_refused_by_name() {
-        for (from, to, named) in [
-            ("DefaultAuthorizer: Tokens", "DefaultAuthorizer: Token", "no authorizer Token"),
-            ("Authorizer: NONE", "Authorizer: AWS_IAM", "AWS_IAM"),
-            ("Authorizer: Asked", "Authorizer: Absent", "no authorizer Absent"),
-            ("Authorizer: Asked}", "Authorizer: Asked, AuthorizationScopes: [x]}", "JWT authorizer"),
-            ("Version: '2.0'", "Version: '1.0'", "AuthorizerPayloadFormatVersion 1.0"),
-            ("EnableFunctionDefaultPermissions: true", "EnableSimpleResponse: true", "EnableSimpleResponse"),
-            ("EnableFunctionDefaultPermissions: true", "FunctionInvokeRole: NONE", "may not invoke"),
-            ("ReauthorizeEvery: 30", "ReauthorizeEvery: 3601", "ReauthorizeEvery"),
-            ("StageVariables: [tenant]", "StageVariables: [owner]", "no variable owner"),
-            ("Context: [routeKey]", "Context: [integrationStatus]", "$context.integrationStatus"),
-            ("https://id.example.com/", "http://id.example.com/", "must be https"),
-            ("audience: [app, web]", "audience: []", "audience"),
-            (
-                "IdentitySource: $request.header.Authorization",
-                "IdentitySource: $context.path",
-                "$context.path",
-            ),
-            ("AuthType: CUSTOM", "AuthType: AWS_IAM", "AWS_IAM"),
-            ("route.request.querystring.token", "$request.querystring.token", "$request.querystring.token"),
-            ("$connect:", "$default:", "$connect"),
-            ("tenant: acme", "tenant: 'a b'", "StageVariables.tenant"),
-        ] {
-            assert!(API.contains(from), "{from}");
-
-            let error = format!("{:#}", parse(&API.replace(from, to)).unwrap_err());
-
-            assert!(error.contains(named), "{to}: {error}");
-        }
+        assert_changes_refused(
+            API,
+            &[
+                ("DefaultAuthorizer: Tokens", "DefaultAuthorizer: Token", "no authorizer Token"),
+                ("Authorizer: NONE", "Authorizer: AWS_IAM", "AWS_IAM"),
+                ("Authorizer: Asked", "Authorizer: Absent", "no authorizer Absent"),
+                ("Authorizer: Asked}", "Authorizer: Asked, AuthorizationScopes: [x]}", "JWT authorizer"),
+                ("Version: '2.0'", "Version: '1.0'", "AuthorizerPayloadFormatVersion 1.0"),
+                (
+                    "EnableFunctionDefaultPermissions: true",
+                    "EnableSimpleResponse: true",
+                    "EnableSimpleResponse",
+                ),
+                ("EnableFunctionDefaultPermissions: true", "FunctionInvokeRole: NONE", "may not invoke"),
+                ("ReauthorizeEvery: 30", "ReauthorizeEvery: 3601", "ReauthorizeEvery"),
+                ("StageVariables: [tenant]", "StageVariables: [owner]", "no variable owner"),
+                ("Context: [routeKey]", "Context: [integrationStatus]", "$context.integrationStatus"),
+                ("https://id.example.com/", "http://id.example.com/", "must be https"),
+                ("audience: [app, web]", "audience: []", "audience"),
+                (
+                    "IdentitySource: $request.header.Authorization",
+                    "IdentitySource: $context.path",
+                    "$context.path",
+                ),
+                ("AuthType: CUSTOM", "AuthType: AWS_IAM", "AWS_IAM"),
+                (
+                    "route.request.querystring.token",
+                    "$request.querystring.token",
+                    "$request.querystring.token",
+                ),
+                ("$connect:", "$default:", "$connect"),
+                ("tenant: acme", "tenant: 'a b'", "StageVariables.tenant"),
+            ],
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Templates of other projects: what they have that is not served is refused where it stands, with what to do.
 
-use super::{Choices, Template};
+use super::testing::parse;
 
 /// A function with properties of its own, and other resources.
 fn with(properties: &str, resources: &str) -> String {
@@ -18,10 +18,6 @@ Resources:
 
 fn event(event: &str) -> String {
     with(&format!("Events: {{It: {event}}}"), "")
-}
-
-fn parse(text: &str) -> anyhow::Result<Template> {
-    Template::parse(text, "us-east-1", &Choices::default())
 }
 
 /// Holds a refusal against what it must say.

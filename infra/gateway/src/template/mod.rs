@@ -15,6 +15,8 @@ mod intrinsics;
 mod left_out;
 mod loader;
 mod route_settings;
+#[cfg(test)]
+mod testing;
 mod triggers;
 mod websocket;
 

@@ -93,7 +93,7 @@ impl Loader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::template::{Choices, Template};
+    use crate::template::testing::{assert_changes_refused, parse};
     use crate::throttling::Throttle;
 
     const TEMPLATE: &str = "
@@ -118,10 +118,6 @@ Resources:
         Rest: {Type: HttpApi, Properties: {ApiId: !Ref Http}}
 ";
 
-    fn parse(text: &str) -> anyhow::Result<Template> {
-        Template::parse(text, "us-east-1", &Choices::default())
-    }
-
     #[test]
     fn a_route_is_throttled_by_its_own_settings_or_else_by_those_of_all() {
         let template = parse(TEMPLATE).unwrap();
@@ -137,28 +133,25 @@ Resources:
 
     #[test]
     fn settings_that_mean_nothing_are_refused_by_name() {
-        for (from, to, named) in [
-            ("GET /items: {", "GET /item: {", "no route GET /item"),
-            ("send: {ThrottlingRateLimit", "sent: {ThrottlingRateLimit", "no route sent"),
-            (
-                "ThrottlingBurstLimit: 20",
-                "ThrottlingBurstLimit: -1",
-                "DefaultRouteSettings.ThrottlingBurstLimit",
-            ),
-            (
-                "ThrottlingRateLimit: 0.5",
-                "ThrottlingRateLimit: inf",
-                "RouteSettings.GET /items.ThrottlingRateLimit",
-            ),
-            ("ThrottlingRateLimit: 0.5", "ThrottlingRateLimit: [1]", "ThrottlingRateLimit"),
-            ("ThrottlingRateLimit: 0.5", "RateLimit: 1", "RateLimit"),
-            ("DefaultRouteSettings: {", "DefaultRouteSettings: 5 #{", "DefaultRouteSettings"),
-        ] {
-            assert!(TEMPLATE.contains(from), "{from}");
-
-            let error = format!("{:#}", parse(&TEMPLATE.replace(from, to)).unwrap_err());
-
-            assert!(error.contains(named), "{to}: {error}");
-        }
+        assert_changes_refused(
+            TEMPLATE,
+            &[
+                ("GET /items: {", "GET /item: {", "no route GET /item"),
+                ("send: {ThrottlingRateLimit", "sent: {ThrottlingRateLimit", "no route sent"),
+                (
+                    "ThrottlingBurstLimit: 20",
+                    "ThrottlingBurstLimit: -1",
+                    "DefaultRouteSettings.ThrottlingBurstLimit",
+                ),
+                (
+                    "ThrottlingRateLimit: 0.5",
+                    "ThrottlingRateLimit: inf",
+                    "RouteSettings.GET /items.ThrottlingRateLimit",
+                ),
+                ("ThrottlingRateLimit: 0.5", "ThrottlingRateLimit: [1]", "ThrottlingRateLimit"),
+                ("ThrottlingRateLimit: 0.5", "RateLimit: 1", "RateLimit"),
+                ("DefaultRouteSettings: {", "DefaultRouteSettings: 5 #{", "DefaultRouteSettings"),
+            ],
+        );
     }
 }

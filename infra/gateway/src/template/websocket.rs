@@ -427,7 +427,8 @@ fn check_expression(expression: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::{Choices, IdentitySource, Template};
+    use crate::template::IdentitySource;
+    use crate::template::testing::{assert_changes_refused, parse};
 
     const PLAIN: &str = "
 Resources:
@@ -471,10 +472,6 @@ Resources:
   MayRoom: {Type: AWS::Lambda::Permission, Properties: {FunctionName: !GetAtt Room.Arn, Action: 'lambda:*', Principal: '*'}}
 ";
 
-    fn parse(text: &str) -> Result<Template> {
-        Template::parse(text, "us-east-1", &Choices::default())
-    }
-
     #[test]
     fn an_api_is_put_together_from_resources_of_their_own() {
         let template = parse(PLAIN).unwrap();
@@ -501,51 +498,52 @@ Resources:
 
     #[test]
     fn what_a_websocket_api_cannot_have_is_refused_by_name() {
-        for (from, to, named) in [
-            ("ProtocolType: WEBSOCKET", "ProtocolType: HTTP", "WEBSOCKET"),
-            ("handler: room-handler", "other: room-handler", "no variable handler"),
-            ("handler: room-handler", "handler: nobody", "no function"),
-            ("$request.body.op", "$request.header.op", "RouteSelectionExpression"),
-            ("$request.body.op", "'${request.body.op}-${stageVariables.x}'", "RouteSelectionExpression"),
-            ("IntegrationType: AWS_PROXY", "IntegrationType: MOCK", "MOCK"),
-            ("AuthorizerType: REQUEST", "AuthorizerType: JWT", "REQUEST"),
-            ("AuthorizerType: REQUEST", "AuthorizerResultTtlInSeconds: 5", "AuthorizerResultTtlInSeconds"),
-            (
-                "RouteKey: $connect, AuthorizationType: CUSTOM",
-                "RouteKey: $connect, AuthorizationType: AWS_IAM",
-                "AWS_IAM",
-            ),
-            (
-                "RouteKey: $connect, AuthorizationType: CUSTOM",
-                "RouteKey: start, AuthorizationType: CUSTOM",
-                "$connect",
-            ),
-            ("RouteKey: room_leave", "RouteKey: room/join", "already"),
-            ("RouteKey: room_leave", "RouteKey: $leave", "no route key"),
-            (
-                "RouteResponseSelectionExpression: $default",
-                "RouteResponseSelectionExpression: x",
-                "must be $default",
-            ),
-            ("FunctionName: !Ref Guard", "FunctionName: Elsewhere", "may not invoke"),
-            ("FunctionName: !GetAtt Room.Arn", "FunctionName: Elsewhere", "may not invoke"),
-            ("Principal: apigateway.amazonaws.com", "Principal: s3.amazonaws.com", "may not invoke"),
-            ("Action: lambda:InvokeFunction", "Action: lambda:GetFunction", "may not invoke"),
-            ("Action: lambda:InvokeFunction, ", "", "may not invoke"),
-            ("RouteId: !Ref Join", "RouteId: !Ref Rooms", "Rooms, the RouteId of"),
-            ("RouteId: !Ref Join, ", "", "RouteId is required"),
-            (
-                "Answer: {Type: AWS::ApiGatewayV2::RouteResponse,",
-                "Answer: {Type: AWS::ApiGatewayV2::Model,",
-                "Model",
-            ),
-        ] {
-            assert!(PLAIN.contains(from), "{from}");
-
-            let error = format!("{:#}", parse(&PLAIN.replace(from, to)).unwrap_err());
-
-            assert!(error.contains(named), "{to}: {error}");
-        }
+        assert_changes_refused(
+            PLAIN,
+            &[
+                ("ProtocolType: WEBSOCKET", "ProtocolType: HTTP", "WEBSOCKET"),
+                ("handler: room-handler", "other: room-handler", "no variable handler"),
+                ("handler: room-handler", "handler: nobody", "no function"),
+                ("$request.body.op", "$request.header.op", "RouteSelectionExpression"),
+                ("$request.body.op", "'${request.body.op}-${stageVariables.x}'", "RouteSelectionExpression"),
+                ("IntegrationType: AWS_PROXY", "IntegrationType: MOCK", "MOCK"),
+                ("AuthorizerType: REQUEST", "AuthorizerType: JWT", "REQUEST"),
+                (
+                    "AuthorizerType: REQUEST",
+                    "AuthorizerResultTtlInSeconds: 5",
+                    "AuthorizerResultTtlInSeconds",
+                ),
+                (
+                    "RouteKey: $connect, AuthorizationType: CUSTOM",
+                    "RouteKey: $connect, AuthorizationType: AWS_IAM",
+                    "AWS_IAM",
+                ),
+                (
+                    "RouteKey: $connect, AuthorizationType: CUSTOM",
+                    "RouteKey: start, AuthorizationType: CUSTOM",
+                    "$connect",
+                ),
+                ("RouteKey: room_leave", "RouteKey: room/join", "already"),
+                ("RouteKey: room_leave", "RouteKey: $leave", "no route key"),
+                (
+                    "RouteResponseSelectionExpression: $default",
+                    "RouteResponseSelectionExpression: x",
+                    "must be $default",
+                ),
+                ("FunctionName: !Ref Guard", "FunctionName: Elsewhere", "may not invoke"),
+                ("FunctionName: !GetAtt Room.Arn", "FunctionName: Elsewhere", "may not invoke"),
+                ("Principal: apigateway.amazonaws.com", "Principal: s3.amazonaws.com", "may not invoke"),
+                ("Action: lambda:InvokeFunction", "Action: lambda:GetFunction", "may not invoke"),
+                ("Action: lambda:InvokeFunction, ", "", "may not invoke"),
+                ("RouteId: !Ref Join", "RouteId: !Ref Rooms", "Rooms, the RouteId of"),
+                ("RouteId: !Ref Join, ", "", "RouteId is required"),
+                (
+                    "Answer: {Type: AWS::ApiGatewayV2::RouteResponse,",
+                    "Answer: {Type: AWS::ApiGatewayV2::Model,",
+                    "Model",
+                ),
+            ],
+        );
     }
 
     #[test]

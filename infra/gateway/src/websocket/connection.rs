@@ -35,14 +35,14 @@ pub(crate) struct Connection {
     pub(super) connected_at: Instant,
     /// Milliseconds from the handshake to the last message in either direction.
     pub(super) last_active: AtomicU64,
-    pub(super) queue: mpsc::UnboundedSender<Outgoing>,
-    pub(super) queued_frames: AtomicUsize,
+    queue: mpsc::UnboundedSender<Outgoing>,
+    queued_frames: AtomicUsize,
     pub(super) queued_bytes: AtomicUsize,
     pub(super) closed_with: OnceLock<(CloseCode, &'static str)>,
     pub(super) closing: Notify,
     pub(super) frames: Frames,
     /// The messages of all connections, as they are billed.
-    pub(super) messages: Arc<AtomicU64>,
+    messages: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -157,7 +157,7 @@ pub(crate) struct Connections {
     /// The frames of all of them.
     all_frames: Arc<AllFrames>,
     /// The messages in both directions, as they are billed.
-    pub(super) messages: Arc<AtomicU64>,
+    messages: Arc<AtomicU64>,
 }
 
 /// A connection that ended, for the console.
@@ -218,9 +218,27 @@ impl Connections {
         }
     }
 
-    /// An empty list of frames.
-    pub(super) fn frames(&self) -> Frames {
-        Frames::new(Arc::clone(&self.all_frames))
+    /// Takes up a connection that `$connect` has let in, and gives what is queued for its client.
+    pub(super) fn admit(
+        &self,
+        facts: ConnectionFacts,
+    ) -> (Arc<Connection>, mpsc::UnboundedReceiver<Outgoing>) {
+        let (queue, outgoing) = mpsc::unbounded_channel();
+        let connection = Arc::new(Connection {
+            facts,
+            connected_at: Instant::now(),
+            last_active: AtomicU64::new(0),
+            queue,
+            queued_frames: AtomicUsize::new(0),
+            queued_bytes: AtomicUsize::new(0),
+            closed_with: OnceLock::new(),
+            closing: Notify::new(),
+            frames: Frames::new(Arc::clone(&self.all_frames)),
+            messages: Arc::clone(&self.messages),
+        });
+        let id = connection.facts.id.clone();
+        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&connection));
+        (connection, outgoing)
     }
 
     /// Keeps a connection that has ended among the newest ones.
@@ -265,11 +283,6 @@ impl Connections {
     pub(super) fn end(&self, connection: &Connection, code: CloseCode, reason: &'static str) {
         self.remove(&connection.facts.id);
         connection.close(code, reason);
-    }
-
-    pub(super) fn insert(&self, connection: Arc<Connection>) {
-        let id = connection.facts.id.clone();
-        self.open.write().unwrap_or_else(PoisonError::into_inner).insert(id, connection);
     }
 
     pub(super) fn remove(&self, id: &str) {

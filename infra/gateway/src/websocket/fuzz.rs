@@ -1,8 +1,7 @@
 //! Any bytes on an open connection, and any frames: what comes of them is what RFC 6455 and the limits say.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,16 +11,14 @@ use proptest::sample::select;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::runtime::Runtime;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
 
-use super::connection::Connection;
+use super::route_selection::tests::api;
 use super::{MESSAGE_LIMIT, route_selection, socket};
 use crate::events::ConnectionFacts;
 use crate::fuzzing::fuzz;
 use crate::gateway::Gateway;
 use crate::journal::Journal;
-use crate::template::{StageVariables, WebSocketApi, WebSocketRoute};
+use crate::template::StageVariables;
 
 const FRAME_LIMIT: u64 = 32 * 1024;
 
@@ -54,20 +51,7 @@ impl Rig {
         self.runtime.block_on(async {
             let (client, server) = duplex(4096);
             let (mut read, mut write) = tokio::io::split(client);
-            let (queue, outgoing) = mpsc::unbounded_channel();
-            let connection = Arc::new(Connection {
-                facts: facts(),
-                connected_at: Instant::now(),
-                last_active: AtomicU64::new(0),
-                queue,
-                queued_frames: AtomicUsize::new(0),
-                queued_bytes: AtomicUsize::new(0),
-                closed_with: OnceLock::new(),
-                closing: Notify::new(),
-                frames: self.gateway.connections.frames(),
-                messages: Arc::default(),
-            });
-            self.gateway.connections.insert(Arc::clone(&connection));
+            let (connection, outgoing) = self.gateway.connections.admit(facts());
             let sending = async {
                 for piece in sent.chunks(piece) {
                     // Fails when the server has ended the connection, which is its right.
@@ -105,23 +89,6 @@ fn facts() -> ConnectionFacts {
         stage: "ws".to_owned(),
         stage_variables: StageVariables::new(),
         authorizer: None,
-    }
-}
-
-fn api(expression: &str, keys: &[&str]) -> WebSocketApi {
-    let route = WebSocketRoute {
-        function: 0,
-        integration_timeout: Duration::from_secs(29),
-        two_way: false,
-        throttle: None,
-    };
-    WebSocketApi {
-        id: "ws".to_owned(),
-        stage: "ws".to_owned(),
-        stage_variables: StageVariables::new(),
-        authorizer: None,
-        route_selection_expression: expression.to_owned(),
-        routes: keys.iter().map(|key| ((*key).to_owned(), route)).collect::<HashMap<_, _>>(),
     }
 }
 

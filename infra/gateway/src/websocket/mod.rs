@@ -10,16 +10,15 @@ mod handshake;
 mod route_selection;
 mod socket;
 
-use std::sync::atomic::{AtomicU64, AtomicUsize};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 use http_body_util::Full;
 use hyper::upgrade::OnUpgrade;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub(crate) use connection::{Connection, Connections, Ended, PostError};
@@ -44,20 +43,7 @@ async fn open(
     response: Response<Full<Bytes>>,
     verdict: oneshot::Sender<Response<Full<Bytes>>>,
 ) {
-    let (queue, outgoing) = mpsc::unbounded_channel();
-    let connection = Arc::new(Connection {
-        facts,
-        connected_at: Instant::now(),
-        last_active: AtomicU64::new(0),
-        queue,
-        queued_frames: AtomicUsize::new(0),
-        queued_bytes: AtomicUsize::new(0),
-        closed_with: OnceLock::new(),
-        closing: Notify::new(),
-        frames: gateway.connections.frames(),
-        messages: Arc::clone(&gateway.connections.messages),
-    });
-    gateway.connections.insert(Arc::clone(&connection));
+    let (connection, outgoing) = gateway.connections.admit(facts);
     // If the client has left, the upgrade below fails.
     let _ = verdict.send(response);
     let (code, reason) = match upgrade.await.ok().and_then(socket::into_stream) {

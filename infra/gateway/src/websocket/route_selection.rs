@@ -53,14 +53,15 @@ fn variable(text: &str, body: &Value) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::collections::HashMap;
     use std::time::Duration;
 
     use super::*;
     use crate::template::StageVariables;
 
-    fn api(expression: &str, keys: &[&str]) -> WebSocketApi {
+    /// An API with these routes.
+    pub(in crate::websocket) fn api(expression: &str, keys: &[&str]) -> WebSocketApi {
         let route = WebSocketRoute {
             function: 0,
             integration_timeout: Duration::from_secs(29),
