@@ -29,6 +29,7 @@ OF_THE_FUNCTIONS = (
     "PUBLIC_URL",
     "ALLOWED_ORIGINS",
     "LOG_LEVEL",
+    "METRICS_TOKEN",
     "DATABASE_URL",
     "REDIS_URL",
     "JWT_KEYS",

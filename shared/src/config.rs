@@ -156,6 +156,20 @@ pub fn email_verification_required() -> anyhow::Result<bool> {
     }
 }
 
+/// `ENVIRONMENT`: whether this is a machine of development, where conveniences are on; `production` by default.
+pub fn is_development() -> anyhow::Result<bool> {
+    match optional("ENVIRONMENT").as_deref() {
+        None | Some("production") => Ok(false),
+        Some("development") => Ok(true),
+        Some(other) => anyhow::bail!("ENVIRONMENT must be development or production, not {other:?}"),
+    }
+}
+
+/// `METRICS_TOKEN`: what a scraper of the metrics has to show outside of development.
+pub fn metrics_token() -> Option<String> {
+    optional("METRICS_TOKEN")
+}
+
 /// `PUBLIC_URL`: where the HTTP API is, as clients see it.
 fn public_url() -> anyhow::Result<String> {
     let url = required("PUBLIC_URL")?;
