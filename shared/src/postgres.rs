@@ -19,7 +19,7 @@ pub use tokio_postgres::{Client, Config, Row};
 use tokio_postgres::{NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{Error, Result};
+use crate::{Error, Result, telemetry};
 
 /// A parameter and its type.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -60,15 +60,15 @@ impl Postgres {
 
     /// Runs a statement and returns its rows.
     pub fn query<'a>(&'a self, sql: &'a str, params: &'a [Param<'_>]) -> BoxFuture<'a, Result<Vec<Row>>> {
-        async move {
+        let query = async move {
             match self.try_query(sql, params).await? {
                 Ok(rows) => Ok(rows),
                 // A statement that lost a race for locks changed nothing, so it may be run once more.
                 Err(error) if lost_a_race(&error) => self.try_query(sql, params).await?.map_err(store_error),
                 Err(error) => Err(store_error(error)),
             }
-        }
-        .boxed()
+        };
+        telemetry::traced(telemetry::Call::Postgres(sql), query, Result::is_err).boxed()
     }
 
     /// Runs a statement that returns at most one row.

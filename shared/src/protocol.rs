@@ -57,6 +57,20 @@ impl Command {
             _ => Err(crate::Error::InvalidType),
         }
     }
+
+    /// The one conversation that it names, if it names one.
+    pub fn conversation(&self) -> Option<ConversationId> {
+        match self {
+            Self::History(History { conversation_id, .. })
+            | Self::Edit(EditMessage { conversation_id, .. })
+            | Self::Delete(DeleteMessage { conversation_id, .. })
+            | Self::React(React { conversation_id, .. })
+            | Self::Typing(Typing { conversation_id, .. })
+            | Self::Read(Read { conversation_id, .. }) => Some(*conversation_id),
+            Self::Send(send) => send.conversation_id,
+            Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Ping => None,
+        }
+    }
 }
 
 /// `subscribe`

@@ -15,9 +15,11 @@ use aws_sdk_apigatewaymanagement::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde::Serialize;
 
 use crate::ids::ConnectionId;
-use crate::{aws, config};
+use crate::telemetry::{self, Call, traced};
+use crate::{Error, Result, aws, config};
 
 /// How long the platform may take to accept a frame. A round of pushes, and with it the ack of whoever pushes, waits
 /// no longer for one recipient; who was missed is told to catch up.
@@ -78,23 +80,25 @@ impl Push {
     }
 
     /// Starts a job of `fan-out`.
-    pub fn start_job(&self, job: String) -> BoxFuture<'_, anyhow::Result<()>> {
+    pub fn start_job(&self, job: &impl Serialize) -> BoxFuture<'_, Result<()>> {
         self.start(&self.fan_out, job)
     }
 
-    /// Starts a job of a function: Lambda queues it and answers at once.
-    pub fn start<'a>(&'a self, function: &'a str, job: String) -> BoxFuture<'a, anyhow::Result<()>> {
-        async move {
+    /// Starts a job of a function, in the name of the current invocation: Lambda queues it and answers at once.
+    pub fn start<'a>(&'a self, function: &'a str, job: &impl Serialize) -> BoxFuture<'a, Result<()>> {
+        let payload = serde_json::to_string(&telemetry::hand(job));
+        let started = async move {
+            let payload = payload.map_err(anyhow::Error::from)?;
             let invoke = self.lambda.invoke().function_name(function);
-            invoke.invocation_type(InvocationType::Event).payload(Blob::new(job)).send().await?;
-            Ok(())
-        }
-        .boxed()
+            let sent = invoke.invocation_type(InvocationType::Event).payload(Blob::new(payload)).send().await;
+            sent.map(drop).map_err(|error| Error::Internal(error.into()))
+        };
+        traced(Call::Invoke(function), started, Result::is_err).boxed()
     }
 
     /// Posts one frame to one connection.
     pub fn post<'a>(&'a self, connection: &'a ConnectionId, frame: Blob) -> BoxFuture<'a, Posted> {
-        async move {
+        let post = async move {
             match self.client.post_to_connection().connection_id(&connection.0).data(frame).send().await {
                 Ok(_) => Posted::Taken,
                 Err(error) if is_gone(&error) => Posted::Gone,
@@ -104,8 +108,8 @@ impl Push {
                     Posted::Failed
                 }
             }
-        }
-        .boxed()
+        };
+        traced(Call::Post, post, |posted| *posted == Posted::Failed).boxed()
     }
 
     /// Closes a connection, after what was posted to it.

@@ -19,6 +19,7 @@ use crate::presence::Frame;
 use crate::protocol::{Answer, MAX_ANSWER, Subscribe, Subscribed};
 use crate::redis::keys::{self, Partition, UserKeys};
 use crate::redis::{Call, Script, Source, decode};
+use crate::telemetry::{self, Fact};
 use crate::tokens::{Identity, access, ticket};
 use crate::{App, Error, FieldError, Result, accounts, conversations, presence, throttle};
 
@@ -69,6 +70,7 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
             access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity()
         }
     };
+    telemetry::note(Fact::User(identity.user));
     let mut subscriptions = opening.conversations;
     subscriptions.extend(find_channels(app, identity.user, opening.channels).await?.into_values());
     subscriptions.sort();
@@ -126,6 +128,7 @@ pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
         app.redis.wave(vec![Call::command("HGETALL").arg(&key), Call::command("DEL").arg(&key)]).await?;
     let Some(record) = Record::of(replies.into_iter().next().unwrap_or_default())? else { return Ok(()) };
     let user = record.identity.user;
+    telemetry::note(Fact::User(user));
     let keys = UserKeys::of(user);
     let leave = Call::script(&LEAVE, &[keys.connections(), keys.last_seen()])
         .arg(&connection.0)
@@ -318,7 +321,10 @@ async fn find_record(app: &App, frame: Frame<'_>) -> Result<Record> {
     let reply = app.redis.call(presence::seen(commands, frame, None)).await?;
     let (verdict, record) = presence::heard(commands, reply)?;
     throttle::settle(app, vec![verdict]).await?;
-    Record::of(record)?.ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))
+    let record = Record::of(record)?
+        .ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))?;
+    telemetry::note(Fact::User(record.identity.user));
+    Ok(record)
 }
 
 /// Writes the record and asks the user's whether the session is live. Returns the connection that gives way when

@@ -6,13 +6,13 @@
 mod throttled;
 
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use lambda_http::RequestExt;
@@ -28,6 +28,7 @@ use crate::accounts::Device;
 use crate::ids::{ConversationId, MessageId, SessionId, UserId};
 use crate::log::Key;
 use crate::messages::Emoji;
+use crate::telemetry::{Arrival, Fact, Invocation};
 use crate::throttle::Window;
 use crate::tokens::{Identity, Secret, access};
 use crate::{App, Error, FieldError, Result, administration, oauth, parse, telemetry};
@@ -55,39 +56,49 @@ impl RequestId {
     }
 }
 
-/// Whom the request turned out to be from, for the log.
-#[derive(Clone, Default)]
-struct Who(Arc<OnceLock<UserId>>);
-
-/// Names the request to the client and writes its one line into the log.
+/// Names the request to the client, and tells of it: its one line of log, its trace.
 async fn observe(mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let request_id = RequestId::of(&request);
+    let RequestId(request_id) = RequestId::of(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let who = Who::default();
-    request.extensions_mut().insert(request_id.clone());
-    request.extensions_mut().insert(who.clone());
+    let route = route.unwrap_or_else(|| "unmatched".to_owned());
+    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let invocation = begin(&request, &request_id);
+    let answer = async {
+        let mut response = next.run(request).await;
+        if let Some(error) = response.extensions().get::<Arc<Error>>() {
+            telemetry::report(error);
+        }
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert("x-request-id", value);
+        }
+        let failed = response.status().is_server_error();
+        let ended = telemetry::end(&format!("{method} {route}"), failed);
+        tracing::info!(
+            method = %method,
+            route,
+            status = response.status().as_u16(),
+            latency_ms = ended.latency_ms(),
+            failed,
+            cold_start = ended.cold_start,
+            "request"
+        );
+        response
+    };
+    invocation.run(answer).await
+}
 
-    let mut response = next.run(request).await;
-
-    if let Some(error) = response.extensions().get::<Arc<Error>>() {
-        telemetry::report(error, &request_id.0);
-    }
-    if let Ok(value) = HeaderValue::from_str(&request_id.0) {
-        response.headers_mut().insert("x-request-id", value);
-    }
-    let user_id = who.0.get().map(ToString::to_string);
-    tracing::info!(
-        request_id = request_id.0,
-        method = %method,
-        route = route.unwrap_or_default(),
-        user_id,
-        status = response.status().as_u16(),
-        latency_ms = began.elapsed().as_secs_f64() * 1000.0,
-        "request"
-    );
-    response
+fn begin(request: &Request, request_id: &str) -> Invocation {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let Device { ip, user_agent } = device(request.extensions(), request.headers());
+    Invocation::begin(Arrival {
+        request_id: request_id.to_owned(),
+        traceparent: header("traceparent"),
+        amazon_trace: header("x-amzn-trace-id"),
+        ip,
+        user_agent,
+        ..Arrival::default()
+    })
 }
 
 /// Who calls, by their access token.
@@ -150,9 +161,7 @@ fn claims(parts: &mut Parts, app: &App) -> Result<Option<Arc<access::Claims>>> {
     let token =
         bearer(value).ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
     let claims = Arc::new(access::verify(app.keys(), token, OffsetDateTime::now_utc())?);
-    if let Some(Who(who)) = parts.extensions.get() {
-        who.get_or_init(|| claims.identity().user);
-    }
+    telemetry::note(Fact::User(claims.identity().user));
     parts.extensions.insert(Arc::clone(&claims));
     Ok(Some(claims))
 }
@@ -170,14 +179,17 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let ip = match parts.extensions.get::<RequestContext>() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
-            _ => None,
-        };
-        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-        let user_agent = user_agent.map(|text| text.chars().take(200).collect());
-        Ok(Self(Device { ip, user_agent }))
+        Ok(Self(device(&parts.extensions, &parts.headers)))
     }
+}
+
+fn device(extensions: &Extensions, headers: &HeaderMap) -> Device {
+    let ip = match extensions.get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
+        _ => None,
+    };
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Device { ip, user_agent: user_agent.map(|text| text.chars().take(200).collect()) }
 }
 
 /// The idempotency key of a change: the request's id.
@@ -305,7 +317,9 @@ impl<S: Send + Sync> FromRequestParts<S> for InConversation {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        in_path(parts, state, "id").await.ok_or(Error::NotFound("conversation")).map(Self)
+        let id = in_path(parts, state, "id").await.ok_or(Error::NotFound("conversation"))?;
+        telemetry::note(Fact::Conversation(id));
+        Ok(Self(id))
     }
 }
 

@@ -32,6 +32,7 @@ use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
 use crate::presence::Frame;
 use crate::redis::keys::{self, ConversationKeys};
 use crate::redis::{Call, Script, Source, decode};
+use crate::telemetry::{self, Fact};
 use crate::throttle::{Admission, Place, Policy, Verdict, throttling_script};
 use crate::{App, Error, Result, presence, throttle};
 
@@ -198,6 +199,7 @@ pub async fn gate(
         tag @ ("pass" | "burst") => {
             let in_burst = tag == "burst";
             let user = reply.user()?;
+            telemetry::note(Fact::User(user));
             let throttle = format!("{}{user}", of_conversation.throttle_prefix());
             let place = Place { key: throttle, entry: key.0.clone(), since: reply.next()? };
             verdicts.push(Verdict::of(messages, Duration::ZERO, Some(place)));

@@ -54,11 +54,19 @@ pub enum Job {
     },
 }
 
+impl Job {
+    /// Which conversation it is for.
+    pub fn conversation(&self) -> ConversationId {
+        match self {
+            Self::Push { conversation_id, .. } | Self::Combine { conversation_id, .. } => *conversation_id,
+        }
+    }
+}
+
 /// Starts a job. One that does not come is missed when its lease has run out.
 pub async fn start(app: &App, job: &Job) {
-    let started = async { app.push().start_job(serde_json::to_string(job)?).await };
-    if let Err(error) = started.await {
-        tracing::warn!("no job was started: {error:#}");
+    if let Err(error) = app.push().start_job(job).await {
+        super::warn(job.conversation(), "no job was started", &error);
     }
 }
 

@@ -17,7 +17,7 @@ use redis::{Arg, Cmd, FromRedisValue, RedisError, RedisResult, ServerErrorKind, 
 use self::address::Address;
 use self::cluster::Cluster;
 use self::server::Server;
-use crate::{Error, Result};
+use crate::{Error, Result, telemetry};
 
 /// A Lua script, hashed when it is first used.
 pub type Script = LazyLock<Source>;
@@ -114,7 +114,12 @@ impl Redis {
     /// Those on one key run in order.
     ///
     /// One command's error is the wave's: nothing here sends a command that may fail by itself.
-    pub async fn wave(&self, mut calls: Vec<Call>) -> Result<Vec<Value>> {
+    pub async fn wave(&self, calls: Vec<Call>) -> Result<Vec<Value>> {
+        let call = telemetry::Call::Redis(calls.len());
+        telemetry::traced(call, self.run(calls), Result::is_err).await
+    }
+
+    async fn run(&self, mut calls: Vec<Call>) -> Result<Vec<Value>> {
         let mut replies = self.ask(&calls.iter().collect::<Vec<_>>()).await?;
         let missing: Vec<_> = (0..calls.len()).filter(|&i| is_missing_script(&replies[i])).collect();
         if !missing.is_empty() {
