@@ -18,6 +18,7 @@ pub fn serve<E: DeserializeOwned + 'static>(
             let request_id = event.context.request_id;
             let began = std::time::Instant::now();
             let done = handle(app, event.payload).await;
+            app.metrics.job(done.is_ok());
             if let Err(error) = &done {
                 telemetry::report(error, &request_id);
             }

@@ -57,6 +57,11 @@ impl Command {
             _ => Err(crate::Error::InvalidType),
         }
     }
+
+    /// Whether there is a command called `name`.
+    pub fn is_known(name: &str) -> bool {
+        !matches!(Self::parse(name, serde_json::Value::Null), Err(crate::Error::InvalidType))
+    }
 }
 
 /// `subscribe`

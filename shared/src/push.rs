@@ -4,6 +4,7 @@
 //!
 //! The futures are boxed here, so that the SDK is compiled into this crate once and not into every function.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_apigatewaymanagement::Client;
@@ -17,6 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use crate::ids::ConnectionId;
+use crate::metrics::Metrics;
 use crate::{aws, config};
 
 /// How long the platform may take to accept a frame. A round of pushes, and with it the ack of whoever pushes, waits
@@ -42,11 +44,12 @@ pub struct Push {
     client: Client,
     lambda: aws_sdk_lambda::Client,
     fan_out: String,
+    metrics: Arc<Metrics>,
 }
 
 impl Push {
     /// A client for the stage at the configured endpoint.
-    pub fn new(config: config::Push) -> Self {
+    pub fn new(config: config::Push, metrics: Arc<Metrics>) -> Self {
         let region = Region::new(config.aws.region.clone());
         let credentials = aws::credentials(config.aws);
         // Both are plain on a laptop, and both are not on AWS.
@@ -74,6 +77,7 @@ impl Push {
             client: Client::from_conf(management),
             lambda: aws_sdk_lambda::Client::from_conf(lambda.build()),
             fan_out: config.fan_out_function,
+            metrics,
         }
     }
 
@@ -95,7 +99,8 @@ impl Push {
     /// Posts one frame to one connection.
     pub fn post<'a>(&'a self, connection: &'a ConnectionId, frame: Blob) -> BoxFuture<'a, Posted> {
         async move {
-            match self.client.post_to_connection().connection_id(&connection.0).data(frame).send().await {
+            let post = self.client.post_to_connection().connection_id(&connection.0).data(frame);
+            let posted = match post.send().await {
                 Ok(_) => Posted::Taken,
                 Err(error) if is_gone(&error) => Posted::Gone,
                 Err(error) => {
@@ -103,7 +108,9 @@ impl Push {
                     tracing::debug!(connection_id = %connection, status, "a post failed: {error}");
                     Posted::Failed
                 }
-            }
+            };
+            self.metrics.posted(posted);
+            posted
         }
         .boxed()
     }

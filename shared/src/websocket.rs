@@ -130,15 +130,17 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
             channels,
         };
         connections::open(app, opening).await?;
-        Ok(protocol)
+        Ok::<_, Error>(protocol)
     };
     match opened.await {
         Ok(protocol) => {
+            app.metrics.opened();
             tracing::info!(request_id, connection_id = %connection, "connected");
             let headers = protocol.map(|protocol| serde_json::json!({ "Sec-WebSocket-Protocol": protocol }));
             Response { headers, ..Response::empty() }
         }
         Err(error) => {
+            app.metrics.turned_away(error.code());
             telemetry::report(&error, &request_id);
             let (status, problem_headers, text) = http::problem(&error);
             tracing::info!(request_id, connection_id = %connection, status = status.as_u16(), "refused");
@@ -167,8 +169,10 @@ pub async fn message(app: &App, request: Request) -> Response {
     let answer = async { answer(app, &request, &name, frame?, reference.as_ref()).await }.await;
 
     let code = answer.as_ref().err().map(|error| error_code(error, http::status_and_code(error).0));
-    // What is no command is not repeated into the log: it may be anything.
-    let command = if matches!(code, Some("INVALID_TYPE" | "INVALID_JSON")) { "" } else { &name };
+    // What is no command is not repeated: it may be anything.
+    let known = Command::is_known(&name).then_some(name.as_str());
+    app.metrics.command(known, code.unwrap_or("OK"), began.elapsed());
+    let command = known.unwrap_or_default();
     tracing::info!(
         request_id = request.request_id,
         connection_id = %request.connection,

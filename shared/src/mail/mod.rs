@@ -49,7 +49,10 @@ pub async fn send(app: &App, job: Job) -> Result<()> {
     };
     let mailer = app.mailer();
     let text = text::write(job.kind, &mailer.public_url, &token);
-    mailer.send(address, text).await.map_err(Error::Internal)
+    // Nothing here asks Redis, so what was counted is told while SES is asked.
+    let (sent, ()) = tokio::join!(mailer.send(address, text), app.redis.tell());
+    app.metrics.mail(sent.is_ok());
+    sent.map_err(Error::Internal)
 }
 
 /// The address as SES takes it: the domain in ASCII. None if the part before it is not ASCII.
