@@ -207,6 +207,11 @@ pub fn is_development() -> anyhow::Result<bool> {
     }
 }
 
+/// `AWS_LAMBDA_FUNCTION_NAME`: the name by which Lambda knows this function.
+pub fn function_name() -> String {
+    optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()
+}
+
 /// `METRICS_TOKEN`: what a scraper of the metrics has to show outside of development.
 pub fn metrics_token() -> Option<String> {
     optional("METRICS_TOKEN")

@@ -29,6 +29,7 @@ pub fn serve<E: DeserializeOwned + 'static>(
                     telemetry::report(error);
                 }
                 let failed = done.is_err();
+                app.metrics.job(!failed);
                 let ended = telemetry::end("job", failed);
                 let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
                 tracing::info!(failed, latency_ms, cold_start, "job");

@@ -58,6 +58,22 @@ impl Postgres {
         }
     }
 
+    /// Asks for a sign of life, and waits for it no longer than that.
+    pub async fn ping(&self, limit: Duration) -> Result<()> {
+        let hangs = |_| Error::Unavailable(anyhow::anyhow!("Postgres did not answer in {limit:?}"));
+        let deadline = tokio::time::Instant::now() + limit;
+        let client = tokio::time::timeout_at(deadline, self.pool.get()).await.map_err(hangs)?;
+        let client = client.map_err(|error| Error::Unavailable(error.into()))?;
+        let answered = tokio::time::timeout_at(deadline, client.check_connection()).await;
+        answered
+            .map_err(|late| {
+                // It still waits for the answer, and whoever comes next must not wait with it.
+                drop(deadpool_postgres::Object::take(client));
+                hangs(late)
+            })?
+            .map_err(store_error)
+    }
+
     /// Runs a statement and returns its rows.
     pub fn query<'a>(&'a self, sql: &'a str, params: &'a [Param<'_>]) -> BoxFuture<'a, Result<Vec<Row>>> {
         let query = async move {

@@ -71,6 +71,11 @@ impl Command {
             Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Ping => None,
         }
     }
+
+    /// Whether there is a command called `name`.
+    pub fn is_known(name: &str) -> bool {
+        !matches!(Self::parse(name, serde_json::Value::Null), Err(crate::Error::InvalidType))
+    }
 }
 
 /// `subscribe`

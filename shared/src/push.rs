@@ -4,6 +4,7 @@
 //!
 //! The futures are boxed here, so that the SDK is compiled into this crate once and not into every function.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_apigatewaymanagement::Client;
@@ -18,6 +19,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::ids::ConnectionId;
+use crate::metrics::Metrics;
 use crate::telemetry::{self, Call, traced};
 use crate::{Error, Result, aws, config};
 
@@ -44,11 +46,12 @@ pub struct Push {
     client: Client,
     lambda: aws_sdk_lambda::Client,
     fan_out: String,
+    metrics: Arc<Metrics>,
 }
 
 impl Push {
     /// A client for the stage at the configured endpoint.
-    pub fn new(config: config::Push) -> Self {
+    pub fn new(config: config::Push, metrics: Arc<Metrics>) -> Self {
         let region = Region::new(config.aws.region.clone());
         let credentials = aws::credentials(config.aws);
         // Both are plain on a laptop, and both are not on AWS.
@@ -76,6 +79,7 @@ impl Push {
             client: Client::from_conf(management),
             lambda: aws_sdk_lambda::Client::from_conf(lambda.build()),
             fan_out: config.fan_out_function,
+            metrics,
         }
     }
 
@@ -99,7 +103,8 @@ impl Push {
     /// Posts one frame to one connection.
     pub fn post<'a>(&'a self, connection: &'a ConnectionId, frame: Blob) -> BoxFuture<'a, Posted> {
         let post = async move {
-            match self.client.post_to_connection().connection_id(&connection.0).data(frame).send().await {
+            let post = self.client.post_to_connection().connection_id(&connection.0).data(frame);
+            let posted = match post.send().await {
                 Ok(_) => Posted::Taken,
                 Err(error) if is_gone(&error) => Posted::Gone,
                 Err(error) => {
@@ -107,7 +112,9 @@ impl Push {
                     tracing::debug!(connection_id = %connection, status, "a post failed: {error}");
                     Posted::Failed
                 }
-            }
+            };
+            self.metrics.posted(posted);
+            posted
         };
         traced(Call::Post, post, |posted| *posted == Posted::Failed).boxed()
     }

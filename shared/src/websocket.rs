@@ -159,7 +159,7 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
             channels,
         };
         connections::open(app, opening).await?;
-        Ok(protocol)
+        Ok::<_, Error>(protocol)
     };
     let opened = opened.await;
     let status = opened.as_ref().err().map_or(StatusCode::OK, |error| http::status_and_code(error).0);
@@ -172,10 +172,12 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
     tracing::info!(status = status.as_u16(), latency_ms, failed, cold_start, "connect");
     match opened {
         Ok(protocol) => {
+            app.metrics.opened();
             let headers = protocol.map(|protocol| serde_json::json!({ "Sec-WebSocket-Protocol": protocol }));
             Response { headers, ..Response::empty() }
         }
         Err(error) => {
+            app.metrics.turned_away(error.code());
             let (status, problem_headers, text) = http::problem(&error);
             let headers = problem_headers
                 .iter()
@@ -201,13 +203,15 @@ pub async fn message(app: &App, request: Request) -> Response {
     let answer = async { answer(app, &request, &name, frame?, reference.as_ref()).await }.await;
 
     let code = answer.as_ref().err().map(|error| error_code(error, http::status_and_code(error).0));
-    // What is no command is not repeated into the log: it may be anything.
-    let command = if matches!(code, Some("INVALID_TYPE" | "INVALID_JSON")) { "unknown" } else { &name };
+    // What is no command is not repeated: it may be anything.
+    let known = Command::is_known(&name).then_some(name.as_str());
+    let command = known.unwrap_or("unknown");
     let failed = matches!(code, Some("INTERNAL_ERROR" | "UNAVAILABLE"));
     if let Err(error) = &answer {
         telemetry::report(error);
     }
     let ended = telemetry::end(command, failed);
+    app.metrics.command(known, code.unwrap_or("OK"), ended.latency);
     tracing::info!(
         command,
         code = code.unwrap_or("OK"),

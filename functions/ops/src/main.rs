@@ -1,12 +1,15 @@
-//! `ops`.
+//! `ops`: health and metrics, for whoever operates this. Nothing here is throttled or needs a user's token.
 
-use axum::Router;
-use shared::http::Routes;
-use shared::{App, Need, http, telemetry};
+mod routes;
+
+use shared::{App, config, http, telemetry};
+
+use crate::routes::Guard;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
-    let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
-    http::serve(app, Routes::new(Router::new())).await
+    let guard = if config::is_development()? { Guard::Open } else { Guard::Token(config::metrics_token()) };
+    let app = App::from_env(&[]).await?;
+    http::serve_unthrottled(app, routes::router(guard)).await
 }

@@ -83,10 +83,11 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
         Ok(oldest) => oldest,
         Err(error) => {
             // It was never open, so nobody was here.
-            let connections = UserKeys::of(identity.user).connections();
+            let of_user = UserKeys::of(identity.user);
             let forget = vec![
                 Call::command("DEL").arg(keys::connection(&opening.connection)),
-                Call::command("HDEL").arg(connections).arg(&opening.connection.0),
+                Call::command("HDEL").arg(of_user.connections()).arg(&opening.connection.0),
+                Call::command("ZREM").arg(of_user.live()).arg(&opening.connection.0),
             ];
             if let Err(unforgotten) = app.redis.wave(forget).await {
                 tracing::warn!(
@@ -130,7 +131,7 @@ pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
     let user = record.identity.user;
     telemetry::note(Fact::User(user));
     let keys = UserKeys::of(user);
-    let leave = Call::script(&LEAVE, &[keys.connections(), keys.last_seen()])
+    let leave = Call::script(&LEAVE, &[keys.connections(), keys.last_seen(), keys.live()])
         .arg(&connection.0)
         .arg(to_millis(OffsetDateTime::now_utc()))
         .arg(LAST_SEEN_FOR.as_secs());
@@ -355,7 +356,7 @@ async fn try_admit(
     let Identity { user, session } = record.identity;
     let of_user = UserKeys::of(user);
     let key = keys::connection(connection);
-    let admit = Call::script(&ADMIT, &[of_user.session(session), of_user.connections()])
+    let admit = Call::script(&ADMIT, &[of_user.session(session), of_user.connections(), of_user.live()])
         .arg(&connection.0)
         .arg(format!("{}|{session}", to_millis(record.connected_at + CONNECTION_LIFE)))
         .arg(MAX_CONNECTIONS)

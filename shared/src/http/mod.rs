@@ -9,8 +9,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -19,6 +20,7 @@ use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
@@ -37,7 +39,18 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Serves a function's routes. A path with a final slash means the same as without.
 pub async fn serve(app: App, routes: Routes) -> Result<(), lambda_http::Error> {
-    let routes = routes.checked(&app).layer(middleware::from_fn(observe)).with_state(app);
+    let routes = routes.checked(&app);
+    run(app, routes).await
+}
+
+/// Serves routes that no throttle is asked for: of operators, not of users.
+pub async fn serve_unthrottled(app: App, routes: Router<App>) -> Result<(), lambda_http::Error> {
+    let unknown = async || Error::NotFound("path");
+    run(app, routes.fallback(unknown).method_not_allowed_fallback(unknown)).await
+}
+
+async fn run(app: App, routes: Router<App>) -> Result<(), lambda_http::Error> {
+    let routes = routes.layer(middleware::from_fn_with_state(app.clone(), observe)).with_state(app);
     lambda_http::run(NormalizePathLayer::trim_trailing_slash().layer(routes)).await
 }
 
@@ -56,12 +69,11 @@ impl RequestId {
     }
 }
 
-/// Names the request to the client, and tells of it: its one line of log, its trace.
-async fn observe(mut request: Request, next: Next) -> Response {
+/// Names the request to the client, and tells of it: its one line of log, its trace, its metrics.
+async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let RequestId(request_id) = RequestId::of(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let route = route.unwrap_or_else(|| "unmatched".to_owned());
     request.extensions_mut().insert(RequestId(request_id.clone()));
     let invocation = begin(&request, &request_id);
     let answer = async {
@@ -73,10 +85,12 @@ async fn observe(mut request: Request, next: Next) -> Response {
             response.headers_mut().insert("x-request-id", value);
         }
         let failed = response.status().is_server_error();
-        let ended = telemetry::end(&format!("{method} {route}"), failed);
+        let name = route.as_deref().unwrap_or("unmatched");
+        let ended = telemetry::end(&format!("{method} {name}"), failed);
+        app.metrics.request(&method, route.as_deref(), response.status(), ended.latency);
         tracing::info!(
             method = %method,
-            route,
+            route = name,
             status = response.status().as_u16(),
             latency_ms = ended.latency_ms(),
             failed,
@@ -170,6 +184,12 @@ fn claims(parts: &mut Parts, app: &App) -> Result<Option<Arc<access::Claims>>> {
 pub fn bearer(value: &HeaderValue) -> Option<&str> {
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Whether a request shows this token. How long that takes tells nothing of it: digests are compared.
+pub fn shows_token(headers: &HeaderMap, token: &str) -> bool {
+    let shown = headers.get(header::AUTHORIZATION).and_then(bearer);
+    shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(token))
 }
 
 /// Where the caller is.
@@ -427,27 +447,24 @@ struct Problem<'a> {
 
 /// The status and the code of an error.
 pub fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
-    match error {
-        Error::Malformed => (StatusCode::BAD_REQUEST, "malformed"),
+    let status = match error {
+        Error::Malformed => StatusCode::BAD_REQUEST,
         Error::Invalid(_) | Error::InvalidType | Error::InvalidContent | Error::ContentTooLong => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
+            StatusCode::UNPROCESSABLE_ENTITY
         }
-        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
-        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
-        Error::EmailNotVerified => (StatusCode::FORBIDDEN, "email_not_verified"),
-        Error::NotFound(_) | Error::NotFoundAmong(_) | Error::NotSubscribed => {
-            (StatusCode::NOT_FOUND, "not_found")
+        Error::Unauthenticated(_) | Error::OAuth { code: oauth::Code::InvalidClient, .. } => {
+            StatusCode::UNAUTHORIZED
         }
-        Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
-        Error::OAuth { code: code @ oauth::Code::InvalidClient, .. } => {
-            (StatusCode::UNAUTHORIZED, code.as_str())
-        }
-        Error::OAuth { code, .. } => (StatusCode::BAD_REQUEST, code.as_str()),
-        Error::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-        Error::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
-        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-        Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-    }
+        Error::Forbidden(_) | Error::EmailNotVerified => StatusCode::FORBIDDEN,
+        Error::NotFound(_) | Error::NotFoundAmong(_) | Error::NotSubscribed => StatusCode::NOT_FOUND,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::OAuth { .. } => StatusCode::BAD_REQUEST,
+        Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, error.code())
 }
 
 /// An error as a problem document, and the headers that go with it.

@@ -49,7 +49,11 @@ pub async fn send(app: &App, job: Job) -> Result<()> {
     let mailer = app.mailer();
     let text = text::write(job.kind, &mailer.public_url, &token);
     let sent = async { mailer.send(address, text).await.map_err(Error::Internal) };
-    telemetry::traced(telemetry::Call::Mail, sent, Result::is_err).await
+    let sent = telemetry::traced(telemetry::Call::Mail, sent, Result::is_err);
+    // Nothing here asks Redis, so what was counted is told while SES is asked.
+    let (sent, ()) = tokio::join!(sent, app.redis.tell());
+    app.metrics.mail(sent.is_ok());
+    sent
 }
 
 /// The address as SES takes it: the domain in ASCII. None if the part before it is not ASCII.

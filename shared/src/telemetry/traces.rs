@@ -14,9 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::{
-    SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId, Tracer, TracerProvider,
-};
+use opentelemetry::trace::{SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue, trace};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
@@ -76,7 +74,7 @@ pub(super) fn init(config: Traces, function: &str) -> anyhow::Result<()> {
 /// What a trace goes on from.
 pub(super) enum Parent {
     Span(SpanContext),
-    /// AWS names the trace only.
+    /// The trace header of AWS names the trace. Whether it is sampled, and its spans, are the matter of X-Ray alone.
     Trace(TraceId),
 }
 
@@ -88,22 +86,11 @@ impl Parent {
         span.is_valid().then_some(Self::Span(span))
     }
 
-    /// Of `Root=1-<8 hex>-<24 hex>;Parent=<16 hex>;Sampled=<0 or 1>` (Lambda Developer Guide, "Tracing header").
+    /// Of `Root=1-<8 hex>-<24 hex>;…` (Lambda Developer Guide, "Tracing header").
     pub(super) fn of_amazon_trace(header: &str) -> Option<Self> {
-        let part =
-            |name| header.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
-        let trace = TraceId::from_hex(&part("Root")?.strip_prefix("1-")?.replace('-', "")).ok()?;
-        if trace == TraceId::INVALID {
-            return None;
-        }
-        let span = part("Parent").and_then(|span| SpanId::from_hex(span).ok());
-        Some(match span.filter(|span| *span != SpanId::INVALID) {
-            Some(span) => {
-                let flags = TraceFlags::NOT_SAMPLED.with_sampled(part("Sampled") == Some("1"));
-                Self::Span(SpanContext::new(trace, span, flags, true, trace::TraceState::default()))
-            }
-            None => Self::Trace(trace),
-        })
+        let root = header.split(';').find_map(|part| part.trim().strip_prefix("Root=1-"))?;
+        let trace = TraceId::from_hex(&root.replace('-', "")).ok()?;
+        (trace != TraceId::INVALID).then_some(Self::Trace(trace))
     }
 
     pub(super) fn trace_id(&self) -> String {
