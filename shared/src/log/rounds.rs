@@ -12,6 +12,8 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use redis::Value;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::entry::StreamEntry;
 use super::{Folded, HOLD, LEASE, NEXT, Token, millis};
@@ -243,7 +245,8 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
 
     // Serialised once for all but the connections that sent some of it.
     let for_all = frames(&cut.entries, None);
-    let lag = format!(r#"{{"type":"lag","conversation_id":"{conversation}","latest":{}}}"#, cut.through);
+    let lag = Frame::Lag { conversation_id: conversation, latest: cut.through };
+    let lag = serde_json::to_string(&lag).expect("an id and a number always serialise");
     let origins: HashSet<_> = cut.entries.iter().filter_map(|entry| entry.connection.as_ref()).collect();
 
     let mut posts = Vec::with_capacity(live.len());
@@ -293,6 +296,35 @@ async fn post_all(app: &App, connection: &ConnectionId, frames: Vec<Blob>) -> Po
         }
     }
     Posted::Taken
+}
+
+/// What a connection is told that missed pushes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LagEvent)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(crate) enum Frame {
+    /// You missed pushes: `subscribe` from the last seq you have.
+    #[schema(title = "lag")]
+    Lag {
+        /// Where.
+        conversation_id: ConversationId,
+        /// The last seq there is.
+        latest: i64,
+    },
+}
+
+/// How the API's document describes a batch, which is put together of frames that are text already.
+pub(crate) fn batch_schema() -> Schema {
+    let events = Array::new(super::entry::Frame::schema());
+    let kind = Object::with_type(Type::String);
+    let schema = ObjectBuilder::new()
+        .title(Some("batch"))
+        .description(Some("Several events of a conversation's log, in order."))
+        .property("type", ObjectBuilder::from(kind).enum_values(Some(["batch"])))
+        .property("frames", ArrayBuilder::from(events).min_items(Some(2)))
+        .required("type")
+        .required("frames");
+    schema.build().into()
 }
 
 /// The entries as frames, several in a `batch` as far as they fit into one frame.
