@@ -1,7 +1,7 @@
 //! What the API's document is made of: the types that frames are read from and written as.
 
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use super::answers::{ErrorFrame, Framed};
 use crate::log::{LagFrame, LoggedFrame, ToldFrame, batch_schema};
