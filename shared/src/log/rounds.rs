@@ -12,8 +12,9 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use redis::Value;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Schema, Type};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 use super::entry::StreamEntry;
 use super::{Folded, HOLD, LEASE, NEXT, Token, millis};
@@ -315,16 +316,16 @@ pub(crate) enum Frame {
 
 /// How the API's document describes a batch, which is put together of frames that are text already.
 pub(crate) fn batch_schema() -> Schema {
-    let events = Array::new(super::entry::Frame::schema());
-    let kind = Object::with_type(Type::String);
-    let schema = ObjectBuilder::new()
+    let events = ArrayBuilder::new().items(Ref::from_schema_name(super::LoggedFrame::name())).min_items(Some(2));
+    let kind = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["batch"]));
+    let batch = ObjectBuilder::new()
         .title(Some("batch"))
         .description(Some("Several events of a conversation's log, in order."))
-        .property("type", ObjectBuilder::from(kind).enum_values(Some(["batch"])))
-        .property("frames", ArrayBuilder::from(events).min_items(Some(2)))
+        .property("type", kind)
+        .property("frames", events)
         .required("type")
         .required("frames");
-    schema.build().into()
+    batch.build().into()
 }
 
 /// The entries as frames, several in a `batch` as far as they fit into one frame.

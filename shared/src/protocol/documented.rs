@@ -1,7 +1,7 @@
 //! What the API's document is made of: the types that frames are read from and written as.
 
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::ToSchema;
+use utoipa::{PartialSchema, ToSchema};
 
 use super::answers::{ErrorFrame, Framed};
 use crate::log::{LagFrame, LoggedFrame, ToldFrame, batch_schema};
@@ -36,7 +36,7 @@ pub fn sent() -> Sent {
             described::<LoggedFrame>(),
             described::<ToldFrame>(),
             described::<LagFrame>(),
-            (batch_schema().into(), described::<LoggedFrame>().1),
+            (batch_schema().into(), vec![(LoggedFrame::name().into(), LoggedFrame::schema())]),
         ],
     }
 }
