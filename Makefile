@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test conformance canaries lint fmt validate check model bench soak faults coverage fuzz clean
+.PHONY: help run watch build admin rotate-keys test conformance canaries documents lint fmt validate check model bench soak faults coverage fuzz clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ conformance: ## Hold the gateway, or the endpoint TARGET, against what is known 
 
 canaries: ## Look for secrets in the logs of the last `make test`
 	@$(PYTHON) infra/scripts/canaries.py
+
+documents: ## Write the API's documents anew from the code's types, into functions/ops/documents
+	@cargo run --release --quiet --bin documents
 
 lint: ## Check formatting, lints and documentation; every warning is an error
 	@cargo fmt --all --check && cargo clippy --release --workspace --all-targets -- -D warnings && RUSTDOCFLAGS=-Dwarnings cargo doc --release --workspace --no-deps

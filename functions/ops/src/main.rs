@@ -1,12 +1,10 @@
-//! `ops`.
+//! The process of `ops`.
 
-use axum::Router;
-use shared::http::Routes;
 use shared::{App, Need, http, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
-    http::serve(app, Routes::new(Router::new())).await
+    http::serve(app, ops::routes()).await
 }

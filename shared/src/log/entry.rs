@@ -14,7 +14,23 @@ use crate::postgres::Row;
 use crate::{Error, Result};
 
 /// A message, in its latest state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "12-0",
+    "seq": 12,
+    "conversation_id": "01890a5d-ac96-774b-bcce-b302099a805b",
+    "user_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "user_name": "Ada Lovelace",
+    "user_email": "ada@example.com",
+    "content": "Hello",
+    "metadata": null,
+    "client_id": "3fd2c0ff",
+    "reply_to": null,
+    "reactions": [{ "emoji": "👍", "user_ids": ["01890a5d-ac96-774b-bcce-b302099a8059"] }],
+    "created_at": "2026-01-02T03:04:06Z",
+    "edited_at": null,
+    "deleted_at": null,
+})))]
 pub struct Message {
     /// Its place in the conversation, as the id of its stream entry.
     pub id: MessageId,
@@ -23,18 +39,24 @@ pub struct Message {
     /// Where it was said.
     pub conversation_id: ConversationId,
     /// Who said it; `None` once erased.
+    #[schema(required)]
     pub user_id: Option<UserId>,
     /// Their name.
     pub user_name: String,
     /// Their address; `None` once erased.
+    #[schema(required)]
     pub user_email: Option<String>,
     /// What was said; `None` once deleted.
+    #[schema(required)]
     pub content: Option<String>,
     /// What the client put beside it.
+    #[schema(required)]
     pub metadata: Option<Map<String, Value>>,
     /// The client's idempotency key.
+    #[schema(required)]
     pub client_id: Option<String>,
     /// The message it answers.
+    #[schema(required)]
     pub reply_to: Option<MessageId>,
     /// Who reacted how.
     pub reactions: Vec<Reaction>,
@@ -43,9 +65,11 @@ pub struct Message {
     pub created_at: OffsetDateTime,
     /// When it was last edited.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required)]
     pub edited_at: Option<OffsetDateTime>,
     /// When it was deleted.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required)]
     pub deleted_at: Option<OffsetDateTime>,
 }
 
@@ -80,7 +104,7 @@ impl Message {
 }
 
 /// An emoji and who reacted with it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Reaction {
     /// The emoji.
     pub emoji: String,
@@ -89,8 +113,9 @@ pub struct Reaction {
 }
 
 /// What a participant may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ParticipantRole)]
 pub enum Role {
     /// Rename, add, remove, delete.
     Admin,
@@ -110,13 +135,21 @@ impl Role {
 }
 
 /// One of the people of a conversation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "user_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "user_name": "Ada Lovelace",
+    "user_email": "ada@example.com",
+    "role": "admin",
+    "joined_at": "2026-01-02T03:04:05Z",
+})))]
 pub struct Participant {
     /// Who.
     pub user_id: UserId,
     /// Their name.
     pub user_name: String,
     /// Their address.
+    #[schema(required)]
     pub user_email: Option<String>,
     /// What they may do.
     pub role: Role,
