@@ -20,7 +20,8 @@ use crate::log::{self, Answered, Event, Job, Message, Progress, Token};
 use crate::messages::{self, Editor, NewMessage, PageOf, Sent};
 use crate::presence::Frame;
 use crate::protocol::{
-    Answer, Command, DeleteMessage, EditMessage, ErrorCode, ErrorFrame, Framed, MAX_ANSWER, React, Read, Typing,
+    Answer, Command, DeleteMessage, EditMessage, ErrorCode, ErrorFrame, Framed, MAX_ANSWER, React, Read,
+    Typing,
 };
 use crate::{App, Error, Result, conversations, http, telemetry};
 

@@ -316,7 +316,8 @@ pub(crate) enum Frame {
 
 /// How the API's document describes a batch, which is put together of frames that are text already.
 pub(crate) fn batch_schema() -> Schema {
-    let events = ArrayBuilder::new().items(Ref::from_schema_name(super::LoggedFrame::name())).min_items(Some(2));
+    let events =
+        ArrayBuilder::new().items(Ref::from_schema_name(super::LoggedFrame::name())).min_items(Some(2));
     let kind = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["batch"]));
     let batch = ObjectBuilder::new()
         .title(Some("batch"))

@@ -1,5 +1,6 @@
 //! The published documents, made of the code's types.
 
+pub mod asyncapi;
 pub mod openapi;
 mod others;
 

@@ -104,7 +104,9 @@ fn event(name: &str) -> Option<Value> {
             deleted["deleted_at"] = json!("2026-01-02T03:04:07Z");
             logged(13, json!({ "message": deleted }))
         }
-        "reaction" => logged(13, json!({ "message_id": "12-0", "user_id": GRACE, "emoji": "👍", "on": true })),
+        "reaction" => {
+            logged(13, json!({ "message_id": "12-0", "user_id": GRACE, "emoji": "👍", "on": true }))
+        }
         "participant.added" => logged(13, json!({ "participant": participant("member") })),
         "participant.updated" => logged(13, json!({ "participant": participant("admin") })),
         "participant.removed" => logged(13, json!({ "user_id": GRACE, "by": ADA })),

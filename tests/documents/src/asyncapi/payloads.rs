@@ -43,7 +43,8 @@ pub(super) fn without_unused_schemas(mut document: Value) -> Value {
     while let Some(value) = unread.pop() {
         match value {
             Value::Object(fields) => {
-                let name = fields.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix(COMPONENT));
+                let name =
+                    fields.get("$ref").and_then(Value::as_str).and_then(|to| to.strip_prefix(COMPONENT));
                 if let Some(name) = name
                     && used.insert(name.to_owned())
                 {
@@ -63,7 +64,8 @@ pub(super) fn without_unused_schemas(mut document: Value) -> Value {
 
 /// A type's own schema; those it refers to are put with the others.
 fn taken(schemas: &mut Schemas, (own, others): Described) -> Value {
-    let plain = |schema| serde_json::to_value(schema).expect("a schema is plain data, which always serialises");
+    let plain =
+        |schema| serde_json::to_value(schema).expect("a schema is plain data, which always serialises");
     for (name, schema) in others {
         let schema = plain(schema);
         let before = schemas.insert(name.clone(), schema.clone());
@@ -84,7 +86,9 @@ fn expanded(schemas: &Schemas, schema: &Value) -> Vec<Value> {
         let none = vec![json!({})];
         return parts.iter().fold(none, |all, part| {
             let part = expanded(schemas, part);
-            all.iter().flat_map(|one| part.iter().map(move |other| merged(&[one.clone(), other.clone()]))).collect()
+            all.iter()
+                .flat_map(|one| part.iter().map(move |other| merged(&[one.clone(), other.clone()])))
+                .collect()
         });
     }
     vec![schema.clone()]
