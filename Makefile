@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test conformance canaries lint fmt validate check model bench soak faults coverage fuzz clean
+.PHONY: help run watch build admin rotate-keys test conformance canaries documents lint fmt validate check model bench soak faults contract coverage fuzz clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,13 +32,16 @@ conformance: ## Hold the gateway, or the endpoint TARGET, against what is known 
 canaries: ## Look for secrets in the logs of the last `make test`
 	@$(PYTHON) infra/scripts/canaries.py
 
+documents: ## Write the API's documents anew from the code's types, into functions/ops/documents
+	@cargo run --release --quiet --bin documents
+
 lint: ## Check formatting, lints and documentation; every warning is an error
 	@cargo fmt --all --check && cargo clippy --release --workspace --all-targets -- -D warnings && RUSTDOCFLAGS=-Dwarnings cargo doc --release --workspace --no-deps
 
 fmt: ## Format the code
 	@cargo fmt --all
 
-validate: ## Check the templates with the SAM CLI
+validate: ## Check the templates with the SAM CLI, and the AsyncAPI document with AsyncAPI's parser
 	@$(STACK) validate
 
 check: test canaries lint validate ## All that CI runs
@@ -55,6 +58,9 @@ soak: ## Send 200,000 messages while connections drop and people come and go, an
 
 faults: ## The same while functions and stores are killed, stopped, paused and rewound; FAULTS_ARGS
 	@$(STACK) faults -- $(FAULTS_ARGS)
+
+contract: ## Ask every operation of the HTTP API what its document allows and what not; CONTRACT_ARGS are schemathesis'
+	@$(STACK) contract -- $(CONTRACT_ARGS)
 
 coverage: ## Report which lines the tests run, those run by the functions' processes included
 	@$(STACK) coverage -- $(TEST_ARGS)

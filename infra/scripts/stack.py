@@ -24,12 +24,14 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
+import asyncapi
 import breakage
 import comparison
+import contract
 import packages
 import stores
 from processes import (
@@ -49,7 +51,7 @@ from processes import (
     step,
     wait,
 )
-from settings import LOCAL_CREDENTIALS, ROOT, TEMPLATE, Settings, load, shown, target_dir, without_settings
+from settings import LOCAL_CREDENTIALS, ROOT, TEMPLATE, THROTTLES, Settings, load, shown, target_dir, without_settings
 
 CARGO_LAMBDA = "1.9.2"
 SAM_CLI = "1.170.0"
@@ -58,7 +60,7 @@ WEBSOCKETS = "15.0.1"
 KEYS_KEPT = 2  # beside the new one: a token lives 15 min, so keys may rotate every few minutes
 GATEWAY_READY_WITHIN = 30
 # The folders of stores that are made anew for each run.
-THROWAWAY = ("test", "bench", "soak", "faults", "coverage")
+THROWAWAY = ("test", "bench", "soak", "faults", "coverage", "contract")
 # The stories that `cargo lambda watch` cannot do, and why.
 HOSTED_ONLY = {
     "crash::": "it never answers for a process that was killed",
@@ -431,6 +433,20 @@ def faults(settings: Settings, arguments: List[str]) -> None:
         breakage.run_breaking(parts, command, problem="the fault runs failed", env=env, cwd=ROOT)
 
 
+def hold_to_contract(settings: Settings, arguments: List[str]) -> None:
+    """A stack of its own without throttles, whose answers are held against the document that it serves."""
+    check_tools()
+    parts = stores.Stores()
+    folder = settings.data_dir / "contract"
+    with throwaway(settings, "contract", parts=parts):
+        unthrottled = {name: "off" for name in THROTTLES}
+        own = replace(
+            settings, port=free_port(), console_port=free_port(), data_dir=folder, functions=unthrottled
+        )
+        addresses = start_gateway(own, function_environment(own, parts), parts, [])
+        contract.check(settings, addresses, arguments, folder)
+
+
 def coverage(settings: Settings, arguments: List[str]) -> None:
     """The tests, while every crate of the workspace counts which of its lines ran, in the functions' processes too."""
     check_tools()
@@ -663,6 +679,7 @@ def validate(settings: Settings) -> None:
     for template in (TEMPLATE, suite / "template.yaml", suite / "bare.yaml", parcels):
         problem = f"{shown(template)} is not valid"
         run([sam, "validate", "--lint", "--template", template], problem=problem, env=env, cwd=ROOT)
+    asyncapi.check(settings)
 
 
 def clean(settings: Settings) -> None:
@@ -737,6 +754,7 @@ def main(arguments: List[str]) -> int:
         "soak": soak,
         "faults": faults,
         "coverage": coverage,
+        "contract": hold_to_contract,
         "admin": make_admin,
         "rotate-keys": lambda settings, _: rotate_keys(settings),
         "validate": lambda settings, _: validate(settings),

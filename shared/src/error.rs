@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::oauth;
 use crate::throttle::Window;
@@ -11,7 +12,7 @@ use crate::throttle::Window;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// A field of the input and what is wrong with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// The path of the field, as the client named it.
     pub field: String,

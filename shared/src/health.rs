@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{App, Error};
 
@@ -10,7 +11,8 @@ use crate::{App, Error};
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// How things are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(examples(json!({ "status": "healthy", "checks": { "postgres": true, "redis": true } })))]
 pub struct Health {
     /// Healthy if all are well.
     pub status: Status,
@@ -19,7 +21,7 @@ pub struct Health {
 }
 
 /// Whether requests can be served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// They can.
@@ -29,7 +31,7 @@ pub enum Status {
 }
 
 /// Whether each store answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Checks {
     /// Postgres does.
     pub postgres: bool,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use unicode_segmentation::UnicodeSegmentation;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::{self, Actor, Around, Change, Enqueued, Gate, Intent, Job, Key, Message, Outcome};
@@ -17,12 +18,14 @@ use crate::{App, Error, Result};
 
 /// What a client wants to say. The parts become valid values when it is sent, not before, because a frame tells
 /// content that is empty from content that is too long.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewMessage {
     /// The text.
     #[serde(default)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 2000, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
     pub content: Value,
-    /// An object beside it.
+    /// An object beside it, of at most 4 KiB.
+    #[schema(value_type = Option<Object>)]
     pub metadata: Option<Value>,
     /// The idempotency key.
     pub client_id: Option<ClientId>,
@@ -31,18 +34,20 @@ pub struct NewMessage {
 }
 
 /// What a message is to say instead.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Edit {
     /// The text.
     #[serde(default)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 2000, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
     pub content: Value,
     /// The idempotency key.
     pub client_id: Option<ClientId>,
 }
 
 /// A client's idempotency key: 1 to 64 characters.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(min_length = 1, max_length = 64, pattern = r"^[^\x00]+$", examples("3fd2c0ff"))]
 pub struct ClientId(String);
 
 impl TryFrom<String> for ClientId {
@@ -60,8 +65,9 @@ impl TryFrom<String> for ClientId {
 
 /// How somebody reacts: one character as people count them (a grapheme cluster of Unicode's UAX #29), of at most 32
 /// bytes.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(min_length = 1, max_length = 32, examples("👍"))]
 pub struct Emoji(String);
 
 impl TryFrom<String> for Emoji {
@@ -289,7 +295,8 @@ async fn change(
 }
 
 /// Which page of a conversation's messages: the newest, or the one next to a message.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct PageOf {
     /// The messages before this one.
     pub before: Option<MessageId>,
@@ -297,6 +304,7 @@ pub struct PageOf {
     pub from: Option<MessageId>,
     /// How many at most.
     #[serde(default)]
+    #[param(inline)]
     pub limit: Limit,
 }
 

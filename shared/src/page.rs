@@ -5,15 +5,17 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{Error, Result};
 
 /// One page of a list and where the next one starts, if there is one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Page<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
     /// What to pass on for the next page.
+    #[schema(required)]
     pub next: Option<String>,
 }
 
@@ -28,8 +30,9 @@ impl<T> Page<T> {
 }
 
 /// How many items a page holds: 1 to 100, 50 by default.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "i64")]
+#[schema(value_type = i64, minimum = 1, maximum = 100, default = 50)]
 pub struct Limit(u16);
 
 impl Limit {
@@ -59,6 +62,18 @@ impl TryFrom<i64> for Limit {
             .map(Self)
             .ok_or("must be between 1 and 100")
     }
+}
+
+/// Which page of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Listing {
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+    /// How many items at most.
+    #[serde(default)]
+    #[param(inline)]
+    pub limit: Limit,
 }
 
 /// Writes the sort key of a page's last item as an opaque cursor.

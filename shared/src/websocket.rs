@@ -19,9 +19,12 @@ use crate::ids::{ConnectionId, ConversationId};
 use crate::log::{self, Answered, Event, Job, Message, Progress, Token};
 use crate::messages::{self, Editor, NewMessage, PageOf, Sent};
 use crate::presence::Frame;
-use crate::protocol::{Answer, Command, DeleteMessage, EditMessage, MAX_ANSWER, React, Read, Typing};
+use crate::protocol::{
+    Answer, Command, DeleteMessage, EditMessage, ErrorCode, ErrorFrame, Framed, MAX_ANSWER, React, Read,
+    Typing,
+};
 use crate::telemetry::{Arrival, Fact, Invocation};
-use crate::{App, Error, FieldError, Result, conversations, http, telemetry};
+use crate::{App, Error, Result, conversations, http, telemetry};
 
 /// An event, when what every event has is there.
 pub struct Request {
@@ -206,15 +209,16 @@ pub async fn message(app: &App, request: Request) -> Response {
     // What is no command is not repeated: it may be anything.
     let known = Command::is_known(&name).then_some(name.as_str());
     let command = known.unwrap_or("unknown");
-    let failed = matches!(code, Some("INTERNAL_ERROR" | "UNAVAILABLE"));
+    let failed = matches!(code, Some(ErrorCode::InternalError | ErrorCode::Unavailable));
+    let code = code.map_or("OK", ErrorCode::as_str);
     if let Err(error) = &answer {
         telemetry::report(error);
     }
     let ended = telemetry::end(command, failed);
-    app.metrics.command(known, code.unwrap_or("OK"), ended.latency);
+    app.metrics.command(known, code, ended.latency);
     tracing::info!(
         command,
-        code = code.unwrap_or("OK"),
+        code,
         latency_ms = ended.latency_ms(),
         failed,
         cold_start = ended.cold_start,
@@ -454,34 +458,12 @@ fn named_channels(query: &[(String, String)]) -> Vec<String> {
     query.iter().filter(|(name, _)| name == "channel").map(|(_, value)| value.clone()).collect()
 }
 
-#[derive(Serialize)]
-struct Framed<'a> {
-    #[serde(flatten)]
-    answer: &'a Answer,
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a Value>,
-}
-
-#[derive(Serialize)]
-struct ErrorFrame<'a> {
-    r#type: &'static str,
-    code: &'static str,
-    message: String,
-    #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
-    reference: Option<&'a Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
-    errors: &'a [FieldError],
-}
-
 fn error_frame<'a>(error: &'a Error, reference: Option<&'a Value>) -> ErrorFrame<'a> {
     let retry_after = match error {
         Error::Throttled { retry_after, .. } => Some(http::whole_seconds(*retry_after)),
         _ => None,
     };
-    ErrorFrame {
-        r#type: "error",
+    ErrorFrame::Error {
         code: error_code(error, http::status_and_code(error).0),
         message: error.to_string(),
         reference,
@@ -491,21 +473,21 @@ fn error_frame<'a>(error: &'a Error, reference: Option<&'a Value>) -> ErrorFrame
 }
 
 /// The code of an error in a frame: one status may have several.
-fn error_code(error: &Error, status: StatusCode) -> &'static str {
+fn error_code(error: &Error, status: StatusCode) -> ErrorCode {
     match (error, status) {
-        (Error::Malformed, _) => "INVALID_JSON",
-        (Error::Invalid(_), _) => "INVALID",
-        (Error::InvalidType, _) => "INVALID_TYPE",
-        (Error::InvalidContent, _) => "INVALID_CONTENT",
-        (Error::ContentTooLong, _) => "CONTENT_TOO_LONG",
-        (Error::NotSubscribed, _) => "NOT_SUBSCRIBED",
-        (_, StatusCode::UNAUTHORIZED) => "UNAUTHENTICATED",
-        (_, StatusCode::FORBIDDEN) => "FORBIDDEN",
-        (_, StatusCode::NOT_FOUND) => "NOT_FOUND",
-        (_, StatusCode::CONFLICT) => "CONFLICT",
-        (_, StatusCode::TOO_MANY_REQUESTS) => "THROTTLED",
-        (_, StatusCode::SERVICE_UNAVAILABLE) => "UNAVAILABLE",
-        _ => "INTERNAL_ERROR",
+        (Error::Malformed, _) => ErrorCode::InvalidJson,
+        (Error::Invalid(_), _) => ErrorCode::Invalid,
+        (Error::InvalidType, _) => ErrorCode::InvalidType,
+        (Error::InvalidContent, _) => ErrorCode::InvalidContent,
+        (Error::ContentTooLong, _) => ErrorCode::ContentTooLong,
+        (Error::NotSubscribed, _) => ErrorCode::NotSubscribed,
+        (_, StatusCode::UNAUTHORIZED) => ErrorCode::Unauthenticated,
+        (_, StatusCode::FORBIDDEN) => ErrorCode::Forbidden,
+        (_, StatusCode::NOT_FOUND) => ErrorCode::NotFound,
+        (_, StatusCode::CONFLICT) => ErrorCode::Conflict,
+        (_, StatusCode::TOO_MANY_REQUESTS) => ErrorCode::Throttled,
+        (_, StatusCode::SERVICE_UNAVAILABLE) => ErrorCode::Unavailable,
+        _ => ErrorCode::InternalError,
     }
 }
 

@@ -16,7 +16,7 @@ use tokio_tungstenite::{
     },
 };
 
-use crate::{Conversation, Message, PATIENCE, canaries};
+use crate::{Conversation, Message, PATIENCE, canaries, frames};
 
 /// How somebody asks for a WebSocket.
 #[derive(Debug, Default)]
@@ -175,7 +175,9 @@ impl Connection {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(at) = self.unread.iter().position(|frame| frame["ref"] == name) {
-                return self.unread.remove(at).expect("it was found there");
+                let answer = self.unread.remove(at).expect("it was found there");
+                frames::check_answered(&command, &answer);
+                return answer;
             }
             assert!(
                 self.receive(deadline).await,
@@ -361,6 +363,7 @@ impl Connection {
         let mut frame: Value = serde_json::from_str(text).unwrap_or_else(|err| panic!("{err}: {text}"));
         assert!(frame.is_object(), "frames are objects: {text}");
         canaries::note_json(&frame);
+        frames::check_received(&frame);
         // A push costs by its length; an answer holds up to 96 KiB of entries, of the 128 KiB the platform passes on.
         let most = if frame["ref"].is_null() { 32 } else { 100 };
         assert!(text.len() <= most * 1024, "a frame of {} bytes", text.len());

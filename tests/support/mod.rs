@@ -15,6 +15,7 @@ mod cargo_lambda;
 mod changes;
 mod chat;
 mod connection;
+mod frames;
 mod mail;
 mod message;
 pub mod proxy;

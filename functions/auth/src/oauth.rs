@@ -2,33 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use shared::accounts::TypedPassword;
-use shared::http::{Client as Where, FormPairs, Json, QueryPairs};
+use shared::http::answers::{RefusedClient, RefusedRequest};
+use shared::http::{Client as Where, FormPairs, Json, QueryPairs, Route};
 use shared::oauth::clients::{self, Client, GrantType};
 use shared::oauth::{self, Authorization, Code, Granted, Introspection, Proof, Tokens};
 use shared::throttle::Admission;
 use shared::tokens::Secret;
 use shared::{App, Error, Result, connections};
 
-use crate::pages;
+use crate::oauth_forms::{AuthorizationRequest, Decision, TokenName, TokenRequest};
+use crate::pages::{self, Failures};
 
 /// The routes whose operations ask the throttles.
-pub(crate) fn asking() -> Router<App> {
-    Router::new()
-        .route("/oauth/token", post(token))
-        .route("/oauth/revoke_token", post(revoke))
-        .route("/oauth/introspect", post(introspect))
-        .route("/oauth/authorize", get(ask).post(decide))
+pub(crate) fn asking() -> impl IntoIterator<Item = Route> {
+    shared::routes![give_token, revoke_token, introspect_token, show_authorization_page, decide_authorization]
 }
 
-async fn token(
+/// Gives tokens (RFC 6749).
+#[utoipa::path(
+    post,
+    path = "/oauth/token",
+    tag = "oauth",
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The tokens.", body = Tokens),
+        (status = 400, response = RefusedRequest),
+        (status = 401, response = RefusedClient),
+    ),
+    security((), ("client" = [])),
+)]
+async fn give_token(
     State(app): State<App>,
     Where(device): Where,
     headers: HeaderMap,
@@ -78,7 +87,20 @@ async fn token(
     }
 }
 
-async fn revoke(
+/// Ends the session of a token (RFC 7009).
+#[utoipa::path(
+    post,
+    path = "/oauth/revoke_token",
+    tag = "oauth",
+    request_body(content = TokenName, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "It is good no more, or was no token."),
+        (status = 400, response = RefusedRequest),
+        (status = 401, response = RefusedClient),
+    ),
+    security((), ("client" = [])),
+)]
+async fn revoke_token(
     State(app): State<App>,
     headers: HeaderMap,
     admission: Admission,
@@ -93,7 +115,20 @@ async fn revoke(
     Ok(StatusCode::OK)
 }
 
-async fn introspect(
+/// Says what is known of a token, to confidential clients (RFC 7662).
+#[utoipa::path(
+    post,
+    path = "/oauth/introspect",
+    tag = "oauth",
+    request_body(content = TokenName, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "What is known.", body = Introspection),
+        (status = 400, response = RefusedRequest),
+        (status = 401, response = RefusedClient),
+    ),
+    security((), ("client" = [])),
+)]
+async fn introspect_token(
     State(app): State<App>,
     headers: HeaderMap,
     admission: Admission,
@@ -106,7 +141,24 @@ async fn introspect(
 }
 
 /// Shows who asks for what, and asks whoever reads it to sign in.
-async fn ask(State(app): State<App>, admission: Admission, QueryPairs(pairs): QueryPairs) -> Response {
+#[utoipa::path(
+    get,
+    path = "/oauth/authorize",
+    tag = "oauth",
+    params(AuthorizationRequest),
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html"),
+        (status = 303, description = "Leads back to the client, with a code or an error.", headers(("Location" = String, description = "The redirect URI, and what is said to the client."))),
+        (status = 400, description = "A parameter is there more than once.", body = String, content_type = "text/html"),
+        (status = 422, description = "The client or its redirect URI is wrong, so that there is nowhere to lead back to.", body = String, content_type = "text/html"),
+        Failures,
+    ),
+)]
+async fn show_authorization_page(
+    State(app): State<App>,
+    admission: Admission,
+    QueryPairs(pairs): QueryPairs,
+) -> Response {
     let begun = async {
         admission.pass(&app).await?;
         begin(&app, pairs).await
@@ -120,8 +172,22 @@ async fn ask(State(app): State<App>, admission: Admission, QueryPairs(pairs): Qu
     }
 }
 
-/// What was decided: signed in, which allows it, or not.
-async fn decide(
+/// What was decided at the page: signed in, which allows it, or not.
+#[utoipa::path(
+    post,
+    path = "/oauth/authorize",
+    tag = "oauth",
+    request_body(content = Decision, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "Leads back to the client, with a code or an error.", headers(("Location" = String, description = "The redirect URI, and what is said to the client."))),
+        (status = 400, description = "A parameter is there more than once.", body = String, content_type = "text/html"),
+        (status = 401, description = "The account or the password is wrong.", body = String, content_type = "text/html"),
+        (status = 403, description = "The account is disabled, or its address not verified.", body = String, content_type = "text/html"),
+        (status = 422, description = "The client or its redirect URI is wrong, so that there is nowhere to lead back to.", body = String, content_type = "text/html"),
+        Failures,
+    ),
+)]
+async fn decide_authorization(
     State(app): State<App>,
     Where(device): Where,
     admission: Admission,

@@ -1,66 +1,65 @@
 //! The routes under `/api/v1/auth`, and all of the function.
 
-use axum::Router;
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
 use serde::Serialize;
 use shared::accounts::recovery::Purpose;
 use shared::accounts::{
     self, Ended, Erasure, Export, Names, PasswordChange, Profile, Refresh, Refreshed, Session, SignIn,
     SignUp, SignedIn, SignedUp, TokenPair,
 };
+use shared::http::answers::{Conflict, Forbidden, NotFound, Unauthenticated};
 use shared::http::{
     Caller, Client, Json, OfSession, OptionalCaller, OptionalJson, Query, RequestKey, Routes,
 };
-use shared::page::{Limit, Page};
+use shared::ids::SessionId;
+use shared::page::{Listing, Page};
 use shared::throttle::{Admission, Who};
 use shared::tokens::{Secret, ticket};
 use shared::{App, Error, Result, connections, mail};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use crate::{administration, oauth, oauth_clients, people, recovery};
 
-/// Which page of a list.
-#[derive(serde::Deserialize)]
-pub(crate) struct Listing {
-    pub(crate) cursor: Option<String>,
-    #[serde(default)]
-    pub(crate) limit: Limit,
-}
-
 /// The routes; `websocket_url` is where tickets are used.
-pub(crate) fn routes(websocket_url: String) -> Routes {
-    Routes::new(router(websocket_url))
-        .asking(
-            Router::new()
-                .route("/api/v1/auth/signup", post(sign_up))
-                .route("/api/v1/auth/login", post(sign_in))
-                .route("/api/v1/auth/refresh", post(refresh))
-                .route("/api/v1/auth/password", post(change_password))
-                .route("/api/v1/auth/profile", delete(erase)),
-        )
-        .asking(recovery::asking())
-        .asking(oauth::asking())
+pub fn routes(websocket_url: String) -> Routes {
+    Routes::new(shared::routes![
+        sign_out,
+        list_sessions,
+        sign_out_everywhere,
+        end_session,
+        show_profile,
+        change_profile,
+        export_profile,
+        issue_ticket,
+    ])
+    .and(recovery::routes())
+    .and(people::routes())
+    .and(administration::routes())
+    .and(oauth_clients::routes())
+    .asking(shared::routes![sign_up, sign_in, refresh, change_password, erase_profile])
+    .asking(recovery::asking())
+    .asking(oauth::asking())
+    .with(WebSocketUrl(websocket_url))
 }
 
-fn router(websocket_url: String) -> Router<App> {
-    Router::new()
-        .merge(recovery::router())
-        .route("/api/v1/auth/logout", post(sign_out))
-        .route("/api/v1/auth/sessions", get(list_sessions).delete(sign_out_everywhere))
-        .route("/api/v1/auth/sessions/{id}", delete(end_session))
-        .route("/api/v1/auth/profile", get(profile).patch(rename))
-        .route("/api/v1/auth/profile/export", get(export))
-        .route(
-            "/api/v1/auth/ws-ticket",
-            post(async |state, caller| issue_ticket(state, caller, websocket_url).await),
-        )
-        .merge(people::router())
-        .merge(administration::router())
-        .merge(oauth_clients::router())
-}
+/// Where tickets are used.
+#[derive(Clone)]
+struct WebSocketUrl(String);
 
+/// Makes an account and mails its owner a link to verify the address with.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/signup",
+    tag = "auth",
+    request_body = SignUp,
+    responses(
+        (status = 201, description = "The account, signed in unless the address must be verified first.", body = SignedUp),
+        (status = 409, response = Conflict),
+    ),
+)]
 async fn sign_up(
     State(app): State<App>,
     Client(device): Client,
@@ -73,6 +72,18 @@ async fn sign_up(
     Ok((StatusCode::CREATED, Json(signed_up)))
 }
 
+/// Signs in with an e-mail address or a username.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/login",
+    tag = "auth",
+    request_body = SignIn,
+    responses(
+        (status = 200, description = "The account, and a session's tokens.", body = SignedIn),
+        (status = 401, response = Unauthenticated),
+        (status = 403, response = Forbidden),
+    ),
+)]
 async fn sign_in(
     State(app): State<App>,
     Client(device): Client,
@@ -82,6 +93,20 @@ async fn sign_in(
     accounts::sign_in(&app, credentials, &device, admission).await.map(Json)
 }
 
+/// Exchanges a refresh token for another pair of tokens.
+///
+/// A token that was used before, longer than 10 s ago, ends its session.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/refresh",
+    tag = "auth",
+    request_body = Refresh,
+    responses(
+        (status = 200, description = "The tokens.", body = TokenPair),
+        (status = 401, response = Unauthenticated),
+        (status = 403, response = Forbidden),
+    ),
+)]
 async fn refresh(
     State(app): State<App>,
     admission: Admission,
@@ -98,6 +123,17 @@ async fn refresh(
     }
 }
 
+/// Lists the caller's live sessions, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/auth/sessions",
+    tag = "auth",
+    params(Listing),
+    responses(
+        (status = 200, description = "A page of them.", body = Page<Session>),
+    ),
+    security(("bearer" = [])),
+)]
 async fn list_sessions(
     State(app): State<App>,
     Caller(caller): Caller,
@@ -107,6 +143,18 @@ async fn list_sessions(
     accounts::list_sessions(&app, caller, caller.user, cursor, listing.limit).await.map(Json)
 }
 
+/// Ends one of the caller's sessions.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/auth/sessions/{id}",
+    tag = "auth",
+    params(("id" = SessionId, Path)),
+    responses(
+        (status = 204, description = "It has ended."),
+        (status = 404, response = NotFound),
+    ),
+    security(("bearer" = [])),
+)]
 async fn end_session(
     State(app): State<App>,
     caller: Caller,
@@ -125,6 +173,17 @@ async fn end_session(
     }
 }
 
+/// Changes the caller's password, which ends their other sessions.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/password",
+    tag = "auth",
+    request_body = PasswordChange,
+    responses(
+        (status = 204, description = "The new password is set."),
+    ),
+    security(("bearer" = [])),
+)]
 async fn change_password(
     State(app): State<App>,
     Caller(caller): Caller,
@@ -137,12 +196,34 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ends all of the caller's sessions.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/auth/sessions",
+    tag = "auth",
+    responses(
+        (status = 204, description = "All have ended."),
+    ),
+    security(("bearer" = [])),
+)]
 async fn sign_out_everywhere(State(app): State<App>, caller: Caller) -> Result<StatusCode> {
     let ended = accounts::sign_out_everywhere(&app, caller.user()).await?;
     connections::end(&app, &ended).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ends the session of the access token or of the refresh token.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/logout",
+    tag = "auth",
+    request_body = Option<SignOut>,
+    responses(
+        (status = 204, description = "The session has ended."),
+        (status = 401, response = Unauthenticated),
+    ),
+    security((), ("bearer" = [])),
+)]
 async fn sign_out(
     State(app): State<App>,
     OptionalCaller(caller): OptionalCaller,
@@ -154,15 +235,52 @@ async fn sign_out(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn profile(State(app): State<App>, caller: Caller) -> Result<Json<Profile>> {
+/// Shows the caller's account.
+#[utoipa::path(
+    get,
+    path = "/api/v1/auth/profile",
+    tag = "auth",
+    responses(
+        (status = 200, description = "The account.", body = Profile),
+    ),
+    security(("bearer" = [])),
+)]
+async fn show_profile(State(app): State<App>, caller: Caller) -> Result<Json<Profile>> {
     accounts::profile(&app, caller.user()).await.map(Json)
 }
 
-async fn rename(State(app): State<App>, caller: Caller, Json(names): Json<Names>) -> Result<Json<Profile>> {
+/// Changes the caller's names.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/auth/profile",
+    tag = "auth",
+    request_body = Names,
+    responses(
+        (status = 200, description = "The account.", body = Profile),
+    ),
+    security(("bearer" = [])),
+)]
+async fn change_profile(
+    State(app): State<App>,
+    caller: Caller,
+    Json(names): Json<Names>,
+) -> Result<Json<Profile>> {
     accounts::rename(&app, caller.user(), &names).await.map(Json)
 }
 
-async fn erase(
+/// Erases the caller's account. What they wrote stays, by a deleted user.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/auth/profile",
+    tag = "auth",
+    request_body = Erasure,
+    responses(
+        (status = 204, description = "It is erased."),
+        (status = 409, response = Conflict),
+    ),
+    security(("bearer" = [])),
+)]
+async fn erase_profile(
     State(app): State<App>,
     caller: Caller,
     RequestKey(key): RequestKey,
@@ -176,7 +294,18 @@ async fn erase(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn export(
+/// Exports all there is of the caller, in pages: the first has their sessions and conversations, and all have messages.
+#[utoipa::path(
+    get,
+    path = "/api/v1/auth/profile/export",
+    tag = "auth",
+    params(Listing),
+    responses(
+        (status = 200, description = "A page.", body = Export),
+    ),
+    security(("bearer" = [])),
+)]
+async fn export_profile(
     State(app): State<App>,
     Caller(caller): Caller,
     Query(listing): Query<Listing>,
@@ -184,23 +313,43 @@ async fn export(
     accounts::export(&app, caller, listing.cursor.as_deref()).await.map(Json)
 }
 
+/// Draws a ticket to open a WebSocket with, so that no access token appears in an address.
+#[utoipa::path(
+    post,
+    path = "/api/v1/auth/ws-ticket",
+    tag = "auth",
+    responses(
+        (status = 201, description = "The ticket.", body = Issued),
+    ),
+    security(("bearer" = [])),
+)]
 async fn issue_ticket(
     State(app): State<App>,
     caller: Caller,
-    websocket_url: String,
+    Extension(WebSocketUrl(url)): Extension<WebSocketUrl>,
 ) -> Result<(StatusCode, Json<Issued>)> {
     let ticket = ticket::issue(&app, caller.0).await?;
-    Ok((StatusCode::CREATED, Json(Issued { ticket, expires_in: ticket::LIFETIME, url: websocket_url })))
+    Ok((StatusCode::CREATED, Json(Issued { ticket, expires_in: ticket::LIFETIME, url })))
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, ToSchema)]
 struct SignOut {
+    /// One of the session to end; the access token's, if there is none.
     refresh_token: Option<Secret>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Ticket, examples(json!({
+    "ticket": "Z3JlZW4tcmVkLWJsdWUtZ3JlZW4tcmVkLWJsdWUtZ3Jl",
+    "expires_in": 60,
+    "url": "wss://chat.example/ws",
+})))]
 struct Issued {
+    /// What to connect with, once.
     ticket: Secret,
+    /// For how long, in seconds.
     expires_in: u32,
+    /// Where to connect to.
+    #[schema(format = "uri")]
     url: String,
 }

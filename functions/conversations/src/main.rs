@@ -1,6 +1,4 @@
-//! `conversations`: start, list, show, rename, delete; participants; what is read, muted, archived; presence.
-
-mod routes;
+//! The process of `conversations`.
 
 use shared::{App, Need, http, telemetry};
 
@@ -8,5 +6,5 @@ use shared::{App, Need, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
-    http::serve(app, routes::routes()).await
+    http::serve(app, conversations::routes()).await
 }

@@ -1,57 +1,59 @@
 //! The routes under `/api/v1/conversations`, but for the messages.
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::{get, patch, post};
 use serde::Deserialize;
 use shared::conversations::{
     self, Conversation, NewConversation, NewDirect, NewParticipant, NewRole, NewSettings, ReadThrough,
     Rename, Started,
 };
+use shared::http::answers::{Conflict, Forbidden, NotFound};
 use shared::http::{Caller, InConversation, Json, OfParticipant, Query, RequestKey, Routes};
+use shared::ids::{ConversationId, UserId};
 use shared::log::{self, Event, Participant};
-use shared::page::{Limit, Page};
+use shared::page::{Listing, Page};
 use shared::presence::Presence;
 use shared::throttle::{Admission, Who};
 use shared::{App, Result};
+use utoipa::IntoParams;
 
 /// The routes.
-pub(crate) fn routes() -> Routes {
-    Routes::new(router()).asking(
-        Router::new()
-            .route("/api/v1/conversations", post(start))
-            .route("/api/v1/conversations/direct", post(start_direct)),
-    )
+pub fn routes() -> Routes {
+    Routes::new(shared::routes![
+        list_conversations,
+        show_conversation,
+        rename_conversation,
+        delete_conversation,
+        mark_read,
+        change_settings,
+        list_presence,
+        list_participants,
+        add_participant,
+        change_participant,
+        remove_participant,
+    ])
+    .asking(shared::routes![start_conversation, start_direct_conversation])
 }
 
-fn router() -> Router<App> {
-    Router::new()
-        .route("/api/v1/conversations", get(list))
-        .route("/api/v1/conversations/{id}", get(show).put(rename).patch(rename).delete(delete))
-        .route("/api/v1/conversations/{id}/read", post(mark_read))
-        .route("/api/v1/conversations/{id}/settings", patch(set))
-        .route("/api/v1/conversations/{id}/presence", get(list_presence))
-        .route("/api/v1/conversations/{id}/participants", get(list_participants).post(add_participant))
-        .route(
-            "/api/v1/conversations/{id}/participants/{user_id}",
-            patch(set_role).delete(remove_participant),
-        )
-}
-
-#[derive(Deserialize)]
-struct Listing {
-    cursor: Option<String>,
-    #[serde(default)]
-    limit: Limit,
-}
-
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Named {
+    /// The name of a channel: finds the one that the caller takes part in.
     name: Option<String>,
 }
 
-async fn list(
+/// Lists the caller's conversations, latest activity first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/conversations",
+    tag = "conversations",
+    params(Named, Listing),
+    responses(
+        (status = 200, description = "A page of them.", body = Page<Conversation>),
+    ),
+    security(("bearer" = [])),
+)]
+async fn list_conversations(
     State(app): State<App>,
     caller: Caller,
     Query(Named { name }): Query<Named>,
@@ -64,7 +66,20 @@ async fn list(
     found.map(Json)
 }
 
-async fn start(
+/// Starts a group or, for global admins, a channel. The caller becomes its admin.
+#[utoipa::path(
+    post,
+    path = "/api/v1/conversations",
+    tag = "conversations",
+    request_body = NewConversation,
+    responses(
+        (status = 201, description = "The conversation.", body = Conversation),
+        (status = 403, response = Forbidden),
+        (status = 409, response = Conflict),
+    ),
+    security(("bearer" = [])),
+)]
+async fn start_conversation(
     State(app): State<App>,
     caller: Caller,
     admission: Admission,
@@ -75,7 +90,19 @@ async fn start(
     Ok((StatusCode::CREATED, Json(conversation)))
 }
 
-async fn start_direct(
+/// Starts the direct conversation with somebody, of which there is one for each pair of people.
+#[utoipa::path(
+    post,
+    path = "/api/v1/conversations/direct",
+    tag = "conversations",
+    request_body = NewDirect,
+    responses(
+        (status = 201, description = "The conversation.", body = Conversation),
+        (status = 200, description = "The conversation that there was.", body = Conversation),
+    ),
+    security(("bearer" = [])),
+)]
+async fn start_direct_conversation(
     State(app): State<App>,
     caller: Caller,
     admission: Admission,
@@ -86,7 +113,19 @@ async fn start_direct(
     Ok((created_or_ok(started), Json(conversation)))
 }
 
-async fn show(
+/// Shows a conversation.
+#[utoipa::path(
+    get,
+    path = "/api/v1/conversations/{id}",
+    tag = "conversations",
+    params(("id" = ConversationId, Path)),
+    responses(
+        (status = 200, description = "The conversation.", body = Conversation),
+        (status = 404, response = NotFound),
+    ),
+    security(("bearer" = [])),
+)]
+async fn show_conversation(
     State(app): State<App>,
     caller: Caller,
     InConversation(id): InConversation,
@@ -94,7 +133,22 @@ async fn show(
     conversations::show(&app, caller.user(), id).await.map(Json)
 }
 
-async fn rename(
+/// Renames a group or a channel; for its admins.
+#[utoipa::path(
+    method(put, patch),
+    path = "/api/v1/conversations/{id}",
+    tag = "conversations",
+    params(("id" = ConversationId, Path)),
+    request_body = Rename,
+    responses(
+        (status = 200, description = "The conversation.", body = Conversation),
+        (status = 403, response = Forbidden),
+        (status = 404, response = NotFound),
+        (status = 409, response = Conflict),
+    ),
+    security(("bearer" = [])),
+)]
+async fn rename_conversation(
     State(app): State<App>,
     caller: Caller,
     InConversation(id): InConversation,
@@ -104,7 +158,21 @@ async fn rename(
     conversations::rename(&app, caller.user(), id, new.name, &key).await.map(Json)
 }
 
-async fn delete(
+/// Deletes a group or a channel with its messages; for its admins.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/conversations/{id}",
+    tag = "conversations",
+    params(("id" = ConversationId, Path)),
+    responses(
+        (status = 204, description = "It is deleted."),
+        (status = 403, response = Forbidden),
+        (status = 404, response = NotFound),
+        (status = 409, response = Conflict),
+    ),
+    security(("bearer" = [])),
+)]
+async fn delete_conversation(
     State(app): State<App>,
     caller: Caller,
     InConversation(id): InConversation,
@@ -114,6 +182,19 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Moves the caller's read pointer forward to a message, never back.
+#[utoipa::path(
+    post,
+    path = "/api/v1/conversations/{id}/read",
+    tag = "conversations",
+    params(("id" = ConversationId, Path)),
+    request_body = ReadThrough,
+    responses(
+        (status = 204, description = "The caller has read at least as far."),
+        (status = 404, response = NotFound),
+    ),
+    security(("bearer" = [])),
+)]
 async fn mark_read(
     State(app): State<App>,
     caller: Caller,
@@ -126,7 +207,20 @@ async fn mark_read(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn set(
+/// Mutes or archives a conversation for the caller alone, or no more.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/conversations/{id}/settings",
+    tag = "conversations",
+    params(("id" = ConversationId, Path)),
+    request_body = NewSettings,
+    responses(
+        (status = 200, description = "The conversation.", body = Conversation),
+        (status = 404, response = NotFound),
+    ),
+    security(("bearer" = [])),
+)]
+async fn change_settings(
     State(app): State<App>,
     caller: Caller,
     InConversation(id): InConversation,
@@ -135,6 +229,18 @@ async fn set(
     conversations::set(&app, caller.user(), id, new).await.map(Json)
 }
 
+/// Lists which of the participants are online, and when they last were.
+#[utoipa::path(
+    get,
+    path = "/api/v1/conversations/{id}/presence",
+    tag = "conversations",
+    params(("id" = ConversationId, Path), Listing),
+    responses(
+        (status = 200, description = "A page of them.", body = Page<Presence>),
+        (status = 404, response = NotFound),
+    ),
+    security(("bearer" = [])),
+)]
 async fn list_presence(
     State(app): State<App>,
     caller: Caller,
@@ -145,6 +251,18 @@ async fn list_presence(
     conversations::list_presence(&app, caller.user(), id, cursor, listing.limit).await.map(Json)
 }
 
+/// Lists the participants, longest-standing first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/conversations/{id}/participants",
+    tag = "conversations",
+    params(("id" = ConversationId, Path), Listing),
+    responses(
+        (status = 200, description = "A page of them.", body = Page<Participant>),
+        (status = 404, response = NotFound),
+    ),
+    security(("bearer" = [])),
+)]
 async fn list_participants(
     State(app): State<App>,
     caller: Caller,
@@ -155,6 +273,22 @@ async fn list_participants(
     conversations::list_participants(&app, caller.user(), id, cursor, listing.limit).await.map(Json)
 }
 
+/// Adds somebody to a group or a channel; for its admins, and to a channel for global ones.
+#[utoipa::path(
+    post,
+    path = "/api/v1/conversations/{id}/participants",
+    tag = "conversations",
+    params(("id" = ConversationId, Path)),
+    request_body = NewParticipant,
+    responses(
+        (status = 201, description = "The participant.", body = Participant),
+        (status = 200, description = "The participant, who was one already.", body = Participant),
+        (status = 403, response = Forbidden),
+        (status = 404, response = NotFound),
+        (status = 409, response = Conflict),
+    ),
+    security(("bearer" = [])),
+)]
 async fn add_participant(
     State(app): State<App>,
     caller: Caller,
@@ -166,7 +300,22 @@ async fn add_participant(
     Ok((created_or_ok(started), Json(participant)))
 }
 
-async fn set_role(
+/// Changes a participant's role; for the conversation's admins.
+#[utoipa::path(
+    patch,
+    path = "/api/v1/conversations/{id}/participants/{user_id}",
+    tag = "conversations",
+    params(("id" = ConversationId, Path), ("user_id" = UserId, Path)),
+    request_body = NewRole,
+    responses(
+        (status = 200, description = "The participant.", body = Participant),
+        (status = 403, response = Forbidden),
+        (status = 404, response = NotFound),
+        (status = 409, response = Conflict),
+    ),
+    security(("bearer" = [])),
+)]
+async fn change_participant(
     State(app): State<App>,
     caller: Caller,
     InConversation(id): InConversation,
@@ -177,6 +326,20 @@ async fn set_role(
     conversations::set_role(&app, caller.user(), id, user, new.role, &key).await.map(Json)
 }
 
+/// Removes a participant, for the conversation's admins, or leaves, when it is the caller.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/conversations/{id}/participants/{user_id}",
+    tag = "conversations",
+    params(("id" = ConversationId, Path), ("user_id" = UserId, Path)),
+    responses(
+        (status = 204, description = "They take part no more."),
+        (status = 403, response = Forbidden),
+        (status = 404, response = NotFound),
+        (status = 409, response = Conflict),
+    ),
+    security(("bearer" = [])),
+)]
 async fn remove_participant(
     State(app): State<App>,
     caller: Caller,

@@ -1,6 +1,5 @@
 //! `graphql`.
 
-use axum::Router;
 use shared::http::Routes;
 use shared::{App, Need, http, telemetry};
 
@@ -8,5 +7,5 @@ use shared::{App, Need, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
-    http::serve(app, Routes::new(Router::new())).await
+    http::serve(app, Routes::new([])).await
 }

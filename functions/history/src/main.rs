@@ -1,6 +1,4 @@
-//! `history`: page through the messages of a conversation, search, and send over HTTP.
-
-mod routes;
+//! The process of `history`.
 
 use shared::{App, Need, http, telemetry};
 
@@ -8,5 +6,5 @@ use shared::{App, Need, http, telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
     let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
-    http::serve(app, routes::routes()).await
+    http::serve(app, history::routes()).await
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::{Profile, Session, TypedPassword, WRONG_CREDENTIALS, password, queries};
 use crate::ids::{ConversationId, UserId};
@@ -26,7 +27,7 @@ const TRIES: usize = 5;
 const REMEMBERED_FOR: Duration = Duration::from_hours(8 * 24);
 
 /// All there is of somebody, a page at a time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Export {
     /// Who.
     pub user: Profile,
@@ -37,17 +38,19 @@ pub struct Export {
     /// What they wrote, by conversation and place in it.
     pub messages: Vec<Message>,
     /// What to pass on for more messages.
+    #[schema(required)]
     pub next: Option<String>,
 }
 
 /// A conversation somebody takes part in, and what is theirs of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Membership {
     /// Which.
     pub id: ConversationId,
     /// What kind.
     pub kind: String,
     /// Its name.
+    #[schema(required)]
     pub name: Option<String>,
     /// What they may do.
     pub role: Role,
@@ -63,7 +66,7 @@ pub struct Membership {
 }
 
 /// What erasing takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Erasure {
     /// The password.
     pub password: TypedPassword,

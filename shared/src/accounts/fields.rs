@@ -3,12 +3,13 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 macro_rules! text_value {
-    ($($(#[$doc:meta])* $name:ident: $check:ident)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    ($($(#[$meta:meta])* $name:ident: $check:ident)*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(try_from = "String", into = "String")]
+        $(#[$meta])*
         pub struct $name(String);
 
         impl $name {
@@ -37,10 +38,13 @@ macro_rules! text_value {
 
 text_value! {
     /// An e-mail address. Whether it reaches anybody, only a mail can tell.
+    #[schema(format = Email, max_length = 254, pattern = r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$")]
     Email: check_email
     /// What a user is called in searches: 3 to 30 of `A-Z a-z 0-9 _ . -`.
+    #[schema(min_length = 3, max_length = 30, pattern = "^[A-Za-z0-9_.-]+$")]
     Username: check_username
     /// A first or last name: 1 to 50 characters.
+    #[schema(min_length = 1, max_length = 50, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]
     PersonName: check_person_name
 }
 
@@ -95,9 +99,11 @@ impl Username {
 /// commonest endings, in lower case, one a line.
 const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 
-/// A password that is to be set. `Debug` prints nothing of it.
-#[derive(Clone, Deserialize)]
+/// A password that is to be set: with an upper-case and a lower-case letter, a digit and a special character; not a common
+/// one, and not the account's address or username. `Debug` prints nothing of it.
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(format = Password, min_length = 10, max_length = 128)]
 pub struct NewPassword(String);
 
 impl NewPassword {
@@ -142,8 +148,9 @@ impl fmt::Debug for NewPassword {
 }
 
 /// A password that is to be checked. `Debug` prints nothing of it.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(format = Password)]
 pub struct TypedPassword(String);
 
 impl TypedPassword {

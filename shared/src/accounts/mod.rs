@@ -14,6 +14,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
 
 pub use self::erasure::{Erased, Erasure, Export, Membership, erase, export, list_erasures, note_replayed};
 pub use self::fields::{Email, NewPassword, PersonName, TypedPassword, Username};
@@ -37,7 +38,19 @@ pub(crate) const REMEMBERED_FOR: Duration = Duration::hours(24);
 const WRONG_CREDENTIALS: &str = "The account or the password is wrong.";
 
 /// A user, as they and admins see them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "username": "ada",
+    "first_name": "Ada",
+    "last_name": "Lovelace",
+    "name": "Ada Lovelace",
+    "created_at": "2026-01-02T03:04:05Z",
+    "email": "ada@example.com",
+    "email_verified": true,
+    "role": "user",
+    "disabled": false,
+})))]
 pub struct Profile {
     /// Who.
     pub id: UserId,
@@ -79,7 +92,7 @@ impl Device {
 }
 
 /// What a new account is made of.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct SignUp {
     /// Unique, ignoring case.
     pub email: Email,
@@ -96,7 +109,7 @@ pub struct SignUp {
 }
 
 /// What signing in takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct SignIn {
     /// The address, or
     pub email: Option<String>,
@@ -107,14 +120,14 @@ pub struct SignIn {
 }
 
 /// A refresh token, as clients send it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Refresh {
     /// The token.
     pub refresh_token: Secret,
 }
 
 /// Names to change.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Names {
     /// The first name.
     pub first_name: Option<PersonName>,
@@ -123,11 +136,19 @@ pub struct Names {
 }
 
 /// A pair of tokens.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({
+    "access_token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIwIn0.c2lnbmF0dXJl",
+    "refresh_token": "Ymx1ZS1ncmVlbi1yZWQtYmx1ZS1ncmVlbi1yZWQtYmx1",
+    "token_type": "Bearer",
+    "expires_in": 900,
+})))]
 pub struct TokenPair {
     access_token: String,
     refresh_token: Secret,
+    /// Always `Bearer`.
     token_type: &'static str,
+    /// How long the access token lives, in seconds.
     expires_in: i64,
 }
 
@@ -147,7 +168,7 @@ pub enum Refreshed {
 }
 
 /// A user who is signed in now.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SignedIn {
     /// Who.
     pub user: Profile,
@@ -157,7 +178,7 @@ pub struct SignedIn {
 }
 
 /// A new user, signed in unless their address must be verified first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SignedUp {
     /// Who.
     pub user: Profile,

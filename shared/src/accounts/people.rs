@@ -1,7 +1,12 @@
 //! Finding people.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{Profile, queries};
 use crate::ids::UserId;
@@ -9,7 +14,15 @@ use crate::page::{self, Limit, Page};
 use crate::{App, Error, Result};
 
 /// A user, as others see them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "username": "ada",
+    "first_name": "Ada",
+    "last_name": "Lovelace",
+    "name": "Ada Lovelace",
+    "created_at": "2026-01-02T03:04:05Z",
+})))]
 pub struct Person {
     /// Who.
     pub id: UserId,
@@ -34,6 +47,27 @@ pub enum Seen {
     Whole(Profile),
     /// By others.
     Public(Person),
+}
+
+impl PartialSchema for Seen {
+    fn schema() -> RefOr<Schema> {
+        // Not `oneOf`: a profile is a person and more.
+        let of = |name| Ref::from_schema_name(name);
+        AnyOfBuilder::new().item(of(Profile::name())).item(of(Person::name())).into()
+    }
+}
+
+impl ToSchema for Seen {
+    fn name() -> Cow<'static, str> {
+        "User".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Profile::name().into(), Profile::schema()));
+        schemas.push((Person::name().into(), Person::schema()));
+        Profile::schemas(schemas);
+        Person::schemas(schemas);
+    }
 }
 
 impl From<Profile> for Person {

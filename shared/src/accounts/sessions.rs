@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{NewPassword, TypedPassword, WRONG_CREDENTIALS, password, queries};
@@ -11,7 +12,18 @@ use crate::tokens::Identity;
 use crate::{App, Error, Result};
 
 /// A session that is live.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "01890a5d-ac96-774b-bcce-b302099a8058",
+    "created_at": "2026-01-02T03:04:05Z",
+    "last_used_at": "2026-01-03T03:04:05Z",
+    "expires_at": "2026-02-02T03:04:05Z",
+    "ip": "192.0.2.1",
+    "user_agent": "curl/8.5.0",
+    "current": true,
+    "client_id": null,
+    "client_name": null,
+})))]
 pub struct Session {
     /// Which.
     pub id: SessionId,
@@ -25,19 +37,23 @@ pub struct Session {
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
     /// From where it was started.
+    #[schema(required)]
     pub ip: Option<String>,
     /// With what.
+    #[schema(required)]
     pub user_agent: Option<String>,
     /// Whether the request was made in it.
     pub current: bool,
     /// The OAuth client that it was given to, if to one,
+    #[schema(required)]
     pub client_id: Option<String>,
     /// and its name.
+    #[schema(required)]
     pub client_name: Option<String>,
 }
 
 /// A password to take the place of another.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct PasswordChange {
     /// The one until now.
     pub current_password: TypedPassword,

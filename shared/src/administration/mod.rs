@@ -6,6 +6,7 @@ mod queries;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::accounts::{self, Email, NewPassword, Profile};
@@ -51,7 +52,7 @@ pub enum Appointed {
 }
 
 /// What to change of a user.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 pub struct UserChange {
     /// Their role.
     pub role: Option<GlobalRole>,
@@ -60,13 +61,15 @@ pub struct UserChange {
 }
 
 /// A conversation, as admins see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConversationOverview)]
 pub struct Overview {
     /// Which.
     pub id: ConversationId,
     /// What kind.
     pub kind: Kind,
     /// Its name, if it has one.
+    #[schema(required)]
     pub name: Option<String>,
     /// How many take part.
     pub participant_count: i64,
@@ -81,7 +84,15 @@ pub struct Overview {
 }
 
 /// Something that an admin did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AuditEntry, examples(json!({
+    "id": "12",
+    "created_at": "2026-01-02T03:04:05Z",
+    "actor_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "action": "user.disabled",
+    "target": "01890a5d-ac96-774b-bcce-b302099a8059",
+    "details": {},
+})))]
 pub struct Deed {
     /// Which.
     pub id: String,
@@ -89,6 +100,7 @@ pub struct Deed {
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// Who; `None` once erased.
+    #[schema(required)]
     pub actor_id: Option<UserId>,
     /// What, as `user.disabled`.
     pub action: String,
@@ -99,7 +111,8 @@ pub struct Deed {
 }
 
 /// How much there is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Stats)]
 pub struct Figures {
     /// Accounts,
     pub users: i64,
@@ -116,7 +129,8 @@ pub struct Figures {
 }
 
 /// Conversations by kind.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConversationsByKind)]
 pub struct ByKind {
     /// Of two people.
     pub direct: i64,

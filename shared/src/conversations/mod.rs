@@ -14,6 +14,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use self::name::{ChannelName, Name};
@@ -27,8 +28,9 @@ use crate::page::{self, Limit, Micros, Page};
 use crate::{App, Error, FieldError, Result};
 
 /// What kind of conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ConversationKind)]
 pub enum Kind {
     /// Of two people, unique for the pair.
     Direct,
@@ -50,23 +52,62 @@ impl Kind {
 }
 
 /// A conversation, as one of its participants sees it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "01890a5d-ac96-774b-bcce-b302099a805b",
+    "kind": "group",
+    "name": "Lunch",
+    "role": "admin",
+    "participants": [{
+        "user_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+        "user_name": "Ada Lovelace",
+        "user_email": "ada@example.com",
+        "role": "admin",
+        "joined_at": "2026-01-02T03:04:05Z",
+    }],
+    "participant_count": 1,
+    "last_seq": 12,
+    "last_message": {
+        "id": "12-0",
+        "seq": 12,
+        "conversation_id": "01890a5d-ac96-774b-bcce-b302099a805b",
+        "user_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+        "user_name": "Ada Lovelace",
+        "user_email": "ada@example.com",
+        "content": "Hello",
+        "metadata": null,
+        "client_id": "3fd2c0ff",
+        "reply_to": null,
+        "reactions": [{ "emoji": "👍", "user_ids": ["01890a5d-ac96-774b-bcce-b302099a8059"] }],
+        "created_at": "2026-01-02T03:04:06Z",
+        "edited_at": null,
+        "deleted_at": null,
+    },
+    "unread_count": 0,
+    "muted": false,
+    "archived": false,
+    "created_at": "2026-01-02T03:04:05Z",
+    "updated_at": "2026-01-02T03:04:06Z",
+})))]
 pub struct Conversation {
     /// Which.
     pub id: ConversationId,
     /// What kind.
     pub kind: Kind,
     /// Its name, if it has one.
+    #[schema(required)]
     pub name: Option<String>,
     /// What the reader may do.
     pub role: Role,
     /// The ten longest-standing participants.
+    #[schema(max_items = 10)]
     pub participants: Vec<Participant>,
     /// How many there are.
     pub participant_count: i64,
     /// The last seq of its log.
     pub last_seq: i64,
     /// The newest message.
+    #[schema(required)]
     pub last_message: Option<Message>,
     /// Others' undeleted messages after the reader's read pointer, counted up to 100.
     pub unread_count: i64,
@@ -83,7 +124,7 @@ pub struct Conversation {
 }
 
 /// What a group or a channel is started with.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewConversation {
     /// What kind.
     #[serde(default)]
@@ -92,15 +133,18 @@ pub struct NewConversation {
     pub name: Option<Name>,
     /// Who takes part beside the creator,
     #[serde(default)]
+    #[schema(max_items = 100)]
     pub participant_ids: Vec<UserId>,
     /// by id or by address.
     #[serde(default)]
+    #[schema(max_items = 100)]
     pub participant_emails: Vec<String>,
 }
 
 /// The kinds that are not of two people.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = NewConversationKind)]
 pub enum NewKind {
     /// Of whoever is added.
     #[default]
@@ -110,21 +154,21 @@ pub enum NewKind {
 }
 
 /// With whom to talk directly.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewDirect {
     /// The other one.
     pub user_id: UserId,
 }
 
 /// A new name.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct Rename {
     /// The name.
     pub name: Name,
 }
 
 /// What a participant sets for themselves alone.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 pub struct NewSettings {
     /// Whether it is muted, if that is to change.
     pub muted: Option<bool>,
@@ -133,7 +177,7 @@ pub struct NewSettings {
 }
 
 /// How far somebody has read.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 pub struct ReadThrough {
     /// The last message they have seen.
     pub message_id: MessageId,

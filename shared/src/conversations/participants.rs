@@ -1,6 +1,7 @@
 //! The participants of a conversation: list, add, change, remove, and who of them is online.
 
 use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Started, change, decode, encode, queries};
@@ -11,7 +12,7 @@ use crate::presence::{self, Presence};
 use crate::{App, Error, Result, accounts};
 
 /// Whom to add.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewParticipant {
     /// By id,
     pub user_id: Option<UserId>,
@@ -23,7 +24,7 @@ pub struct NewParticipant {
 }
 
 /// A new role.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewRole {
     /// The role.
     pub role: Role,

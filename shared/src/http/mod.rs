@@ -3,6 +3,8 @@
 //! Handlers are axum routers under `lambda_http`; every response carries `x-request-id`, and every error is a
 //! problem document (RFC 9457) with a code of the public contract.
 
+pub mod answers;
+mod route;
 mod throttled;
 
 use std::convert::Infallible;
@@ -24,7 +26,12 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
+#[doc(hidden)]
+pub use utoipa_axum::paste;
 
+pub use self::route::Route;
 pub use self::throttled::Routes;
 use crate::accounts::Device;
 use crate::ids::{ConversationId, MessageId, SessionId, UserId};
@@ -44,9 +51,8 @@ pub async fn serve(app: App, routes: Routes) -> Result<(), lambda_http::Error> {
 }
 
 /// Serves routes that no throttle is asked for: of operators, not of users.
-pub async fn serve_unthrottled(app: App, routes: Router<App>) -> Result<(), lambda_http::Error> {
-    let unknown = async || Error::NotFound("path");
-    run(app, routes.fallback(unknown).method_not_allowed_fallback(unknown)).await
+pub async fn serve_unthrottled(app: App, routes: Routes) -> Result<(), lambda_http::Error> {
+    run(app, routes.unchecked()).await
 }
 
 async fn run(app: App, routes: Router<App>) -> Result<(), lambda_http::Error> {
@@ -82,7 +88,7 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
             telemetry::report(error);
         }
         if let Ok(value) = HeaderValue::from_str(&request_id) {
-            response.headers_mut().insert("x-request-id", value);
+            response.headers_mut().insert(answers::REQUEST_ID, value);
         }
         let failed = response.status().is_server_error();
         let name = route.as_deref().unwrap_or("unmatched");
@@ -431,18 +437,56 @@ async fn in_path<T: std::str::FromStr, S: Send + Sync>(
     found.ok().and_then(|params| params.iter().find(|(key, _)| *key == name)?.1.parse().ok())
 }
 
-/// A problem document.
-#[derive(Serialize)]
-struct Problem<'a> {
+/// A problem document (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(examples(json!({
+    "type": "about:blank",
+    "title": "Unprocessable Entity",
+    "status": 422,
+    "detail": "The input is invalid.",
+    "code": "invalid",
+    "errors": [{ "field": "limit", "message": "must be between 1 and 100" }],
+})))]
+pub struct Problem<'a> {
+    /// Always `about:blank`: `code` says what kind of problem it is.
     r#type: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong, for people.
     detail: String,
+    /// What is wrong, for programs.
+    #[schema(schema_with = codes)]
     code: &'static str,
+    /// The fields of the input that are wrong.
     #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+    #[schema(min_items = 1)]
     errors: &'a [FieldError],
+    /// Seconds until the same request would pass.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     retry_after: Option<u64>,
+}
+
+/// The codes of problems.
+const CODES: [&str; 11] = [
+    "malformed",
+    "invalid",
+    "unauthenticated",
+    "forbidden",
+    "email_not_verified",
+    "not_found",
+    "conflict",
+    "too_large",
+    "throttled",
+    "internal",
+    "unavailable",
+];
+
+fn codes() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(CODES)).build()
 }
 
 /// The status and the code of an error.
@@ -479,7 +523,7 @@ pub fn problem(error: &Error) -> (StatusCode, HeaderMap, String) {
         _ => error.fields(),
     };
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answers::PROBLEM_JSON));
     let mut retry_after = None;
     match error {
         Error::Unauthenticated(_) => {

@@ -1,33 +1,73 @@
 //! Routes by who asks the throttles, and the check of each request.
 
+use axum::Extension;
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::handler::Handler;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::Response;
+use utoipa::openapi::{OpenApi, OpenApiBuilder};
 
-use super::{Client, CurrentRequest, OptionalCaller};
+use super::{Client, CurrentRequest, OptionalCaller, Route};
 use crate::throttle::{Admission, Who};
 use crate::{App, Error, Result};
 
 /// A function's routes. Every request is throttled by its user or, without a valid access token, its address.
+#[derive(Default)]
 pub struct Routes {
     checked: Router<App>,
     asking: Router<App>,
+    descriptions: Vec<fn(&mut OpenApi)>,
 }
 
 impl Routes {
     /// Those that are asked for before they run, by nothing else.
-    pub fn new(checked: Router<App>) -> Self {
-        Self { checked, asking: Router::new() }
+    pub fn new(checked: impl IntoIterator<Item = Route>) -> Self {
+        Self::default().and(checked)
+    }
+
+    /// And more of them.
+    #[must_use]
+    pub fn and(mut self, checked: impl IntoIterator<Item = Route>) -> Self {
+        for route in checked {
+            self.descriptions.push(route.describe);
+            self.checked = route.add_to(self.checked);
+        }
+        self
     }
 
     /// And those whose operations ask, for more or in a call that they make anyway; their handlers take the [`Admission`].
     #[must_use]
-    pub fn asking(mut self, routes: Router<App>) -> Self {
-        self.asking = self.asking.merge(routes);
+    pub fn asking(mut self, routes: impl IntoIterator<Item = Route>) -> Self {
+        for route in routes {
+            self.descriptions.push(route.describe);
+            self.asking = route.add_to(self.asking);
+        }
         self
+    }
+
+    /// What the handlers of all routes so far may take as an [`Extension`].
+    #[must_use]
+    pub fn with<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.checked = self.checked.layer(Extension(value.clone()));
+        self.asking = self.asking.layer(Extension(value));
+        self
+    }
+
+    /// What the published document says of them.
+    pub fn described(&self) -> OpenApi {
+        let mut document = OpenApiBuilder::new().build();
+        for describe in &self.descriptions {
+            describe(&mut document);
+        }
+        document
+    }
+
+    /// All of them without checks; and what is none of them.
+    pub(super) fn unchecked(self) -> Router<App> {
+        let unknown = async || Error::NotFound("path");
+        self.checked.merge(self.asking).fallback(unknown).method_not_allowed_fallback(unknown)
     }
 
     /// All of them, behind their checks; and what is none of them.

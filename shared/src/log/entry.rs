@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
@@ -13,7 +14,23 @@ use crate::postgres::Row;
 use crate::{Error, Result};
 
 /// A message, in its latest state.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "id": "12-0",
+    "seq": 12,
+    "conversation_id": "01890a5d-ac96-774b-bcce-b302099a805b",
+    "user_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "user_name": "Ada Lovelace",
+    "user_email": "ada@example.com",
+    "content": "Hello",
+    "metadata": null,
+    "client_id": "3fd2c0ff",
+    "reply_to": null,
+    "reactions": [{ "emoji": "👍", "user_ids": ["01890a5d-ac96-774b-bcce-b302099a8059"] }],
+    "created_at": "2026-01-02T03:04:06Z",
+    "edited_at": null,
+    "deleted_at": null,
+})))]
 pub struct Message {
     /// Its place in the conversation, as the id of its stream entry.
     pub id: MessageId,
@@ -22,18 +39,24 @@ pub struct Message {
     /// Where it was said.
     pub conversation_id: ConversationId,
     /// Who said it; `None` once erased.
+    #[schema(required)]
     pub user_id: Option<UserId>,
     /// Their name.
     pub user_name: String,
     /// Their address; `None` once erased.
+    #[schema(required)]
     pub user_email: Option<String>,
     /// What was said; `None` once deleted.
+    #[schema(required)]
     pub content: Option<String>,
     /// What the client put beside it.
+    #[schema(required)]
     pub metadata: Option<Map<String, Value>>,
     /// The client's idempotency key.
+    #[schema(required)]
     pub client_id: Option<String>,
     /// The message it answers.
+    #[schema(required)]
     pub reply_to: Option<MessageId>,
     /// Who reacted how.
     pub reactions: Vec<Reaction>,
@@ -42,9 +65,11 @@ pub struct Message {
     pub created_at: OffsetDateTime,
     /// When it was last edited.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required)]
     pub edited_at: Option<OffsetDateTime>,
     /// When it was deleted.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required)]
     pub deleted_at: Option<OffsetDateTime>,
 }
 
@@ -79,7 +104,7 @@ impl Message {
 }
 
 /// An emoji and who reacted with it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Reaction {
     /// The emoji.
     pub emoji: String,
@@ -88,8 +113,9 @@ pub struct Reaction {
 }
 
 /// What a participant may do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ParticipantRole)]
 pub enum Role {
     /// Rename, add, remove, delete.
     Admin,
@@ -109,13 +135,21 @@ impl Role {
 }
 
 /// One of the people of a conversation.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[schema(examples(json!({
+    "user_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "user_name": "Ada Lovelace",
+    "user_email": "ada@example.com",
+    "role": "admin",
+    "joined_at": "2026-01-02T03:04:05Z",
+})))]
 pub struct Participant {
     /// Who.
     pub user_id: UserId,
     /// Their name.
     pub user_name: String,
     /// Their address.
+    #[schema(required)]
     pub user_email: Option<String>,
     /// What they may do.
     pub role: Role,
@@ -237,38 +271,110 @@ pub(super) struct Member {
     pub email: Option<String>,
 }
 
-/// The frame of an event: what every one carries, and its own fields.
-#[derive(Serialize)]
-struct Frame<'a> {
-    r#type: &'a str,
+/// The frame of an event that changed the log.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LoggedEvent)]
+pub(crate) struct Frame<'a> {
+    #[serde(flatten)]
+    happened: Happened<'a>,
+    /// Where.
     conversation_id: ConversationId,
+    /// Its place in the conversation's log.
     seq: i64,
+    /// When it was committed.
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a Message>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    participant: Option<&'a Participant>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    conversation: Option<&'a Value>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    removal: Option<&'a Removal>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    reaction: Option<&'a Reacted>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What happened in a conversation.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type")]
+enum Happened<'a> {
+    /// Something was said.
+    #[serde(rename = "message")]
+    #[schema(title = "message")]
+    Message {
+        /// What.
+        message: &'a Message,
+    },
+    /// A message says something else now.
+    #[serde(rename = "message.updated")]
+    #[schema(title = "message.updated")]
+    MessageUpdated {
+        /// As it is now.
+        message: &'a Message,
+    },
+    /// A message was taken back; a tombstone stays in its place.
+    #[serde(rename = "message.deleted")]
+    #[schema(title = "message.deleted")]
+    MessageDeleted {
+        /// The tombstone.
+        message: &'a Message,
+    },
+    /// Somebody reacted to a message, or does no more.
+    #[serde(rename = "reaction")]
+    #[schema(title = "reaction")]
+    Reaction(&'a Reacted),
+    /// Somebody was added, or came back.
+    #[serde(rename = "participant.added")]
+    #[schema(title = "participant.added")]
+    ParticipantAdded {
+        /// Who.
+        participant: &'a Participant,
+    },
+    /// Somebody may do something else now.
+    #[serde(rename = "participant.updated")]
+    #[schema(title = "participant.updated")]
+    ParticipantUpdated {
+        /// Who.
+        participant: &'a Participant,
+    },
+    /// Somebody was removed, or left.
+    #[serde(rename = "participant.removed")]
+    #[schema(title = "participant.removed")]
+    ParticipantRemoved(&'a Removal),
+    /// The conversation has another name.
+    #[serde(rename = "conversation.updated")]
+    #[schema(title = "conversation.updated")]
+    ConversationUpdated {
+        /// As it is now.
+        conversation: &'a Renamed,
+    },
+    /// The conversation and its messages are no more.
+    #[serde(rename = "conversation.deleted")]
+    #[schema(title = "conversation.deleted")]
+    ConversationDeleted,
+}
+
+/// A participant who is none any more.
+#[derive(Serialize, Deserialize, ToSchema)]
 struct Removal {
+    /// Who.
     user_id: UserId,
+    /// Who removed them: themselves, when they left.
     by: UserId,
 }
 
-#[derive(Serialize, Deserialize)]
+/// A reaction, or its end.
+#[derive(Serialize, Deserialize, ToSchema)]
 struct Reacted {
+    /// To which message.
     message_id: MessageId,
+    /// Whose.
     user_id: UserId,
+    /// How.
     emoji: String,
+    /// Whether, or no more.
     on: bool,
+}
+
+/// A conversation and its name.
+#[derive(Serialize, Deserialize, ToSchema)]
+struct Renamed {
+    /// Which.
+    id: ConversationId,
+    /// What it is called.
+    name: String,
 }
 
 impl Entry {
@@ -282,28 +388,17 @@ impl Entry {
             message.map(Box::new).ok_or_else(|| unexpected(anyhow::anyhow!("{seq} is about no message")))
         };
         let data = || row.get::<_, Option<Value>>("data").unwrap_or_default();
-        let mut frame = Frame {
-            r#type: &kind,
-            conversation_id,
-            seq,
-            created_at: row.get("created_at"),
-            message: None,
-            participant: None,
-            conversation: None,
-            removal: None,
-            reaction: None,
-        };
+        let created_at = row.get("created_at");
+        let framed = |happened| to_text(&Frame { happened, conversation_id, seq, created_at });
         let (effect, body, frame) = match kind.as_str() {
             "message" => {
                 let message = message()?;
-                frame.message = Some(&message);
-                let frame = to_text(&frame)?;
+                let frame = framed(Happened::Message { message: &message })?;
                 (Effect::None, Body::Message(message), frame)
             }
             "message.updated" => {
                 let message = message()?;
-                frame.message = Some(&message);
-                let frame = to_text(&frame)?;
+                let frame = framed(Happened::MessageUpdated { message: &message })?;
                 (Effect::Change(message.id, to_text(&message)?), Body::Change(message), frame)
             }
             "message.deleted" => {
@@ -313,21 +408,21 @@ impl Entry {
                 }
                 let message = message()?;
                 let Retraction { through } = serde_json::from_value(data()).map_err(unexpected)?;
-                frame.message = Some(&message);
-                let frame = to_text(&frame)?;
+                let frame = framed(Happened::MessageDeleted { message: &message })?;
                 (Effect::Retract(through), Body::Change(message), frame)
             }
             "reaction" => {
                 let message = message()?;
                 let reaction: Reacted = serde_json::from_value(data()).map_err(unexpected)?;
-                frame.reaction = Some(&reaction);
-                let frame = to_text(&frame)?;
+                let frame = framed(Happened::Reaction(&reaction))?;
                 (Effect::Change(message.id, to_text(&message)?), Body::Change(message), frame)
             }
             "participant.added" | "participant.updated" => {
                 let participant: Participant = serde_json::from_value(data()).map_err(unexpected)?;
-                frame.participant = Some(&participant);
-                let frame = to_text(&frame)?;
+                let frame = framed(match kind.as_str() {
+                    "participant.added" => Happened::ParticipantAdded { participant: &participant },
+                    _ => Happened::ParticipantUpdated { participant: &participant },
+                })?;
                 let member = Member {
                     role: participant.role.as_str().to_owned(),
                     name: participant.user_name.clone(),
@@ -337,15 +432,14 @@ impl Entry {
             }
             "participant.removed" => {
                 let removal: Removal = serde_json::from_value(data()).map_err(unexpected)?;
-                frame.removal = Some(&removal);
-                (Effect::Leave(removal.user_id), Body::Other, to_text(&frame)?)
+                let frame = framed(Happened::ParticipantRemoved(&removal))?;
+                (Effect::Leave(removal.user_id), Body::Other, frame)
             }
             "conversation.updated" => {
-                let data = data();
-                frame.conversation = Some(&data);
-                (Effect::None, Body::Other, to_text(&frame)?)
+                let renamed: Renamed = serde_json::from_value(data()).map_err(unexpected)?;
+                (Effect::None, Body::Other, framed(Happened::ConversationUpdated { conversation: &renamed })?)
             }
-            "conversation.deleted" => (Effect::Delete, Body::Other, to_text(&frame)?),
+            "conversation.deleted" => (Effect::Delete, Body::Other, framed(Happened::ConversationDeleted)?),
             other => return Err(Error::Internal(anyhow::anyhow!("an entry of the unknown kind {other}"))),
         };
         Ok(Self {
@@ -403,10 +497,13 @@ pub struct Shown {
     body: ShownBody,
 }
 
-#[derive(Debug, Serialize)]
+/// A message in its latest state, or another entry as its event.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Shown)]
 #[serde(untagged)]
-enum ShownBody {
+pub(crate) enum ShownBody {
     Message(Box<Message>),
+    #[schema(value_type = Frame)]
     Event(Box<RawValue>),
 }
 

@@ -22,11 +22,14 @@ use serde::{Deserialize, Serialize};
 
 use self::entry::Effect;
 pub use self::entry::{Change, Entry, Message, Participant, Reaction, Role, Shown};
+pub(crate) use self::entry::{Frame as LoggedFrame, ShownBody};
 pub use self::inbox::{Answered, Enqueued, Intent, Progress, combine, enqueue, has_more, publish_burst};
 pub use self::pages::{Around, read_messages};
 use self::reply::Reply;
+pub(crate) use self::rounds::{Frame as LagFrame, batch_schema};
 pub use self::rounds::{Job, RUN, resume, start};
 pub use self::subscription::{From, Head, Left, Missed, Registration, heads, register, unregister};
+pub(crate) use self::tell::Frame as ToldFrame;
 pub use self::tell::{Event, announce, tell};
 use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
 use crate::presence::Frame;

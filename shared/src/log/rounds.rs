@@ -12,6 +12,9 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use redis::Value;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, Type};
 
 use super::entry::StreamEntry;
 use super::{Folded, HOLD, LEASE, NEXT, Token, millis};
@@ -254,7 +257,8 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
 
     // Serialised once for all but the connections that sent some of it.
     let for_all = frames(&cut.entries, None);
-    let lag = format!(r#"{{"type":"lag","conversation_id":"{conversation}","latest":{}}}"#, cut.through);
+    let lag = Frame::Lag { conversation_id: conversation, latest: cut.through };
+    let lag = serde_json::to_string(&lag).expect("an id and a number always serialise");
     let origins: HashSet<_> = cut.entries.iter().filter_map(|entry| entry.connection.as_ref()).collect();
 
     let mut posts = Vec::with_capacity(live.len());
@@ -315,6 +319,36 @@ async fn post_all(app: &App, connection: &ConnectionId, frames: Vec<Blob>) -> Po
         }
     }
     Posted::Taken
+}
+
+/// What a connection is told that missed pushes.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LagEvent)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(crate) enum Frame {
+    /// You missed pushes: `subscribe` from the last seq you have.
+    #[schema(title = "lag")]
+    Lag {
+        /// Where.
+        conversation_id: ConversationId,
+        /// The last seq there is.
+        latest: i64,
+    },
+}
+
+/// How the API's document describes a batch, which is put together of frames that are text already.
+pub(crate) fn batch_schema() -> Schema {
+    let events =
+        ArrayBuilder::new().items(Ref::from_schema_name(super::LoggedFrame::name())).min_items(Some(2));
+    let kind = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["batch"]));
+    let batch = ObjectBuilder::new()
+        .title(Some("batch"))
+        .description(Some("Several events of a conversation's log, in order."))
+        .property("type", kind)
+        .property("frames", events)
+        .required("type")
+        .required("frames");
+    batch.build().into()
 }
 
 /// The entries as frames, several in a `batch` as far as they fit into one frame.

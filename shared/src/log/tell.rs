@@ -5,6 +5,7 @@ use aws_sdk_apigatewaymanagement::primitives::Blob;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 use super::entry::Member;
 use super::reply::Reply;
@@ -31,24 +32,42 @@ pub enum Event {
 }
 
 /// Events without a seq, as frames.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ToldEvent)]
 #[serde(tag = "type", rename_all = "lowercase")]
-enum Frame<'a> {
+pub(crate) enum Frame<'a> {
+    /// Somebody types, or stopped.
+    #[schema(title = "typing")]
     Typing {
+        /// Where.
         conversation_id: ConversationId,
+        /// Who.
         user_id: UserId,
+        /// What they are called.
         user_name: &'a str,
+        /// Which of the two.
         active: bool,
     },
+    /// Somebody has read up to a message.
+    #[schema(title = "read")]
     Read {
+        /// Where.
         conversation_id: ConversationId,
+        /// Who.
         user_id: UserId,
+        /// Up to which.
         message_id: MessageId,
     },
+    /// Somebody came, or went.
+    #[schema(title = "presence")]
     Presence {
+        /// Where.
         conversation_id: ConversationId,
+        /// Who.
         user_id: UserId,
+        /// Which of the two.
         online: bool,
+        /// When.
         #[serde(with = "time::serde::rfc3339")]
         last_seen: OffsetDateTime,
     },

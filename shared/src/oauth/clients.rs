@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use url::{Host, Url};
+use utoipa::ToSchema;
 
 use super::{Code, error, queries};
 use crate::accounts::{self, PersonName};
@@ -12,7 +13,7 @@ use crate::tokens::{Identity, Secret, access};
 use crate::{App, Error, Result};
 
 /// A way to get tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
     /// Somebody signs in at the authorization page.
@@ -45,7 +46,15 @@ impl GrantType {
 }
 
 /// A program that may ask for tokens.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = OAuthClient, examples(json!({
+    "client_id": "01890a5dac96774bbcceb302099a805a",
+    "name": "Calendar",
+    "redirect_uris": ["https://calendar.example/callback"],
+    "grant_types": ["authorization_code", "refresh_token"],
+    "confidential": true,
+    "created_at": "2026-01-02T03:04:05Z",
+})))]
 pub struct Client {
     /// Its name in requests.
     pub client_id: String,
@@ -67,17 +76,20 @@ pub struct Client {
 }
 
 /// A client and the secret that was drawn for it, which is shown this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuthClientWithSecret)]
 pub struct WithSecret {
     #[serde(flatten)]
     client: Client,
+    #[schema(required)]
     client_secret: Option<Secret>,
 }
 
 /// Where the authorization page may lead: `https`, `http` to the machine itself (RFC 8252 §7.3), or an app's own scheme,
 /// which has a dot (§7.1); absolute and without a fragment (RFC 6749 §3.1.2).
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(format = "uri", max_length = 2000, pattern = r#"^[!-"$-~]+$"#)]
 pub struct RedirectUri(String);
 
 impl TryFrom<String> for RedirectUri {
@@ -102,7 +114,8 @@ impl TryFrom<String> for RedirectUri {
 }
 
 /// A client to register.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewOAuthClient)]
 pub struct NewClient {
     /// Its name for people, and of the user that it acts as.
     pub name: PersonName,
@@ -116,7 +129,8 @@ pub struct NewClient {
 }
 
 /// What to change of a client.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = OAuthClientChange)]
 pub struct ClientChange {
     /// Its name for people.
     pub name: Option<PersonName>,

@@ -12,6 +12,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 use url::Url;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 
 use self::clients::{Client, GrantType};
 use crate::accounts::{self, Device, Refreshed, Start, TypedPassword};
@@ -64,12 +66,14 @@ impl Code {
 }
 
 /// What a grant is answered with (RFC 6749 §5.1).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuthTokens)]
 pub struct Tokens {
     access_token: String,
     token_type: &'static str,
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     refresh_token: Option<Secret>,
     scope: &'static str,
 }
@@ -83,12 +87,13 @@ pub enum Granted {
 }
 
 /// What is known of a token (RFC 7662 §2.2).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Introspection {
     /// Nothing: it is no token, or not valid now.
     Inactive {
         /// Always false.
+        #[schema(schema_with = never)]
         active: bool,
     },
     /// It is valid.
@@ -96,21 +101,58 @@ pub enum Introspection {
 }
 
 /// What there is to say of a token that is valid.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenFacts)]
 pub struct Facts {
+    #[schema(schema_with = always)]
     active: bool,
     scope: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     client_id: Option<String>,
     username: String,
     sub: UserId,
     sid: SessionId,
     exp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     iat: Option<i64>,
     iss: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     token_type: Option<&'static str>,
+}
+
+fn always() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).build()
+}
+
+fn never() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])).build()
+}
+
+/// Why a request is refused (RFC 6749 §5.2), as [`Error::OAuth`] is rendered.
+#[derive(ToSchema)]
+#[schema(examples(json!({ "error": "invalid_grant", "error_description": "The code is not valid." })))]
+#[expect(dead_code, reason = "the edge renders the error; here it is only described")]
+pub struct OAuthError {
+    #[schema(schema_with = codes)]
+    error: String,
+    error_description: String,
+}
+
+fn codes() -> Object {
+    let codes = [
+        Code::InvalidRequest,
+        Code::InvalidClient,
+        Code::InvalidGrant,
+        Code::UnauthorizedClient,
+        Code::UnsupportedGrantType,
+        Code::InvalidScope,
+        Code::UnsupportedResponseType,
+        Code::AccessDenied,
+    ];
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes.map(Code::as_str))).build()
 }
 
 /// A request for an authorization code whose client and redirect URI are right, so that errors go there.

@@ -4,6 +4,7 @@
 use redis::Value;
 use serde::Serialize;
 use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
 
 use crate::ids::{ConnectionId, UserId};
 use crate::redis::keys::{self, UserKeys};
@@ -17,7 +18,12 @@ static SEEN_NOW: Script = throttling_script!("seen.lua");
 const SILENCE: Duration = Duration::minutes(12);
 
 /// Whether somebody is online, and when they last were.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "user_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "online": false,
+    "last_seen": "2026-01-02T03:04:05Z",
+})))]
 pub struct Presence {
     /// Who.
     pub user_id: UserId,
@@ -25,6 +31,7 @@ pub struct Presence {
     pub online: bool,
     /// When they last gave a sign of life, if that is known.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schema(required)]
     pub last_seen: Option<OffsetDateTime>,
 }
 

@@ -6,6 +6,7 @@
 mod queries;
 
 use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::ids::{ConversationId, UserId};
@@ -14,8 +15,9 @@ use crate::page::{self, Limit, Micros, Page};
 use crate::{App, Error, Result};
 
 /// What is searched for: 2 to 200 characters, whatever they are.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(min_length = 2, max_length = 200, pattern = r"^[^\x00]+$")]
 pub struct Words(String);
 
 impl TryFrom<String> for Words {
@@ -31,14 +33,17 @@ impl TryFrom<String> for Words {
 }
 
 /// A page of what is found.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Search {
     /// The words.
+    #[param(inline)]
     pub q: Words,
     /// Where the page starts.
     pub cursor: Option<String>,
     /// How many at most.
     #[serde(default)]
+    #[param(inline)]
     pub limit: Limit,
 }
 

@@ -10,6 +10,7 @@ use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet, KeyAlgorithm};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
+use utoipa::ToSchema;
 
 use super::Identity;
 use crate::config::Tokens;
@@ -26,7 +27,7 @@ const TYPE: &str = "at+jwt";
 const SKEW: Duration = Duration::seconds(5);
 
 /// What a global role allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GlobalRole {
     /// Nothing beyond their own.

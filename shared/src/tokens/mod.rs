@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use crate::ids::{SessionId, UserId};
 
@@ -24,7 +25,7 @@ pub struct Identity {
 }
 
 /// An opaque credential in plain: 256 random bits. `Debug` prints nothing of it.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Secret(String);
 

@@ -8,6 +8,7 @@ use shared::Error;
 use shared::html::escape;
 use shared::oauth::Authorization;
 use shared::tokens::Secret;
+use utoipa::IntoResponses;
 
 const LAYOUT: &str = include_str!("layout.html");
 const VERIFY: &str = include_str!("verify.html");
@@ -117,6 +118,30 @@ pub(crate) fn redirect(url: &url::Url) -> Response {
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+/// What a page says in place of its content, for the published document.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only described")]
+pub(crate) enum Failures {
+    /// Too often.
+    #[response(status = 429, content_type = "text/html")]
+    Throttled(String),
+    /// A fault on the side of the server.
+    #[response(status = 500, content_type = "text/html")]
+    Internal(String),
+    /// A store is down.
+    #[response(status = 503, content_type = "text/html")]
+    Unavailable(String),
+}
+
+/// What a page says of what its form posted, for the published document.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only described")]
+pub(crate) enum Refusals {
+    /// The link is not valid any more, or the form is not filled in as it should be.
+    #[response(status = 422, content_type = "text/html")]
+    Invalid(String),
 }
 
 /// Which form was refused.

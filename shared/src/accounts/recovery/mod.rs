@@ -7,6 +7,7 @@ mod queries;
 
 use serde::{Deserialize, Serialize};
 use time::Duration;
+use utoipa::ToSchema;
 
 use super::{NewPassword, TypedPassword, password};
 use crate::ids::UserId;
@@ -44,7 +45,7 @@ impl Purpose {
 }
 
 /// What setting a new password takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct NewPasswords {
     /// The password.
     pub password: NewPassword,

@@ -1,0 +1,5 @@
+//! `conversations`: start, list, show, rename, delete; participants; what is read, muted, archived; presence.
+
+mod routes;
+
+pub use routes::routes;
