@@ -255,9 +255,9 @@ def start_cargo_lambda(
 def check_functions(url: str) -> None:
     """Asks each HTTP function once, as a stranger: one that cannot start with its settings says so now."""
     with step("Functions: starting"):
-        for path in ("auth/profile", "conversations", "conversations/any/messages"):
+        for path in ("api/v1/auth/profile", "api/v1/conversations", "api/v1/conversations/any/messages", "metrics"):
             try:
-                with HTTP_OF_START.open(f"{url.rstrip('/')}/api/v1/{path}", timeout=180):
+                with HTTP_OF_START.open(f"{url.rstrip('/')}/{path}", timeout=180):
                     pass
             except urllib.error.HTTPError as error:
                 if error.code >= 500:
@@ -351,7 +351,7 @@ def test(settings: Settings, arguments: List[str]) -> None:
     if skipped:
         arguments += ([] if "--" in arguments else ["--"]) + skipped
     with throwaway(settings, "test") as env:
-        outcome = run_tests({**env, **authlib(settings), **mode}, arguments)
+        outcome = run_tests({**env, **authlib(settings), **promtool(settings), **mode}, arguments)
     outcome.conclude()
 
 
@@ -404,6 +404,16 @@ def authlib(settings: Settings) -> Dict[str, str]:
     return {"TEST_AUTHLIB_PYTHON": python, **({"TEST_AUTHLIB_PATH": path[0]} if path else {})}
 
 
+def promtool(settings: Settings) -> Dict[str, str]:
+    """Prometheus' own judge of what /metrics shows, for the stories."""
+    program = shutil.which("promtool")
+    if not program and packages.has_apt():
+        program = str(packages.debian_packages(settings.tools_dir, ["prometheus"]) / "usr/bin/promtool")
+    if not program:
+        say("    promtool is missing: the story that asks it will fail; install Prometheus")
+    return {"TEST_PROMTOOL": program} if program else {}
+
+
 def bench(settings: Settings, arguments: List[str]) -> None:
     check_tools()
     with throwaway(settings, "bench") as env:
@@ -450,7 +460,8 @@ def coverage(settings: Settings, arguments: List[str]) -> None:
         LLVM_PROFILE_FILE=str(profiles / "%m%c.profraw"),
     )
     with throwaway(settings, "coverage", told_where_to_count) as env:
-        outcome = run_tests({**env, **authlib(settings), **clients(settings)}, arguments)
+        tools = {**authlib(settings), **promtool(settings), **clients(settings)}
+        outcome = run_tests({**env, **tools}, arguments)
 
     with step("Coverage: summing up"):
         merged = target / "tests.profdata"
