@@ -1,7 +1,7 @@
 //! `/metrics`: totals over all instances, held against what was done.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::Write as _,
     process::{Command, Stdio},
     time::{Instant, SystemTime, UNIX_EPOCH},
@@ -17,11 +17,11 @@ use support::{
 
 use crate::{maintenance, slow};
 
-/// Every sample, by its name and labels as they stand in the text.
+/// Every sample that counts, by its name and labels as they stand in the text.
 #[derive(Debug)]
 struct Samples {
     text: String,
-    values: BTreeMap<String, f64>,
+    values: BTreeMap<String, u64>,
 }
 
 impl Samples {
@@ -31,34 +31,31 @@ impl Samples {
         assert_eq!(content_type.as_deref(), Some("text/plain; version=0.0.4; charset=utf-8"));
         let text = answer.expect(200).as_str().expect("text").to_owned();
         let samples = text.lines().filter(|line| !line.starts_with('#'));
-        let values = samples.map(|line| {
+        // Sums of seconds are no counts.
+        let values = samples.filter_map(|line| {
             let (series, value) = line.rsplit_once(' ').expect("a sample has a value");
-            (series.to_owned(), value.parse().expect("a number"))
+            Some((series.to_owned(), value.parse().ok()?))
         });
         Self { values: values.collect(), text }
     }
 
     /// The value of a series; nothing counted is 0.
-    fn of(&self, series: &str) -> f64 {
+    fn of(&self, series: &str) -> u64 {
         self.values.get(series).copied().unwrap_or_default()
     }
 
     /// What of this is not as expected.
-    fn differing(&self, expected: &[(&str, usize)]) -> Vec<String> {
-        let differing = expected.iter().filter(|(series, value)| self.of(series) != as_value(*value));
+    fn differing(&self, expected: &[(String, u64)]) -> Vec<String> {
+        let differing = expected.iter().filter(|(series, value)| self.of(series) != *value);
         differing.map(|(series, value)| format!("{series} {} in place of {value}", self.of(series))).collect()
     }
 
     /// That nothing was counted that was not done.
-    fn assert_no_more_than(&self, expected: &[(&str, usize)]) {
+    fn assert_no_more_than(&self, expected: &[(String, u64)]) {
         for (series, value) in expected {
-            assert!(self.of(series) <= as_value(*value), "{series} {} is more than {value}", self.of(series));
+            assert!(self.of(series) <= *value, "{series} {} is more than {value}", self.of(series));
         }
     }
-}
-
-fn as_value(count: usize) -> f64 {
-    u32::try_from(count).expect("a story is short").into()
 }
 
 /// A chat whose processes are frozen between invocations as on AWS and none is ended; throttles that ask Redis for every
@@ -78,7 +75,7 @@ async fn until_told(
     chat: &TestChat,
     poking: &User,
     conversation: &Conversation,
-    expected: &[(&str, usize)],
+    expected: &[(String, u64)],
 ) -> Samples {
     let deadline = Instant::now() + PATIENCE;
     let mut connections = join_all((0..6).map(|_| poking.connect())).await;
@@ -100,9 +97,8 @@ async fn until_told(
 }
 
 /// Counts the messages that are pushed to a connection, until these have come.
-async fn count_pushed(connection: &mut Connection, expected: usize) -> usize {
-    let mut seqs = std::collections::BTreeSet::new();
-    let mut pushed = 0;
+async fn count_pushed(connection: &mut Connection, expected: usize) -> u64 {
+    let (mut seqs, mut pushed) = (BTreeSet::new(), 0);
     while seqs.len() < expected {
         seqs.insert(connection.next_message().await.seq);
         pushed += 1;
@@ -110,87 +106,52 @@ async fn count_pushed(connection: &mut Connection, expected: usize) -> usize {
     pushed
 }
 
-#[tokio::test]
-async fn totals_equal_what_was_done_by_several_processes_of_each_function() {
-    let chat = TestChat::alone(options()).await;
-    let [alice, bob, carol, dan] = chat.users(["alice", "bob", "carol", "dan"]).await;
-    let conversation = alice.start_conversation_with([&bob, &carol]).await;
-    let mut phone = alice.connect().await;
-    let mut watching = [bob.connect_to(&conversation).await, carol.connect_to(&conversation).await];
-
-    join_all((0..32).map(|_| alice.get("/api/v1/auth/profile"))).await;
-    join_all((0..5).map(|_| chat.get("/api/v1/auth/profile"))).await;
-    for made_up in ["one", "two", "three"] {
-        chat.get(&format!("/api/v1/auth/{made_up}")).await.expect_error(404, "not_found");
-    }
-    chat.call(Method::from_bytes(b"BREW").unwrap(), "/api/v1/auth/profile", None, None).await;
-
-    // Ten messages are what the throttle lets in.
+/// Sends and repeats messages as far as the throttle lets them in, which is ten, and is refused others.
+async fn send_and_be_refused(alice: &User, dan: &User, conversation: &Conversation) {
     let message = |id: &str| json!({"content": "hello", "client_id": id});
-    let posted = join_all((0..6).map(|id| alice.post_message(&conversation, message(&id.to_string())))).await;
+    let posted = join_all((0..6).map(|id| alice.post_message(conversation, message(&id.to_string())))).await;
     assert!(posted.iter().all(|answer| answer.status == 201), "{posted:?}");
-    alice.post_message(&conversation, message("0")).await.expect(200);
-    for id in ["a", "b", "c", "d"] {
-        let mut command = message(id);
-        command["conversation_id"] = json!(conversation.id);
-        phone.send_message(command.clone()).await;
-        if id == "a" {
-            assert_eq!(phone.send_message(command).await["duplicate"], true);
-        }
-    }
-    alice.post_message(&conversation, message("e")).await.expect_error(429, "throttled");
+    alice.post_message(conversation, message("0")).await.expect(200);
+    let command = |id: &str| json!({"conversation_id": conversation.id, "content": "hello", "client_id": id});
+    let mut phones = join_all((0..4).map(|_| alice.connect())).await;
+    let sending = phones.iter_mut().zip(["a", "b", "c", "d"]);
+    join_all(sending.map(|(phone, id)| phone.send_message(command(id)))).await;
+    let phone = &mut phones[0];
+    assert_eq!(phone.send_message(command("b")).await["duplicate"], true);
+
+    alice.post_message(conversation, message("e")).await.expect_error(429, "throttled");
+    alice.post_message(conversation, json!({"content": " "})).await.expect_error(422, "invalid");
+    dan.post_message(conversation, message("g")).await.expect_error(404, "not_found");
     let send = |content: &str| json!({"type": "message.send", "conversation_id": conversation.id, "content": content});
     phone.request_refused(send("f"), "THROTTLED").await;
     phone.request_refused(send(&"x".repeat(2001)), "CONTENT_TOO_LONG").await;
-    alice.post_message(&conversation, json!({"content": " "})).await.expect_error(422, "invalid");
-    dan.post_message(&conversation, message("g")).await.expect_error(404, "not_found");
-    phone.request_refused(json!({"type": "made.up"}), "INVALID_TYPE").await;
-    phone.send_text(r#"{"type": "made.up.too", "ref": 1}"#.to_owned()).await;
+    phone.request_refused(json!({"type": "made-up"}), "INVALID_TYPE").await;
+    phone.send_text(r#"{"type": "made-up-too", "ref": 1}"#.to_owned()).await;
     assert_eq!(phone.next_event_of("error").await["code"], "INVALID");
-    let stranger = chat.connect(Handshake::new().conversation(&conversation).bearer(&dan.access_token)).await;
-    assert_eq!(stranger.err(), Some(404));
-    let mut pushed = 0;
-    for connection in &mut watching {
-        pushed += count_pushed(connection, 10).await;
-    }
+}
 
-    // Two that have gone without a word.
-    slow::register_dead(&chat, &conversation, [&bob, &carol], 2).await;
-    carol.post_message(&conversation, message("h")).await.expect(201);
-    for connection in &mut watching {
-        pushed += count_pushed(connection, 1).await;
-    }
-    for _ in 0..2 {
-        chat.stack.invoke("maintenance").await;
-    }
-    for connection in &mut watching {
-        let late = connection.unread_events().await;
-        pushed += late.iter().filter(|event| event["type"] == "message").count();
-    }
-
-    let of_route = |method: &str, route: &str, status: u16| {
-        format!(r#"chat_http_requests_total{{method="{method}",route="{route}",status="{status}"}}"#)
-    };
-    let messages = "/api/v1/conversations/{id}/messages";
+/// What is counted of the story below.
+fn done(pushed: u64) -> Vec<(String, u64)> {
+    let (profile, messages) = ("/api/v1/auth/profile", "/api/v1/conversations/{id}/messages");
     let requests = [
-        (of_route("POST", "/api/v1/auth/signup", 201), 4),
-        (of_route("POST", "/api/v1/conversations", 201), 1),
-        (of_route("GET", "/api/v1/auth/profile", 200), 32),
-        (of_route("GET", "/api/v1/auth/profile", 401), 5),
-        (of_route("GET", "unmatched", 404), 3),
-        (of_route("POST", messages, 201), 7),
-        (of_route("POST", messages, 200), 1),
-        (of_route("POST", messages, 429), 1),
-        (of_route("POST", messages, 422), 1),
-        (of_route("POST", messages, 404), 1),
+        ("POST", "/api/v1/auth/signup", 201, 4),
+        ("POST", "/api/v1/conversations", 201, 1),
+        ("GET", profile, 200, 32),
+        ("GET", profile, 401, 5),
+        ("GET", "unmatched", 404, 3),
+        ("POST", messages, 201, 7),
+        ("POST", messages, 200, 1),
+        ("POST", messages, 429, 1),
+        ("POST", messages, 422, 1),
+        ("POST", messages, 404, 1),
     ];
-    let mut expected: Vec<_> = requests.iter().map(|(series, count)| (series.as_str(), *count)).collect();
-    expected.extend([
-        (r#"chat_http_request_duration_seconds_count{method="GET",route="/api/v1/auth/profile"}"#, 37),
-        (
-            r#"chat_http_request_duration_seconds_bucket{method="GET",route="/api/v1/auth/profile",le="+Inf"}"#,
-            37,
-        ),
+    let requests = requests.map(|(method, route, status, count)| (of_route(method, route, status), count));
+    let of_profile = format!(r#"method="GET",route="{profile}""#);
+    let durations = [
+        (format!("chat_http_request_duration_seconds_count{{{of_profile}}}"), 37),
+        (format!(r#"chat_http_request_duration_seconds_bucket{{{of_profile},le="+Inf"}}"#), 37),
+    ];
+    let others = [
         (r#"chat_commands_total{command="message.send",code="OK"}"#, 5),
         (r#"chat_commands_total{command="message.send",code="THROTTLED"}"#, 1),
         (r#"chat_commands_total{command="message.send",code="CONTENT_TOO_LONG"}"#, 1),
@@ -211,18 +172,57 @@ async fn totals_equal_what_was_done_by_several_processes_of_each_function() {
         (r#"chat_posts_total{outcome="gone"}"#, 2),
         (r#"chat_connections_refused_total{code="not_found"}"#, 1),
         ("chat_fold_lag_entries", 0),
-    ]);
-    let samples = until_told(&chat, &dan, &conversation, &expected).await;
+    ];
+    let others = others.map(|(series, count)| (series.to_owned(), count));
+    requests.into_iter().chain(durations).chain(others).collect()
+}
 
-    assert_eq!(samples.of(&of_route("BREW", "/api/v1/auth/profile", 404)), 0.0, "clients make up no label");
-    assert!(!samples.text.contains("made"), "{}", samples.text);
+fn of_route(method: &str, route: &str, status: u16) -> String {
+    format!(r#"chat_http_requests_total{{method="{method}",route="{route}",status="{status}"}}"#)
+}
+
+#[tokio::test]
+async fn totals_equal_what_was_done_by_several_processes_of_each_function() {
+    let chat = TestChat::alone(options()).await;
+    let [alice, bob, carol, dan] = chat.users(["alice", "bob", "carol", "dan"]).await;
+    let conversation = alice.start_conversation_with([&bob, &carol]).await;
+    let mut watching = [bob.connect_to(&conversation).await, carol.connect_to(&conversation).await];
+
+    join_all((0..32).map(|_| alice.get("/api/v1/auth/profile"))).await;
+    join_all((0..5).map(|_| chat.get("/api/v1/auth/profile"))).await;
+    for number in 0..3 {
+        chat.get(&format!("/api/v1/auth/made-up-{number}")).await.expect_error(404, "not_found");
+    }
+    chat.call(Method::from_bytes(b"BREW").unwrap(), "/api/v1/auth/profile", None, None).await;
+    let stranger = Handshake::new().conversation(&conversation).bearer(&dan.access_token);
+    assert_eq!(chat.connect(stranger).await.err(), Some(404));
+    send_and_be_refused(&alice, &dan, &conversation).await;
+    let mut pushed = 0;
+    for connection in &mut watching {
+        pushed += count_pushed(connection, 10).await;
+    }
+    // Two that have gone without a word.
+    slow::register_dead(&chat, &conversation, [&bob, &carol], 2).await;
+    carol.post_message(&conversation, json!({"content": "who is there?"})).await.expect(201);
+    for connection in &mut watching {
+        pushed += count_pushed(connection, 1).await;
+    }
+    chat.stack.invoke("maintenance").await;
+    for connection in &mut watching {
+        let again = connection.unread_events().await;
+        pushed += again.iter().map(|event| u64::from(event["type"] == "message")).sum::<u64>();
+    }
+
+    let expected = done(pushed);
+    let told = until_told(&chat, &dan, &conversation, &expected).await;
+
+    assert!(!told.text.contains("BREW") && !told.text.contains("made-up"), "clients make up no label");
     for binary in ["auth", "history", "ws-message"] {
         let processes = chat.stack.processes(binary).await;
         let served = processes.iter().filter(|process| process.invocations > 0).count();
         assert!(served > 1, "{binary}: {processes:?}");
     }
     let again = until_told(&chat, &dan, &conversation, &expected).await;
-    assert!(again.differing(&expected).is_empty(), "nothing is told twice");
     prometheus_accepts(&again.text);
 }
 
@@ -267,11 +267,11 @@ async fn instances_that_start_are_counted_by_function() {
         let samples = Samples::scrape(&chat).await;
         let cold = samples.values.iter().filter(|(series, _)| series.starts_with("chat_cold_starts_total{"));
         let functions = cold.clone().count();
-        let of_auth: f64 =
+        let of_auth: u64 =
             cold.filter(|(series, _)| series.to_lowercase().contains("auth")).map(|(_, count)| count).sum();
-        let processes = chat.stack.processes("auth").await.len();
-        assert!(of_auth <= as_value(processes), "{of_auth} of {processes}");
-        if of_auth == as_value(processes) && functions >= 3 {
+        let processes = u64::try_from(chat.stack.processes("auth").await.len()).unwrap();
+        assert!(of_auth <= processes, "{of_auth} of {processes}");
+        if of_auth == processes && functions >= 3 {
             break;
         }
         assert!(Instant::now() < deadline, "{of_auth} of {processes} in auth, {functions} functions");
@@ -288,33 +288,34 @@ async fn live_connections_rise_and_fall_and_those_that_are_lost_are_found_out() 
     let [alice, bob] = chat.users(["alice", "bob"]).await;
     let conversation = alice.direct_with(&bob).await;
     let live = async || Samples::scrape(&chat).await.of("chat_connections");
-    let until_live = async |wanted: &dyn Fn() -> usize| {
+    let lost = || u64::try_from(slow::lost_disconnects(&chat)).unwrap();
+    let until_live = async |wanted: &dyn Fn() -> u64| {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let (found, wanted) = (live().await, wanted());
-            if found == as_value(wanted) {
+            if found == wanted {
                 break;
             }
             assert!(Instant::now() < deadline, "{found} in place of {wanted}");
         }
     };
-    assert_eq!(live().await, 0.0);
+    assert_eq!(live().await, 0);
 
     let mut phone = alice.connect_to(&conversation).await;
-    assert_eq!(live().await, 1.0);
+    assert_eq!(live().await, 1);
     let mut leaving = Vec::new();
     for _ in 0..16 {
         leaving.push(bob.connect_to(&conversation).await);
     }
-    assert_eq!(live().await, 17.0);
+    assert_eq!(live().await, 17);
     assert_eq!(chat.connect(Handshake::new().bearer("nobody")).await.err(), Some(401));
     let refused = chat.connect(Handshake::new().bearer(&bob.access_token).channel("no-such-channel")).await;
     assert_eq!(refused.err(), Some(404));
-    assert_eq!(live().await, 17.0, "who is refused is not there");
+    assert_eq!(live().await, 17, "who is refused is not there");
 
     join_all(leaving.into_iter().map(Connection::close)).await;
-    until_live(&|| 1 + slow::lost_disconnects(&chat)).await;
-    assert!((1..16).contains(&slow::lost_disconnects(&chat)), "{}", slow::lost_disconnects(&chat));
+    until_live(&|| 1 + lost()).await;
+    assert!((1..16).contains(&lost()), "{}", lost());
     slow::a_minute_later(&chat, &conversation).await;
     phone.send(&conversation, "who is there?").await;
     until_live(&|| 1).await;
@@ -348,11 +349,11 @@ async fn how_far_redis_was_behind_is_told_since_maintenance_has_looked() {
     chat.stack.invoke("maintenance").await;
     let settled = Samples::scrape(&chat).await;
 
-    assert_eq!(behind.of("chat_fold_lag_entries"), 3.0);
-    assert_eq!(settled.of("chat_fold_lag_entries"), 0.0);
+    assert_eq!(behind.of("chat_fold_lag_entries"), 3);
+    assert_eq!(settled.of("chat_fold_lag_entries"), 0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let age = now.as_secs_f64() - settled.of(at);
-    assert!((0.0..PATIENCE.as_secs_f64()).contains(&age), "{age}");
+    let age = now.as_secs() - settled.of(at);
+    assert!(age <= PATIENCE.as_secs(), "{age}");
 }
 
 #[tokio::test]
@@ -373,10 +374,11 @@ async fn over_a_cluster_the_totals_of_all_nodes_are_added_up() {
     let expected = [
         (r#"chat_messages_sent_total{via="http"}"#, 12),
         (r#"chat_http_requests_total{method="POST",route="/api/v1/conversations",status="201"}"#, 12),
-    ];
+    ]
+    .map(|(series, count)| (series.to_owned(), count));
     let poked = &conversations[0];
     until_told(&chat, &bob, poked, &expected).await;
-    let mut nodes = std::collections::BTreeSet::new();
+    let mut nodes = BTreeSet::new();
     for partition in 0..256 {
         nodes.extend(cluster.server_with(&format!("{{p{partition}}}:metrics")).await);
     }
