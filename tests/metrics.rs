@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
@@ -224,6 +226,11 @@ async fn totals_equal_what_was_done_by_several_processes_of_each_function() {
     }
     let again = until_told(&chat, &dan, &conversation, &expected).await;
     prometheus_accepts(&again.text);
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    for family in again.text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+        assert!(readme.contains(&format!("`{family}`")), "the README does not name {family}");
+    }
 }
 
 /// What Prometheus' own tool says of a text.
@@ -282,7 +289,7 @@ async fn instances_that_start_are_counted_by_function() {
 }
 
 #[tokio::test]
-async fn live_connections_rise_and_fall_and_those_that_are_lost_are_found_out() {
+async fn live_connections_rise_and_fall_and_the_lost_are_found_out() {
     let strict = Some("drop-disconnect");
     let chat = TestChat::alone(StackOptions { strict, ..options() }).await;
     let [alice, bob] = chat.users(["alice", "bob"]).await;
