@@ -289,7 +289,7 @@ async fn instances_that_start_are_counted_by_function() {
 }
 
 #[tokio::test]
-async fn live_connections_rise_and_fall_and_the_lost_are_found_out() {
+async fn live_connections_rise_and_fall_and_heal() {
     let strict = Some("drop-disconnect");
     let chat = TestChat::alone(StackOptions { strict, ..options() }).await;
     let [alice, bob] = chat.users(["alice", "bob"]).await;

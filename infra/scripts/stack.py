@@ -69,7 +69,7 @@ HOSTED_ONLY = {
     "bites::": "their faults are in binaries of their own, and it builds what it runs",
     "metrics::totals_equal_what_was_done_by_several_processes_of_each_function": "it does not tell its processes",
     "metrics::instances_that_start_are_counted_by_function": "the same",
-    "metrics::live_connections_rise_and_fall_and_the_lost_are_found_out": "strict mode hosts the functions",
+    "metrics::live_connections_rise_and_fall_and_heal": "strict mode hosts the functions",
     "slow::a_disconnect_that_is_never_told_is_healed_by_the_next_message": "strict mode hosts the functions",
 }
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
