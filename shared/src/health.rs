@@ -44,7 +44,7 @@ pub async fn check(app: &App) -> Health {
     let redis =
         async { tokio::time::timeout(LIMIT, app.redis.ping()).await.unwrap_or_else(|_| Err(hangs())) };
     let (postgres, redis) = tokio::join!(app.postgres.ping(LIMIT), redis);
-    let checks = Checks { postgres: answers("postgres", postgres), redis: answers("redis", redis) };
+    let checks = Checks { postgres: answers("postgres", &postgres), redis: answers("redis", &redis) };
     let status = if checks.postgres && checks.redis { Status::Healthy } else { Status::Unhealthy };
     Health { status, checks }
 }
@@ -53,8 +53,8 @@ fn hangs() -> Error {
     Error::Unavailable(anyhow::anyhow!("no answer in {LIMIT:?}"))
 }
 
-fn answers(store: &str, asked: Result<(), Error>) -> bool {
-    if let Err(error) = &asked {
+fn answers(store: &str, asked: &Result<(), Error>) -> bool {
+    if let Err(error) = asked {
         let cause = error.cause().map(|cause| format!("{cause:#}"));
         tracing::warn!(store, cause, "a store does not answer");
     }

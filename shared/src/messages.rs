@@ -206,9 +206,9 @@ async fn gated_send(
     let committed = log::commit(app, conversation, user, &change, &key, origin).await?;
     let duplicate = committed.outcome == Outcome::Duplicate;
     if duplicate {
-        app.metrics.repeated(via)
+        app.metrics.repeated(via);
     } else {
-        app.metrics.sent(via)
+        app.metrics.sent(via);
     }
     // Duplicates too: they bring in what a handler that died between its commit and here left behind.
     log::publish(app, conversation, &committed.entries).await;

@@ -24,6 +24,7 @@ use support::TestChat;
 ///   An open connection is `closed` by the disabling, before any command.
 /// - Of the routes under `/oauth` those for clients take a client's credentials, and refuse a person's token beside them; at the
 ///   page people sign in, whatever their token.
+/// - `/metrics` is open only in development, as here; who may read it elsewhere is in `metrics.rs`.
 /// - `stranger`, `removed`: not in the conversation; never, or not any more.
 /// - `member`, who sent the message in question, and `admin`: of the conversation.
 /// - `global`: a global admin, who is not in the conversation, which is no channel.
@@ -102,6 +103,9 @@ DELETE /api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}
                                                          401   401   401   401        204          404        404          204        204        404
 GET    /api/v1/conversations/{id}/messages/search        401   401   401   401        200          404        404          200        200        404
 GET    /api/v1/search                                    401   401   401   401        200          200        200          200        200        200
+
+GET    /healthz                                          200   200   200   200        200          200        200          200        200        200
+GET    /metrics                                          200   200   200   200        200          200        200          200        200        200
 
 FRAME  $connect                                          401   401   401   401        403         open       open         open       open       open
 FRAME  ping                                              401   401   401   401     closed         pong       pong         pong       pong       pong

@@ -41,6 +41,10 @@ pub struct StackOptions {
     pub throttle_messages: String,
     /// The other throttles that are on, by what follows `THROTTLE_` in their setting.
     pub throttles: Vec<(&'static str, String)>,
+    /// `ENVIRONMENT`, `development` or `production`.
+    pub environment: &'static str,
+    /// `METRICS_TOKEN`, when not empty.
+    pub metrics_token: &'static str,
     /// `EMAIL_VERIFICATION`, `optional` or `required`.
     pub email_verification: &'static str,
     /// `MAIL_FROM`, the sender of mails.
@@ -69,6 +73,8 @@ impl Default for StackOptions {
         Self {
             throttle_messages: "10/60".to_owned(),
             throttles: Vec::new(),
+            environment: "development",
+            metrics_token: "",
             email_verification: "optional",
             mail_from: "Chat <chat@example.com>",
             variables: Vec::new(),
@@ -375,7 +381,8 @@ fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec
         ("DATABASE_URL", database_url),
         ("REDIS_URL", redis_url),
         ("JWT_KEYS", &Settings::get().jwt_keys),
-        ("ENVIRONMENT", "development"),
+        ("ENVIRONMENT", options.environment),
+        ("METRICS_TOKEN", options.metrics_token),
         ("PUBLIC_URL", "http://localhost"),
         ("ALLOWED_ORIGINS", ALLOWED_ORIGIN),
         ("MAIL_FROM", options.mail_from),

@@ -492,7 +492,6 @@ fn codes() -> Object {
 /// The status and the code of an error.
 pub fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
     let status = match error {
-        Error::Malformed => StatusCode::BAD_REQUEST,
         Error::Invalid(_) | Error::InvalidType | Error::InvalidContent | Error::ContentTooLong => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
@@ -502,7 +501,7 @@ pub fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::Forbidden(_) | Error::EmailNotVerified => StatusCode::FORBIDDEN,
         Error::NotFound(_) | Error::NotFoundAmong(_) | Error::NotSubscribed => StatusCode::NOT_FOUND,
         Error::Conflict(_) => StatusCode::CONFLICT,
-        Error::OAuth { .. } => StatusCode::BAD_REQUEST,
+        Error::Malformed | Error::OAuth { .. } => StatusCode::BAD_REQUEST,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

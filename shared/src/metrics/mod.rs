@@ -201,7 +201,10 @@ fn as_count(number: usize) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::redis::Redis;
 
     fn taken(metrics: &Metrics) -> Vec<(String, i64)> {
         let telling = metrics.tell();
@@ -243,6 +246,19 @@ mod tests {
         drop(telling);
 
         let mut expected = [of(&families::PUSHED, &[], 7), of(&families::GONE, &[], 1)];
+        expected.sort();
+        assert_eq!(taken(&metrics), expected);
+    }
+
+    #[tokio::test]
+    async fn what_redis_did_not_take_is_untold() {
+        let metrics = Arc::new(Metrics::new("auth".to_owned()));
+        let redis = Redis::new("redis://127.0.0.1:1", Arc::clone(&metrics)).expect("an address");
+
+        assert!(redis.ping().await.is_err(), "nobody is there");
+        metrics.sent(Via::Http);
+
+        let mut expected = [of(&families::COLD_STARTS, &["auth"], 1), of(&families::SENT, &["http"], 1)];
         expected.sort();
         assert_eq!(taken(&metrics), expected);
     }
