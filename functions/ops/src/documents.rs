@@ -10,7 +10,7 @@ pub(crate) fn routes() -> impl IntoIterator<Item = Route> {
     shared::routes![show_openapi]
 }
 
-/// Shows this document: the HTTP API, in OpenAPI.
+/// Shows this document: the HTTP API, in `OpenAPI`.
 #[utoipa::path(
     get,
     path = "/openapi.json",
