@@ -36,6 +36,8 @@ const REDIS_DATABASES: u32 = 64;
 /// In what a stack differs from the one all stories share.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
+    /// `ENVIRONMENT`, `development` or `production`.
+    pub environment: &'static str,
     /// `THROTTLE_MESSAGES`, as `<count>/<seconds>` or `off`.
     pub throttle_messages: String,
     /// The other throttles that are on, by what follows `THROTTLE_` in their setting.
@@ -64,6 +66,7 @@ pub struct StackOptions {
 impl Default for StackOptions {
     fn default() -> Self {
         Self {
+            environment: "development",
             throttle_messages: "10/60".to_owned(),
             throttles: Vec::new(),
             email_verification: "optional",
@@ -339,7 +342,7 @@ fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec
         ("DATABASE_URL", database_url),
         ("REDIS_URL", redis_url),
         ("JWT_KEYS", &Settings::get().jwt_keys),
-        ("ENVIRONMENT", "development"),
+        ("ENVIRONMENT", options.environment),
         ("PUBLIC_URL", "http://localhost"),
         ("ALLOWED_ORIGINS", ALLOWED_ORIGIN),
         ("MAIL_FROM", options.mail_from),

@@ -3,6 +3,7 @@
 //! Handlers are axum routers under `lambda_http`; every response carries `x-request-id`, and every error is a
 //! problem document (RFC 9457) with a code of the public contract.
 
+mod credentials;
 mod throttled;
 
 use std::convert::Infallible;
@@ -23,6 +24,7 @@ use time::OffsetDateTime;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
+pub use self::credentials::Credentials;
 pub use self::throttled::Routes;
 use crate::accounts::Device;
 use crate::ids::{ConversationId, MessageId, SessionId, UserId};
@@ -119,6 +121,13 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let claims = claims(parts, app)?.ok_or(TOKEN_REQUIRED)?;
+        Self::by(&claims, app).await
+    }
+}
+
+impl Admin {
+    /// The admin of this token, if it is one's.
+    async fn by(claims: &access::Claims, app: &App) -> Result<Self> {
         if claims.is_of_client() {
             return Err(Error::Forbidden("An OAuth client may not administer, whoever it acts for."));
         }
