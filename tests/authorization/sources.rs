@@ -1,4 +1,4 @@
-//! What routes and commands there are, by the sources of the routers and of the parser.
+//! What routes, fields and commands there are, by the sources of the routers, the schema and the parser.
 
 use std::{
     collections::BTreeSet,
@@ -84,6 +84,21 @@ fn arguments(call: &str) -> Option<(&str, Vec<String>)> {
         METHODS.contains(&method).then(|| method.to_owned())
     });
     Some((path, methods.collect::<Option<_>>()?))
+}
+
+/// All queries and mutations of the GraphQL schema.
+pub(super) fn fields() -> BTreeSet<String> {
+    let schema = fs::read_to_string(project().join("functions/graphql/schema.graphql")).unwrap();
+    let mut fields = BTreeSet::new();
+    for root in ["Query", "Mutation"] {
+        let (_, rest) = schema.split_once(&format!("type {root} {{\n")).unwrap();
+        let (root, _) = rest.split_once("\n}").unwrap();
+        // Arguments are indented further, descriptions quoted.
+        let lines = root.lines().filter_map(|line| line.strip_prefix('\t'));
+        let named = lines.filter(|line| line.starts_with(|character: char| character.is_ascii_lowercase()));
+        fields.extend(named.map(|line| line.split(['(', ':']).next().unwrap_or_default().to_owned()));
+    }
+    fields
 }
 
 /// All commands that clients may send.
