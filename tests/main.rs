@@ -15,6 +15,7 @@ mod conversations;
 mod crash;
 mod erasure;
 mod gateway;
+mod graphql;
 mod health;
 mod history;
 mod hostile_tokens;

@@ -4,6 +4,7 @@
 //! problem document (RFC 9457) with a code of the public contract.
 
 pub mod answers;
+mod credentials;
 mod route;
 mod throttled;
 
@@ -31,6 +32,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 #[doc(hidden)]
 pub use utoipa_axum::paste;
 
+pub use self::credentials::Credentials;
 pub use self::route::Route;
 pub use self::throttled::Routes;
 use crate::accounts::Device;
@@ -150,6 +152,13 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let claims = claims(parts, app)?.ok_or(TOKEN_REQUIRED)?;
+        Self::by(&claims, app).await
+    }
+}
+
+impl Admin {
+    /// The admin of this token, if it is one's.
+    async fn by(claims: &access::Claims, app: &App) -> Result<Self> {
         if claims.is_of_client() {
             return Err(Error::Forbidden("An OAuth client may not administer, whoever it acts for."));
         }

@@ -6,8 +6,6 @@ use serde_json::{Map, Value, json};
 use shared::http::answers;
 use shared::http::answers::REQUEST_ID;
 
-use crate::others;
-
 const DESCRIPTION: &str = "\
 JSON in and out, in UTF-8; times are RFC 3339 in UTC; ids are strings. A key that stands in a schema as required is always \
 there, `null` when it is empty. Unknown fields are ignored, both ways. A final slash of a path means nothing.
@@ -40,7 +38,7 @@ pub fn document() -> Value {
     ];
     let mut document = frame();
     let mut ids = BTreeSet::new();
-    for part in parts.iter().map(shared::http::Routes::described).chain([others::described()]) {
+    for part in parts.iter().map(shared::http::Routes::described) {
         let mut part = to_value(&part);
         for (path, item) in members(&mut part["paths"]) {
             for (method, operation) in members(item) {
