@@ -55,6 +55,7 @@ from settings import LOCAL_CREDENTIALS, ROOT, TEMPLATE, THROTTLES, Settings, loa
 
 CARGO_LAMBDA = "1.9.2"
 SAM_CLI = "1.170.0"
+OPENAPI_SPEC_VALIDATOR = "0.7.2"  # the last for Python 3.9
 AUTHLIB, REQUESTS = "1.6.5", "2.32.5"
 WEBSOCKETS = "15.0.1"
 KEYS_KEPT = 2  # beside the new one: a token lives 15 min, so keys may rotate every few minutes
@@ -679,6 +680,12 @@ def validate(settings: Settings) -> None:
     for template in (TEMPLATE, suite / "template.yaml", suite / "bare.yaml", parcels):
         problem = f"{shown(template)} is not valid"
         run([sam, "validate", "--lint", "--template", template], problem=problem, env=env, cwd=ROOT)
+    validator = packages.python_tool(
+        settings.tools_dir, "openapi-spec-validator", OPENAPI_SPEC_VALIDATOR, "openapi-spec-validator"
+    )
+    env = {**os.environ, **packages.python_tool_environment(validator)}
+    document = ROOT / "functions/ops/documents/openapi.json"
+    run([validator, document], problem=f"{shown(document)} is not valid OpenAPI", env=env, cwd=ROOT)
     asyncapi.check(settings)
 
 

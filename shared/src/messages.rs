@@ -18,6 +18,7 @@ use crate::{App, Error, Result};
 /// What a client wants to say. The parts become valid values when it is sent, not before, because a frame tells
 /// content that is empty from content that is too long.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(description = "What a client wants to say.")]
 pub struct NewMessage {
     /// The text.
     #[serde(default)]

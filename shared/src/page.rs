@@ -5,17 +5,19 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::__dev::ComposeSchema;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{Error, Result};
 
 /// One page of a list and where the next one starts, if there is one.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct Page<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
     /// What to pass on for the next page.
-    #[schema(required)]
     pub next: Option<String>,
 }
 
@@ -26,6 +28,26 @@ impl<T> Page<T> {
         items.truncate(limit.get());
         let next = if more { items.last().map(cursor) } else { None };
         Self { items, next }
+    }
+}
+
+impl<T: ToSchema> ComposeSchema for Page<T> {
+    fn compose(_: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        let items = ArrayBuilder::new()
+            .description(Some("In the list's order."))
+            .items(Ref::from_schema_name(T::name()));
+        let next = ObjectBuilder::new()
+            .description(Some("What to pass on for the next page; null if there is none."))
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+        let page = ObjectBuilder::new().property("items", items).property("next", next);
+        page.required("items").required("next").into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into(), T::schema()));
+        T::schemas(schemas);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Who may do what: every route and every command, against everybody who might ask, in one table.
 //!
-//! Each request is valid but for its caller. The routes are read from the routers and the commands from their parser,
+//! Each request is valid but for its caller. The routes are read from the published document and the commands from their parser,
 //! so one without a row fails, and a row without a route does too.
 
 mod callers;
@@ -242,7 +242,8 @@ fn every_route_and_command_has_one_row_and_every_row_a_route_or_command() {
     let told: BTreeSet<_> = rows.iter().cloned().collect();
 
     assert_eq!(rows.len(), told.len(), "no row stands twice");
-    let without_row: Vec<_> = there_are.difference(&told).collect();
+    let open = sources::open_routes();
+    let without_row: Vec<_> = there_are.difference(&told).filter(|name| !open.contains(*name)).collect();
     let of_nothing: Vec<_> = told.difference(&there_are).collect();
     assert!(
         without_row.is_empty() && of_nothing.is_empty(),

@@ -1,123 +1,23 @@
-//! What routes and commands there are, by the sources of the routers and of the parser.
+//! What routes and commands there are, by the published documents.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
-/// What would add routes that are not seen here.
-const NOT_UNDERSTOOD: [&str; 5] =
-    [".nest(", ".nest_service(", ".route_service(", ".fallback(", "MethodRouter"];
+use serde_json::Value;
 
-fn project() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
-
-/// All routes of the functions, as `GET /path`.
+/// All routes, as `GET /path`: the operations of the published document, which is made of the routers.
 pub(super) fn routes() -> BTreeSet<String> {
-    let mut routes = BTreeSet::new();
-    let mut folders = vec![project().join("functions")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                for route in routes_in(&fs::read_to_string(&path).unwrap()) {
-                    assert!(routes.insert(route.clone()), "{route} stands twice");
-                }
-            }
-        }
-    }
-    assert!(!routes.is_empty(), "the functions have routes");
-    routes
+    support::operations().into_keys().collect()
 }
 
-/// The routes of one source. Whatever of them is not understood fails.
-fn routes_in(source: &str) -> Vec<String> {
-    let lines = source.lines().filter(|line| !line.trim_start().starts_with("//"));
-    let source = lines.collect::<Vec<_>>().join("\n");
-    for text in NOT_UNDERSTOOD {
-        assert!(!source.contains(text), "routes by {text} are not understood");
-    }
-    let mut routes = Vec::new();
-    for call in source.split(".route(").skip(1) {
-        let shown: String = call.chars().take(80).collect();
-        let (path, methods) = arguments(call).unwrap_or_else(|| panic!("not understood: .route({shown}"));
-        routes.extend(methods.into_iter().map(|method| format!("{} {path}", method.to_uppercase())));
-    }
-    routes
-}
-
-/// The path and the methods of a call of `route`, from behind its bracket.
-fn arguments(call: &str) -> Option<(&str, Vec<String>)> {
-    let (path, rest) = call.trim_start().strip_prefix('"')?.split_once('"')?;
-    let mut rest = rest.trim_start().strip_prefix(',')?.chars();
-    // The second argument without what stands in its brackets: `get().post()`.
-    let (mut outline, mut depth, mut in_text) = (String::new(), 0_u32, false);
-    loop {
-        match rest.next()? {
-            '\\' if in_text => drop(rest.next()),
-            '"' => in_text = !in_text,
-            _ if in_text => {}
-            '(' => {
-                if depth == 0 {
-                    outline.push('(');
-                }
-                depth += 1;
-            }
-            ')' if depth == 0 => break,
-            ')' => {
-                depth -= 1;
-                if depth == 0 {
-                    outline.push(')');
-                }
-            }
-            character if depth == 0 && !character.is_whitespace() => outline.push(character),
-            _ => {}
-        }
-    }
-    let methods = outline.trim_end_matches(',').split('.').map(|handler| {
-        let method = handler.strip_suffix("()")?;
-        METHODS.contains(&method).then(|| method.to_owned())
-    });
-    Some((path, methods.collect::<Option<_>>()?))
+/// Those that have no caller, or ask for one by field and not by route.
+pub(super) fn open_routes() -> BTreeSet<String> {
+    let is_open =
+        |operation: &Value| ["operations", "graphql"].iter().any(|tag| operation["tags"][0] == *tag);
+    let operations = support::operations().into_iter();
+    operations.filter(|(_, operation)| is_open(operation)).map(|(name, _)| name).collect()
 }
 
 /// All commands that clients may send.
 pub(super) fn commands() -> BTreeSet<String> {
-    let source = fs::read_to_string(project().join("shared/src/protocol.rs")).unwrap();
-    let between = |start: &str, end: &str| {
-        let (_, rest) = source.split_once(start).unwrap_or_else(|| panic!("protocol.rs has {start}"));
-        rest.split_once(end).unwrap_or_else(|| panic!("{start} has an end")).0.to_owned()
-    };
-    let arms = between("pub fn parse(name: &str", "_ => ");
-    let commands: BTreeSet<_> = arms
-        .lines()
-        .filter_map(|line| Some(line.trim().strip_prefix('"')?.split_once("\" =>")?.0.to_owned()))
-        .collect();
-    let variants = between("pub enum Command {", "\n}");
-    let variants = variants.lines().filter(|line| line.trim_start().starts_with(char::is_uppercase));
-    assert_eq!(commands.len(), variants.count(), "each command has a name: {commands:?}");
-    commands
-}
-
-#[test]
-fn routes_are_read_however_they_are_formatted_and_what_is_not_understood_fails() {
-    let source = r#"
-        // .route("/comment", get(x))
-        Router::new().route("/a", get(list).post(async || start(")").await))
-            .route(
-                "/a/{id}",
-                patch(rename).delete(delete),
-            )
-    "#;
-    assert_eq!(routes_in(source), ["GET /a", "POST /a", "PATCH /a/{id}", "DELETE /a/{id}"]);
-    let not_understood =
-        [".route(PATH, get(x))", r#".route("/a", any(x))"#, r#".route("/a", handlers)"#, r#".nest("/a", b)"#];
-    for source in not_understood {
-        assert!(std::panic::catch_unwind(|| routes_in(source)).is_err(), "{source}");
-    }
+    support::commands().collect()
 }

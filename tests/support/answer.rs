@@ -1,4 +1,4 @@
-//! An HTTP answer, held against the conventions that all of them keep.
+//! An HTTP answer, held against the published document and the conventions that all of them keep.
 
 use reqwest::{
     Url,
@@ -6,7 +6,7 @@ use reqwest::{
 };
 use serde_json::Value;
 
-use crate::canaries;
+use crate::{canaries, document};
 
 /// What the HTTP API answered to a request.
 #[derive(Debug)]
@@ -36,7 +36,9 @@ impl Answer {
         if let Some(location) = location.and_then(|location| Url::parse(location).ok()) {
             canaries::note_pairs(&location);
         }
-        Self { request, status, headers, body }
+        let answer = Self { request, status, headers, body };
+        document::hold(&answer);
+        answer
     }
 
     /// A header as text.

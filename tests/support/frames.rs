@@ -1,18 +1,23 @@
 //! Frames held against the AsyncAPI document: each that a client receives, and each command that was understood.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    sync::LazyLock,
+};
 
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
+
+use crate::document::documents;
 
 /// What a command is answered when it is not what the document describes.
 const NOT_UNDERSTOOD: [&str; 5] =
     ["INVALID_JSON", "INVALID", "INVALID_TYPE", "INVALID_CONTENT", "CONTENT_TOO_LONG"];
 
 static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
-    let text = include_str!("../../functions/ops/documents/asyncapi.json");
-    Document::of(&serde_json::from_str(text).expect("the document is JSON"))
+    let text = fs::read_to_string(documents().join("asyncapi.json")).expect("the document is there");
+    Document::of(&serde_json::from_str(&text).expect("the document is JSON"))
 });
 
 /// The document's messages by their keys.
@@ -90,7 +95,8 @@ fn close(schema: &mut Value) {
 /// The names of the schemas that others are put together of.
 fn parts(schemas: &Value) -> HashSet<String> {
     let schemas = schemas.as_object().expect("the document has schemas");
-    let mut unread: Vec<_> = schemas.values().filter_map(|schema| schema["allOf"].as_array()).flatten().collect();
+    let mut unread: Vec<_> =
+        schemas.values().filter_map(|schema| schema["allOf"].as_array()).flatten().collect();
     let mut names = HashSet::new();
     while let Some(part) = unread.pop() {
         if let Some(name) = part["$ref"].as_str().and_then(|to| to.rsplit('/').next())
@@ -103,11 +109,17 @@ fn parts(schemas: &Value) -> HashSet<String> {
     names
 }
 
+/// The commands that the document describes, by their types.
+pub fn commands() -> impl Iterator<Item = String> {
+    DOCUMENT.replies.keys().filter_map(|key| key.strip_prefix("command.")).map(str::to_owned)
+}
+
 /// Panics unless a frame that was received is one that the document describes.
 #[track_caller]
 pub(crate) fn check_received(frame: &Value) {
     let document = &*DOCUMENT;
-    let called = |(key, message): &(&String, &Message)| !key.starts_with("command.") && message.name == frame["type"];
+    let called =
+        |(key, message): &(&String, &Message)| !key.starts_with("command.") && message.name == frame["type"];
     let candidates: Vec<_> = document.messages.iter().filter(called).map(|(key, _)| key).collect();
     assert!(!candidates.is_empty(), "the AsyncAPI document has no such frame: {frame}");
     let problems = document.problems(candidates.into_iter(), frame);

@@ -16,7 +16,7 @@ use shared::throttle::Admission;
 use shared::tokens::Secret;
 use shared::{App, Error, Result, connections};
 
-use crate::oauth_forms::{AuthorizationRequest, Decision, TokenName, TokenRequest};
+use crate::oauth_forms::{AuthorizationForm, AuthorizationRequest, TokenName, TokenRequest};
 use crate::pages::{self, Failures};
 
 /// The routes whose operations ask the throttles.
@@ -177,7 +177,7 @@ async fn show_authorization_page(
     post,
     path = "/oauth/authorize",
     tag = "oauth",
-    request_body(content = Decision, content_type = "application/x-www-form-urlencoded"),
+    request_body(content = AuthorizationForm, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 303, description = "Leads back to the client, with a code or an error.", headers(("Location" = String, description = "The redirect URI, and what is said to the client."))),
         (status = 400, description = "A parameter is there more than once.", body = String, content_type = "text/html"),

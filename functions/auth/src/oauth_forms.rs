@@ -74,7 +74,7 @@ pub(crate) struct AuthorizationRequest {
 
 /// What the form of the page posts: the request, and who allows it.
 #[derive(ToSchema)]
-pub(crate) struct Decision {
+pub(crate) struct AuthorizationForm {
     /// Always `code`.
     response_type: String,
     /// Which client asks.

@@ -131,7 +131,7 @@ async fn delete_message(
     put,
     path = "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
     tag = "messages",
-    params(("id" = ConversationId, Path), ("message_id" = MessageId, Path), ("emoji" = Emoji, Path)),
+    params(("id" = ConversationId, Path), ("message_id" = MessageId, Path), ("emoji" = inline(Emoji), Path)),
     responses(
         (status = 204, description = "The caller reacts like this."),
         (status = 404, response = NotFound),
@@ -158,7 +158,7 @@ async fn react(
     delete,
     path = "/api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}",
     tag = "messages",
-    params(("id" = ConversationId, Path), ("message_id" = MessageId, Path), ("emoji" = Emoji, Path)),
+    params(("id" = ConversationId, Path), ("message_id" = MessageId, Path), ("emoji" = inline(Emoji), Path)),
     responses(
         (status = 204, description = "The caller reacts like this no more."),
         (status = 404, response = NotFound),

@@ -14,7 +14,9 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 pub use self::erasure::{Erased, Erasure, Export, Membership, erase, export, list_erasures, note_replayed};
 pub use self::fields::{Email, NewPassword, PersonName, TypedPassword, Username};
@@ -111,9 +113,9 @@ pub struct SignUp {
 /// What signing in takes.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct SignIn {
-    /// The address, or
+    /// The address; this or a username is needed.
     pub email: Option<String>,
-    /// the username, which may also hold the address.
+    /// The username, or here, too, the address.
     pub username: Option<String>,
     /// The password.
     pub password: TypedPassword,
@@ -178,13 +180,28 @@ pub struct SignedIn {
 }
 
 /// A new user, signed in unless their address must be verified first.
-#[derive(Serialize, ToSchema)]
+#[derive(Serialize)]
 pub struct SignedUp {
     /// Who.
     pub user: Profile,
     /// With what.
     #[serde(flatten)]
     pub tokens: Option<TokenPair>,
+}
+
+impl PartialSchema for SignedUp {
+    fn schema() -> RefOr<Schema> {
+        let user = Ref::from_schema_name(Profile::name());
+        let alone = ObjectBuilder::new().property("user", user).required("user");
+        AnyOfBuilder::new().item(Ref::from_schema_name(SignedIn::name())).item(alone).into()
+    }
+}
+
+impl ToSchema for SignedUp {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((SignedIn::name().into(), SignedIn::schema()));
+        SignedIn::schemas(schemas);
+    }
 }
 
 /// Makes an account, and signs it in unless its address must be verified first.

@@ -44,10 +44,10 @@ pub struct Session {
     pub user_agent: Option<String>,
     /// Whether the request was made in it.
     pub current: bool,
-    /// The OAuth client that it was given to, if to one,
+    /// The OAuth client that it was given to, if to one.
     #[schema(required)]
     pub client_id: Option<String>,
-    /// and its name.
+    /// The name of that client.
     #[schema(required)]
     pub client_name: Option<String>,
 }

@@ -99,7 +99,7 @@ pub struct Deed {
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// Who; `None` once erased.
+    /// Who; null once erased.
     #[schema(required)]
     pub actor_id: Option<UserId>,
     /// What, as `user.disabled`.
@@ -114,11 +114,11 @@ pub struct Deed {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Stats)]
 pub struct Figures {
-    /// Accounts,
+    /// Accounts.
     pub users: i64,
-    /// of which shut out,
+    /// Those of them that are shut out.
     pub disabled_users: i64,
-    /// and admins.
+    /// Those of them that are admins.
     pub admins: i64,
     /// Live sessions.
     pub sessions: i64,

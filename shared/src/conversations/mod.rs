@@ -131,11 +131,11 @@ pub struct NewConversation {
     pub kind: NewKind,
     /// Its name; without one, clients show the participants'. A channel must have one.
     pub name: Option<Name>,
-    /// Who takes part beside the creator,
+    /// Who takes part beside the creator, who are at most 100 in one request.
     #[serde(default)]
     #[schema(max_items = 100)]
     pub participant_ids: Vec<UserId>,
-    /// by id or by address.
+    /// The same, by address.
     #[serde(default)]
     #[schema(max_items = 100)]
     pub participant_emails: Vec<String>,

@@ -14,9 +14,9 @@ use crate::{App, Error, Result, accounts};
 /// Whom to add.
 #[derive(Debug, Deserialize, ToSchema)]
 pub struct NewParticipant {
-    /// By id,
+    /// By id; this or an address is needed.
     pub user_id: Option<UserId>,
-    /// or by address.
+    /// By address.
     pub email: Option<String>,
     /// As what.
     #[serde(default)]

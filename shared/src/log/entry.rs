@@ -38,15 +38,15 @@ pub struct Message {
     pub seq: i64,
     /// Where it was said.
     pub conversation_id: ConversationId,
-    /// Who said it; `None` once erased.
+    /// Who said it; null once erased.
     #[schema(required)]
     pub user_id: Option<UserId>,
     /// Their name.
     pub user_name: String,
-    /// Their address; `None` once erased.
+    /// Their address; null once erased.
     #[schema(required)]
     pub user_email: Option<String>,
-    /// What was said; `None` once deleted.
+    /// What was said; null once deleted.
     #[schema(required)]
     pub content: Option<String>,
     /// What the client put beside it.

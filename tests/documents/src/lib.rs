@@ -15,3 +15,6 @@ pub fn folder() -> PathBuf {
 pub fn written(document: &serde_json::Value) -> String {
     format!("{document:#}\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The OpenAPI document: what the functions' routes say of themselves, and what is so for all of them.
+//! The `OpenAPI` document: what the functions' routes say of themselves, and what is so for all of them.
 
 use std::collections::BTreeSet;
 
@@ -135,7 +135,12 @@ fn add(response: &mut Value, name: &str, common: &Value) {
         && matches!(name, "Throttled" | "Internal" | "Unavailable" | "TooLarge")
     {
         // A page says it too, but for what fails before the page.
-        for part in ["content", "headers"] {
+        let parts = if response["content"].get("text/html").is_some() {
+            &["content", "headers"][..]
+        } else {
+            &["content"]
+        };
+        for part in parts {
             for (key, value) in common[part].as_object().into_iter().flatten() {
                 response[part][key] = value.clone();
             }
