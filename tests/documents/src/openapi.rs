@@ -105,6 +105,12 @@ fn complete(operation: &mut Value) {
             refusals.push("Forbidden");
         }
     }
+    // A body that may be left out is never `null`.
+    if let Some(schema) = operation.pointer_mut("/requestBody/content/application~1json/schema")
+        && schema.get("oneOf").is_some_and(|either| either[1] == json!({ "type": "null" }))
+    {
+        *schema = schema["oneOf"][0].take();
+    }
     let body = operation.get("requestBody").map(|body| body["content"].get("application/json").is_some());
     match body {
         Some(true) => refusals.extend(["Malformed", "TooLarge", "Invalid"]),
@@ -131,20 +137,21 @@ fn complete(operation: &mut Value) {
 fn add(response: &mut Value, name: &str, common: &Value) {
     if response.is_null() {
         *response = json!({ "$ref": format!("#/components/responses/{name}") });
-    } else if response.get("$ref").is_none()
-        && matches!(name, "Throttled" | "Internal" | "Unavailable" | "TooLarge")
-    {
-        // A page says it too, but for what fails before the page.
-        let parts = if response["content"].get("text/html").is_some() {
-            &["content", "headers"][..]
-        } else {
-            &["content"]
+    }
+    if response.get("$ref").is_some() || name == "Invalid" {
+        return;
+    }
+    // A page says it too, but for what fails before the page.
+    let is_page = response["content"].get("text/html").is_some();
+    for (kind, content) in common["content"].as_object().into_iter().flatten() {
+        let place = &mut response["content"][kind];
+        *place = match place.take() {
+            Value::Null => content.clone(),
+            own => json!({ "schema": { "anyOf": [own["schema"], content["schema"]] } }),
         };
-        for part in parts {
-            for (key, value) in common[part].as_object().into_iter().flatten() {
-                response[part][key] = value.clone();
-            }
-        }
+    }
+    for (header, description) in common["headers"].as_object().into_iter().flatten().filter(|_| is_page) {
+        response["headers"][header] = description.clone();
     }
 }
 
