@@ -535,7 +535,7 @@ def before_call(context: Any, case: Any, kwargs: Dict[str, Any]) -> None:
     if prepare:
         request = prepare(world, body, draw)
     elif "{id}" in case.operation.path:
-        request = Request(default, path={"id": world.room})
+        request = Request(default, path={"id": world.room}, query={"cursor": None})
     else:
         request = Request(default, query={"cursor": None})
 

@@ -694,13 +694,13 @@ def validate(settings: Settings) -> None:
     for template in (TEMPLATE, suite / "template.yaml", suite / "bare.yaml", parcels):
         problem = f"{shown(template)} is not valid"
         run([sam, "validate", "--lint", "--template", template], problem=problem, env=env, cwd=ROOT)
-    asyncapi.check(settings)
     validator = packages.python_tool(
         settings.tools_dir, "openapi-spec-validator", OPENAPI_SPEC_VALIDATOR, "openapi-spec-validator"
     )
     env = {**os.environ, **packages.python_tool_environment(validator)}
     document = ROOT / "functions/ops/documents/openapi.json"
     run([validator, document], problem=f"{shown(document)} is not valid OpenAPI", env=env, cwd=ROOT)
+    asyncapi.check(settings)
 
 
 def clean(settings: Settings) -> None:

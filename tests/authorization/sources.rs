@@ -1,4 +1,4 @@
-//! What routes, fields and commands there are, by the published document, the schema and the source of the parser.
+//! What routes, fields and commands there are, by the published documents and the schema.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -19,7 +19,8 @@ pub(super) fn open_routes() -> BTreeSet<String> {
 
 /// All queries and mutations of the GraphQL schema.
 pub(super) fn fields() -> BTreeSet<String> {
-    let schema = fs::read_to_string(project().join("functions/graphql/schema.graphql")).unwrap();
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/graphql/schema.graphql");
+    let schema = fs::read_to_string(schema).unwrap();
     let mut fields = BTreeSet::new();
     for root in ["Query", "Mutation"] {
         let (_, rest) = schema.split_once(&format!("type {root} {{\n")).unwrap();
@@ -34,19 +35,5 @@ pub(super) fn fields() -> BTreeSet<String> {
 
 /// All commands that clients may send.
 pub(super) fn commands() -> BTreeSet<String> {
-    let protocol = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/src/protocol.rs");
-    let source = fs::read_to_string(protocol).unwrap();
-    let between = |start: &str, end: &str| {
-        let (_, rest) = source.split_once(start).unwrap_or_else(|| panic!("protocol.rs has {start}"));
-        rest.split_once(end).unwrap_or_else(|| panic!("{start} has an end")).0.to_owned()
-    };
-    let arms = between("pub fn parse(name: &str", "_ => ");
-    let commands: BTreeSet<_> = arms
-        .lines()
-        .filter_map(|line| Some(line.trim().strip_prefix('"')?.split_once("\" =>")?.0.to_owned()))
-        .collect();
-    let variants = between("pub enum Command {", "\n}");
-    let variants = variants.lines().filter(|line| line.trim_start().starts_with(char::is_uppercase));
-    assert_eq!(commands.len(), variants.count(), "each command has a name: {commands:?}");
-    commands
+    support::commands().collect()
 }

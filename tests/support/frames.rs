@@ -1,18 +1,23 @@
 //! Frames held against the AsyncAPI document: each that a client receives, and each command that was understood.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::LazyLock;
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    sync::LazyLock,
+};
 
 use jsonschema::{Draft, Validator};
 use serde_json::{Value, json};
+
+use crate::document::documents;
 
 /// What a command is answered when it is not what the document describes.
 const NOT_UNDERSTOOD: [&str; 5] =
     ["INVALID_JSON", "INVALID", "INVALID_TYPE", "INVALID_CONTENT", "CONTENT_TOO_LONG"];
 
 static DOCUMENT: LazyLock<Document> = LazyLock::new(|| {
-    let text = include_str!("../../functions/ops/documents/asyncapi.json");
-    Document::of(&serde_json::from_str(text).expect("the document is JSON"))
+    let text = fs::read_to_string(documents().join("asyncapi.json")).expect("the document is there");
+    Document::of(&serde_json::from_str(&text).expect("the document is JSON"))
 });
 
 /// The document's messages by their keys.
@@ -102,6 +107,11 @@ fn parts(schemas: &Value) -> HashSet<String> {
         unread.extend(["allOf", "oneOf"].iter().filter_map(|key| part[key].as_array()).flatten());
     }
     names
+}
+
+/// The commands that the document describes, by their types.
+pub fn commands() -> impl Iterator<Item = String> {
+    DOCUMENT.replies.keys().filter_map(|key| key.strip_prefix("command.")).map(str::to_owned)
 }
 
 /// Panics unless a frame that was received is one that the document describes.

@@ -37,8 +37,6 @@ const REDIS_DATABASES: u32 = 64;
 /// In what a stack differs from the one all stories share.
 #[derive(Debug, Clone)]
 pub struct StackOptions {
-    /// `ENVIRONMENT`, `development` or `production`.
-    pub environment: &'static str,
     /// `THROTTLE_MESSAGES`, as `<count>/<seconds>` or `off`.
     pub throttle_messages: String,
     /// The other throttles that are on, by what follows `THROTTLE_` in their setting.

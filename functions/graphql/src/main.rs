@@ -1,6 +1,5 @@
 //! The process of `graphql`.
 
-
 use shared::{App, Need, config, http, telemetry};
 
 // On one thread what a request asks a loader for comes together before any of it is loaded.

@@ -182,9 +182,9 @@ pub struct Send {
     pub conversation_id: Option<ConversationId>,
     /// The text.
     #[serde(default)]
-    #[schema(value_type = String, required = true, min_length = 1, max_length = 2000)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 2000, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
     pub content: Value,
-    /// An object beside it.
+    /// An object beside it, of at most 4 KiB.
     #[schema(value_type = Option<Object>)]
     pub metadata: Option<Value>,
     /// The idempotency key.
@@ -202,7 +202,7 @@ pub struct EditMessage {
     pub message_id: MessageId,
     /// The new text.
     #[serde(default)]
-    #[schema(value_type = String, required = true, min_length = 1, max_length = 2000)]
+    #[schema(value_type = String, required, min_length = 1, max_length = 2000, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
     pub content: Value,
     /// The idempotency key.
     pub client_id: Option<ClientId>,
