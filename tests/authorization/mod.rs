@@ -207,7 +207,11 @@ fn table() -> Vec<Row> {
     while let Some(method) = words.next() {
         let mut word = || words.next().unwrap_or_else(|| panic!("the last row is not whole"));
         let row = Row { method, path: word(), outcomes: [(); Caller::ALL.len()].map(|()| word()) };
-        assert!(row.path.starts_with(['/', '$']) || ["FIELD", "FRAME"].contains(&method), "{} has a path", row.name());
+        assert!(
+            row.path.starts_with(['/', '$']) || ["FIELD", "FRAME"].contains(&method),
+            "{} has a path",
+            row.name()
+        );
         rows.push(row);
     }
     rows
