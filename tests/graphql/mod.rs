@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use support::{Conversation, StackOptions, TestChat, User};
 use uuid::Uuid;
 
+use crate::promises::user_handled_twice;
 use client::{
     AssignUserToChat, Chat, CreateChat, Me, Messages, SendMessage, Users, assign_user_to_chat, chat,
     create_chat, data, me, messages, send_message, users,
@@ -73,18 +74,18 @@ async fn a_chat_is_made_filled_and_talked_in() {
 
     let made = data::<CreateChat>(&root, create_chat::Variables { name: name.clone() }).await;
     let made = made.create_chat.unwrap();
-    let room = Conversation { id: made.id.clone() };
-    let assigned = || assign_user_to_chat::Variables { user_id: alice.id.clone(), chat_id: room.id.clone() };
+    let ours = Conversation { id: made.id.clone() };
+    let assigned = || assign_user_to_chat::Variables { user_id: alice.id.clone(), chat_id: ours.id.clone() };
     let member = data::<AssignUserToChat>(&root, assigned()).await.assign_user_to_chat.unwrap();
     let again = data::<AssignUserToChat>(&root, assigned()).await.assign_user_to_chat.unwrap();
     let new = send_message::Variables {
         metadata: Some(json!({"a": [1, {"b": null}]})),
         client_id: Some("1".to_owned()),
-        ..to_send(&room, "  hello  ")
+        ..to_send(&ours, "  hello  ")
     };
     let sent = data::<SendMessage>(&alice, new.clone()).await.send_message.unwrap();
     let repeated = data::<SendMessage>(&alice, new).await.send_message.unwrap();
-    let shown = data::<Chat>(&root, chat::Variables { id: room.id.clone() }).await.chat.unwrap();
+    let shown = data::<Chat>(&root, chat::Variables { id: ours.id.clone() }).await.chat.unwrap();
 
     assert_eq!(made.kind, create_chat::ChatKind::CHANNEL);
     assert_eq!((made.name, made.role), (Some(name), create_chat::ChatRole::ADMIN));
@@ -94,7 +95,7 @@ async fn a_chat_is_made_filled_and_talked_in() {
     assert_eq!(again, member, "who is in it already stays");
     assert_eq!(sent.content.as_deref(), Some("hello"));
     assert_eq!(sent.metadata, Some(json!({"a": [1, {"b": null}]})));
-    assert_eq!((sent.client_id.as_deref(), &sent.chat_id), (Some("1"), &room.id));
+    assert_eq!((sent.client_id.as_deref(), &sent.chat_id), (Some("1"), &ours.id));
     assert_eq!(repeated, sent, "the same client id is the same message");
     assert_eq!(shown.participant_count, 2);
     assert_eq!(shown.participants.len(), 2);
@@ -184,9 +185,10 @@ async fn the_fields_of_a_request_succeed_and_fail_by_themselves() {
 
 #[tokio::test]
 async fn a_request_that_is_delivered_twice_sends_each_of_its_messages_once() {
-    let twice = StackOptions { gateway_args: vec!["--deliver-twice".to_owned()], ..StackOptions::default() };
+    let gateway_args = vec!["--deliver-twice".to_owned()];
+    let twice = StackOptions { gateway_args, concurrency: 2, ..StackOptions::default() };
     let chat = TestChat::alone(twice).await;
-    let alice = chat.user("alice").await;
+    let alice = user_handled_twice(&chat, "alice").await;
     let room = alice.start_conversation_with([]).await;
     let document = "mutation ($chat: ID!) {
         a: sendMessage(chatId: $chat, content: \"one\") { seq }

@@ -94,8 +94,8 @@ async fn a_chat_one_is_not_in_is_not_found() {
 async fn a_bad_argument_is_named() {
     let chat = TestChat::start().await;
     let root = chat.admin("root").await;
-    let room = root.start_conversation_with([]).await;
-    let chat_id = || room.id.clone();
+    let ours = root.start_conversation_with([]).await;
+    let chat_id = || ours.id.clone();
 
     for first in [0, -1, 101, i64::from(i32::MAX)] {
         let variables = users::Variables { first: Some(first), ..users::Variables::default() };
@@ -130,23 +130,23 @@ async fn a_bad_argument_is_named() {
     }
     let long = "x".repeat(2001);
     for content in ["", " \n", "nul\0", &long] {
-        refused_argument::<SendMessage>(&root, to_send(&room, content), "invalid", "content").await;
+        refused_argument::<SendMessage>(&root, to_send(&ours, content), "invalid", "content").await;
     }
     let deep = (0..40).fold(json!({}), |inner, _| json!({"a": inner}));
     for metadata in [json!([1]), json!("text"), json!({"a": "x".repeat(4096)}), json!({"a": "\0"}), deep] {
-        let variables = send_message::Variables { metadata: Some(metadata), ..to_send(&room, "x") };
+        let variables = send_message::Variables { metadata: Some(metadata), ..to_send(&ours, "x") };
         refused_argument::<SendMessage>(&root, variables, "invalid", "metadata").await;
     }
     for client_id in [String::new(), "x".repeat(65), "\0".to_owned()] {
-        let variables = send_message::Variables { client_id: Some(client_id), ..to_send(&room, "x") };
+        let variables = send_message::Variables { client_id: Some(client_id), ..to_send(&ours, "x") };
         refused_argument::<SendMessage>(&root, variables, "invalid", "clientId").await;
     }
     for reply_to in ["12", "99-0"] {
         let variables =
-            send_message::Variables { reply_to: Some(reply_to.to_owned()), ..to_send(&room, "x") };
+            send_message::Variables { reply_to: Some(reply_to.to_owned()), ..to_send(&ours, "x") };
         refused_argument::<SendMessage>(&root, variables, "invalid", "replyTo").await;
     }
-    assert!(root.history(&room).await.is_empty());
+    assert!(root.history(&ours).await.is_empty());
 }
 
 #[tokio::test]
@@ -172,9 +172,9 @@ async fn each_field_asks_its_throttle_and_the_request_its_own() {
     };
     let chat = TestChat::alone(options).await;
     let (root, alice) = (chat.admin("root").await, chat.user("alice").await);
-    let room = alice.start_conversation_with([]).await;
+    let ours = alice.start_conversation_with([]).await;
     let three = |field: &str| format!("a: {field} b: {field} c: {field}");
-    let id = &room.id;
+    let id = &ours.id;
     let documents = [
         (&alice, format!("{{ {} }}", three(&format!("messages(chatId: \"{id}\") {{ nodes {{ id }} }}")))),
         (

@@ -94,7 +94,7 @@ async fn durable_before_visible() {
 }
 
 /// Signs up where every request is handled twice, so that either answer may be the one that comes.
-async fn user_handled_twice(chat: &TestChat, name: &str) -> User {
+pub(crate) async fn user_handled_twice(chat: &TestChat, name: &str) -> User {
     let username = format!("{name}_{}", &Uuid::new_v4().simple().to_string()[..16]);
     let email = format!("{username}@example.com");
     let password = format!("Quite-Secret-{}", Uuid::new_v4().simple());

@@ -6,3 +6,5 @@ mod durability;
 mod order;
 mod removal;
 mod stores;
+
+pub(crate) use durability::user_handled_twice;

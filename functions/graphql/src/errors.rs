@@ -86,3 +86,40 @@ fn named(field: &str, message: &str) -> Value {
 fn set(error: &mut ServerError, name: &str, value: Value) {
     error.extensions.get_or_insert_with(ErrorExtensionValues::default).set(name, value);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caused_by(error: Error) -> ServerError {
+        ServerError { source: Some(Arc::new(error)), ..ServerError::new("x", None) }
+    }
+
+    #[test]
+    fn a_fault_of_ours_keeps_its_cause_for_the_log_and_shows_its_code() {
+        let mut errors = vec![
+            caused_by(Error::NotFound("conversation")),
+            caused_by(Error::Internal(std::io::Error::other("a secret").into())),
+            caused_by(Error::Unavailable(std::io::Error::other("another").into())),
+        ];
+
+        let fault = finish(&mut errors).expect("one of them is a fault");
+
+        assert!(matches!(*fault, Error::Internal(_)));
+        let shown = serde_json::to_value(&errors).unwrap();
+        let codes: Vec<_> =
+            shown.as_array().unwrap().iter().map(|error| &error["extensions"]["code"]).collect();
+        assert_eq!(codes, ["not_found", "internal", "unavailable"]);
+        assert!(!shown.to_string().contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn what_the_library_refuses_is_invalid_and_not_told_without_end() {
+        let mut errors = vec![ServerError::new("x", None); 100];
+
+        assert!(finish(&mut errors).is_none());
+
+        assert_eq!(errors.len(), MAX_ERRORS);
+        assert_eq!(errors[0].extensions.as_ref().and_then(|said| said.get("code")), Some(&"invalid".into()));
+    }
+}

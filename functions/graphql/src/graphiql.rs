@@ -1,10 +1,10 @@
-//! The page to try queries on, in development.
+//! `GraphiQL`, the page to try queries on, in development.
 
 use axum::http::header;
 use axum::response::{Html, IntoResponse, Response};
 use shared::html::escape;
 
-/// GraphiQL. Scripts run by a nonce that no other page has, which the request's id is, and only as the page pins them.
+/// Shows it. Scripts run by a nonce that no other page has, which the request's id is, and only as the page pins them.
 pub(crate) fn page(request_id: &str) -> Response {
     let policy = format!(
         "default-src 'none'; script-src 'nonce-{request_id}'; style-src 'unsafe-inline' https://cdn.jsdelivr.net; \
