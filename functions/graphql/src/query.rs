@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Object};
 use shared::ids::ConversationId;
 use shared::messages::PageOf;
 use shared::page::Limit;
+use shared::telemetry::{self, Fact};
 use shared::throttle::Who;
 use shared::{Error, Result, accounts, administration, conversations, messages};
 
@@ -103,7 +104,9 @@ impl Query {
 
 /// The chat of an argument. One that is no id is no chat.
 pub(crate) fn chat_id(id: &ID) -> Result<ConversationId> {
-    id.parse().map_err(|_| Error::NotFound("conversation"))
+    let id = id.parse().map_err(|_| Error::NotFound("conversation"))?;
+    telemetry::note(Fact::Conversation(id));
+    Ok(id)
 }
 
 fn limit(first: Option<i32>) -> Result<Limit> {

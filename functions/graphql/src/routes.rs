@@ -1,10 +1,10 @@
 //! The one path, `/graphql`.
 
-use async_graphql::{Name, Request, Response as Answer, Value, Variables};
+use async_graphql::{Name, Request, Response as Answer, ServerError, Value, Variables};
 use axum::extract::{Extension, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Map;
 use shared::http::answers::NotFound;
 use shared::http::{Credentials, CurrentRequest, Json, Routes};
@@ -45,7 +45,8 @@ struct Posted {
 #[schema(as = GraphqlAnswer, examples(json!({ "data": { "me": { "username": "ada" } } })))]
 #[expect(dead_code, reason = "async-graphql writes it; here it is only described")]
 struct Answered {
-    /// What was asked for; null where it failed.
+    /// What was asked for; null where it failed. Left out when nothing was run.
+    #[schema(nullable = false)]
     data: Option<Object>,
     /// What went wrong, each with a `code` among its `extensions`.
     #[schema(nullable = false)]
@@ -125,6 +126,16 @@ fn respond(mut answer: Answer) -> Result<Response> {
     Ok(response)
 }
 
-fn to_json(answer: &Answer) -> Result<Vec<u8>> {
-    serde_json::to_vec(answer).map_err(|error| Error::Internal(error.into()))
+fn to_json(Answer { data, errors, .. }: &Answer) -> Result<Vec<u8>> {
+    let data = (*data != Value::Null).then_some(data);
+    serde_json::to_vec(&Body { data, errors }).map_err(|error| Error::Internal(error.into()))
+}
+
+/// What is answered: no data where nothing was run (GraphQL specification, "Response format").
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ServerError],
 }
