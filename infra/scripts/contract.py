@@ -21,7 +21,7 @@ from settings import ROOT, Settings
 
 SCHEMATHESIS = "4.32.5"
 # The same requests in each run; another seed or number of examples is given as arguments, which are schemathesis'.
-DEFAULTS = {"--seed": "1", "--max-examples": "12", "--workers": "2"}
+DEFAULTS = {"--seed": "1", "--max-examples": "30", "--workers": "2"}
 ENDS_WITHIN = 480
 METHODS = ("get", "post", "put", "patch", "delete")
 
