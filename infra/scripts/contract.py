@@ -17,7 +17,7 @@ from typing import Any, Dict, List
 
 import packages
 from processes import Failure, run, say
-from settings import ROOT, Settings
+from settings import Settings
 
 SCHEMATHESIS = "4.32.5"
 # The same requests in each run; another seed or number of examples is given as arguments, which are schemathesis'.
@@ -63,7 +63,7 @@ def check(settings: Settings, addresses: Dict[str, str], arguments: List[str], f
     began = time.monotonic()
     failure = None
     try:
-        run(command, problem="schemathesis found failures", env=env, cwd=ROOT, timeout=ENDS_WITHIN)
+        run(command, problem="schemathesis found failures", env=env, cwd=folder, timeout=ENDS_WITHIN)
     except Failure as problem:
         failure = problem
     seen = json.loads(statuses.read_text(encoding="utf-8")) if statuses.exists() else {}

@@ -98,21 +98,10 @@ fn graphql() {}
 #[expect(dead_code, reason = "only described")]
 fn graphiql() {}
 
-/// Shows what is said over WebSockets, in `AsyncAPI`.
-#[utoipa::path(
-    get,
-    path = "/asyncapi.json",
-    tag = "operations",
-    operation_id = "show_asyncapi",
-    responses((status = 200, description = "The document.", body = Object, content_type = "application/json")),
-)]
-#[expect(dead_code, reason = "only described")]
-fn asyncapi() {}
-
 /// What the document says of them.
 pub(crate) fn described() -> utoipa::openapi::OpenApi {
     #[derive(OpenApi)]
-    #[openapi(paths(health, metrics, graphql, graphiql, asyncapi))]
+    #[openapi(paths(health, metrics, graphql, graphiql))]
     struct Others;
 
     Others::openapi()
