@@ -147,6 +147,22 @@ async fn a_big_room_that_shrinks_and_grows_misses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_jobs_of_a_send_name_its_request() {
+    let mut room = Room::of(7).await;
+    let body = json!({"content": "to all of you"});
+
+    let answer = room.alice.post_message(&room.conversation, body).await;
+
+    let id = answer.header("x-request-id").unwrap().to_owned();
+    let stack = &room.chat.stack;
+    let job = stack.line("FanOutFunction", |line| line["caused_by"] == id.as_str()).await;
+    let request = stack.line("HistoryFunction", |line| line["request_id"] == id.as_str()).await;
+    assert_eq!(job["conversation_id"], room.conversation.id.as_str());
+    assert_eq!(job["trace_id"], request["trace_id"]);
+    room.all_receive(&BTreeSet::from([answer.expect(201)["seq"].as_u64().unwrap()])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_that_are_killed_leave_nobody_without_a_message() {
     let mut room = Room::of(7).await;
     let conversation = room.conversation.clone();

@@ -5,13 +5,18 @@ use serde_json::{Value, json};
 use support::{Conversation, Handshake, Message, StackOptions, TestChat, User};
 
 /// A chat in which maintenance runs only when a story says so.
-async fn chat_without_schedules() -> TestChat {
+pub(crate) async fn chat_without_schedules() -> TestChat {
     let gateway_args = vec!["--no-schedules".to_owned()];
     TestChat::alone(StackOptions { gateway_args, ..StackOptions::default() }).await
 }
 
 /// Commits a message as a handler does that dies before it publishes it.
-async fn commit_and_die(chat: &TestChat, sender: &User, conversation: &Conversation, content: &str) {
+pub(crate) async fn commit_and_die(
+    chat: &TestChat,
+    sender: &User,
+    conversation: &Conversation,
+    content: &str,
+) {
     let postgres = chat.stack.postgres_connection(None).await;
     let append = "select outcome from append($1::text::uuid, $2::text::uuid, 'message', $3, null, $4)";
     let data = json!({"content": content, "metadata": null, "reply_to": null});

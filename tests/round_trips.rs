@@ -1,9 +1,9 @@
 //! How many times each path waits for a store: a table, measured.
 
-use std::{future::Future, pin::Pin, time::Instant};
+use std::{collections::HashSet, future::Future, pin::Pin, time::Instant};
 
 use reqwest::Url;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{
     Connection, Conversation, Handshake, PATIENCE, Settings, StackOptions, TestChat, User,
     proxy::{self, Proxy},
@@ -29,6 +29,7 @@ struct Scene {
     redis: Proxy,
     postgres: Proxy,
     archived: OnceCell<Pair>,
+    talk: OnceCell<Talk>,
 }
 
 impl Scene {
@@ -53,7 +54,13 @@ impl Scene {
             gateway_args: vec!["--no-schedules".to_owned()],
             ..StackOptions::default()
         };
-        Self { chat: TestChat::alone(options).await, redis, postgres, archived: OnceCell::new() }
+        Self {
+            chat: TestChat::alone(options).await,
+            redis,
+            postgres,
+            archived: OnceCell::new(),
+            talk: OnceCell::new(),
+        }
     }
 
     fn trips(&self) -> Trips {
@@ -105,6 +112,36 @@ impl Scene {
         pair
     }
 
+    /// A conversation where twenty people have sent a hundred messages, which Redis knows.
+    async fn talk(&self) -> &Talk {
+        let make = async || {
+            let alice = self.chat.user("alice").await;
+            let conversation = alice.start_conversation_with([]).await;
+            let mut people = vec![alice];
+            for number in 1..20 {
+                let other = self.chat.user(&format!("other{number}")).await;
+                people[0].add(&conversation, &other).await.expect(201);
+                people.push(other);
+            }
+            for number in 0..5 {
+                for person in &people {
+                    person.send(&conversation, &format!("message {number}")).await;
+                }
+            }
+            Talk { alice: people.remove(0), conversation }
+        };
+        self.talk.get_or_init(make).await
+    }
+
+    /// What a GraphQL document about a conversation costs and is answered.
+    async fn ask_graphql(&self, user: &User, document: &str, about: &Conversation) -> (Trips, Value) {
+        let body = json!({"query": document, "variables": {"id": about.id}});
+        let (trips, answer) = self.count("graphql", user.post("/graphql", body)).await;
+        let answer = answer.expect(200);
+        assert_eq!(answer["errors"], Value::Null);
+        (trips, answer["data"].clone())
+    }
+
     /// A pair whose messages only Postgres has: Redis keeps about a thousand entries, and more than that follow.
     async fn archived_pair(&self) -> &Pair {
         let make = async || {
@@ -116,6 +153,11 @@ impl Scene {
         };
         self.archived.get_or_init(make).await
     }
+}
+
+struct Talk {
+    alice: User,
+    conversation: Conversation,
 }
 
 struct Pair {
@@ -144,6 +186,7 @@ fn table() -> Vec<Row> {
     rows.extend(change_rows());
     rows.extend(telling_rows());
     rows.extend(reading_rows());
+    rows.extend(graphql_rows());
     rows.extend(account_rows());
     rows
 }
@@ -431,6 +474,46 @@ fn reading_rows() -> Vec<Row> {
             Box::pin(async move {
                 let pair = scene.pair().await;
                 scene.count("conversations", pair.bob.list_conversations()).await.0
+            })
+        }),
+    ]
+}
+
+/// Each field waits as its route does, and all people are read in one statement; the request is checked first.
+fn graphql_rows() -> Vec<Row> {
+    vec![
+        row("GraphQL, 100 messages by 20 senders", 2, 1, |scene| {
+            Box::pin(async move {
+                let room = scene.talk().await;
+                let document = "query ($id: ID!) { messages(chatId: $id, first: 100) {
+                    nodes { content user { id name email } reactions { emoji } } pageInfo { endCursor } } }";
+                let (trips, data) = scene.ask_graphql(&room.alice, document, &room.conversation).await;
+                let nodes = data["messages"]["nodes"].as_array().unwrap();
+                let senders: HashSet<_> =
+                    nodes.iter().map(|message| message["user"]["id"].as_str().unwrap()).collect();
+                assert_eq!((nodes.len(), senders.len()), (100, 20));
+                trips
+            })
+        }),
+        row("GraphQL, chats with their participants and last messages", 1, 2, |scene| {
+            Box::pin(async move {
+                let room = scene.talk().await;
+                let document = "{ chats { nodes { name unreadCount participants { role user { name } }
+                    lastMessage { content user { name } } } } }";
+                let (trips, data) = scene.ask_graphql(&room.alice, document, &room.conversation).await;
+                let chat = &data["chats"]["nodes"][0];
+                assert_eq!(chat["participants"].as_array().unwrap().len(), 10);
+                assert!(chat["lastMessage"]["user"]["name"].is_string(), "{chat}");
+                trips
+            })
+        }),
+        row("GraphQL, a send that nobody is pushed", 3, 1, |scene| {
+            Box::pin(async move {
+                let Pair { alice, conversation, phone, .. } = scene.pair().await;
+                scene.count("ws-disconnect", phone.close()).await;
+                let document =
+                    "mutation ($id: ID!) { sendMessage(chatId: $id, content: \"measured\") { id } }";
+                scene.ask_graphql(&alice, document, &conversation).await.0
             })
         }),
     ]

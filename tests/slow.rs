@@ -15,7 +15,7 @@ use tokio::time::{interval, timeout};
 use uuid::Uuid;
 
 /// Registers connections that ended long ago without a `$disconnect`, and gives their ids.
-async fn register_dead(
+pub(crate) async fn register_dead(
     chat: &TestChat,
     conversation: &Conversation,
     users: [&User; 2],
@@ -73,13 +73,13 @@ async fn one_slow_or_dead_recipient_harms_nobody_not_even_forty_of_them() {
 }
 
 /// How many `$disconnect` the gateway says it has lost.
-fn lost_disconnects(chat: &TestChat) -> usize {
+pub(crate) fn lost_disconnects(chat: &TestChat) -> usize {
     let records = fs::read_to_string(chat.stack.logs().join("gateway.jsonl")).unwrap_or_default();
     records.lines().filter(|record| record.contains("dropped, as --strict=drop-disconnect says")).count()
 }
 
 /// Puts back the time at which all connections were registered, as if that had been a minute ago.
-async fn a_minute_later(chat: &TestChat, conversation: &Conversation) {
+pub(crate) async fn a_minute_later(chat: &TestChat, conversation: &Conversation) {
     let key = chat.stack.redis_key(conversation, "connections").await;
     let mut redis = chat.stack.redis().await;
     let registrations: BTreeMap<String, String> = redis.hgetall(&key).await.unwrap();

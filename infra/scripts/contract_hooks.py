@@ -417,7 +417,9 @@ def start(world: World, body: Dict[str, Any], _: random.Random) -> Request:
     people = {"participant_ids": [world.grace.id], "participant_emails": [world.grace.email]}
     if body.get("kind") == "channel":
         name = re.sub(r"\D", "", world.name())
-        return Request(world.admin, body={"name": f"channel-{name}"}, fields=people)
+        # Whoever goes on with it in a sequence must be in it.
+        named = {"name": f"channel-{name}", "participant_ids": [world.ada.id, world.grace.id]}
+        return Request(world.admin, body=named, fields=people)
     return Request(world.ada, fields=people)
 
 
@@ -538,12 +540,16 @@ def is_valid_at(case: Any, location: ParameterLocation) -> bool:
     return case.meta is None or not case.meta.is_negative_at(location)
 
 
+def leads_to_shared(world: World, path: Dict[str, Any]) -> bool:
+    shared = {world.ada.id, world.grace.id, world.admin.id, world.room, world.client["client_id"]}
+    return bool(shared & {str(value) for value in path.values()})
+
+
 def linked_to(world: World, case: Any) -> Dict[str, Any]:
     """The parameters that an earlier request of a sequence gave, unless they lead to what is shared."""
     override = getattr(case, "_override", None)
     linked = dict(getattr(override, "path_parameters", None) or {})
-    shared = {world.ada.id, world.grace.id, world.admin.id, world.room, world.client["client_id"]}
-    if shared & {str(value) for value in linked.values()}:
+    if leads_to_shared(world, linked):
         return {}
     # Only within their own conversation are messages and participants what they were there.
     return linked if "id" in linked or "{id}" not in case.operation.path else {}
@@ -574,7 +580,9 @@ def before_call(context: Any, case: Any, kwargs: Dict[str, Any]) -> None:
     if "reply_to" in request.fields and "id" in linked:
         request.fields["reply_to"] = None
     # A token that nobody was given is refused with 422, as the document says, but not that it is a valid request.
-    filled_in = "token" in request.path or draw.randrange(KEPT)
+    # What is shared may have been drawn from earlier answers, and is not there to be ended.
+    must = "token" in request.path or leads_to_shared(world, case.path_parameters or {})
+    filled_in = must or draw.randrange(KEPT)
     if case.path_parameters and is_valid_at(case, ParameterLocation.PATH) and filled_in:
         for name, value in request.path.items():
             if name in case.path_parameters and name not in linked:

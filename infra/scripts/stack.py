@@ -70,6 +70,9 @@ HOSTED_ONLY = {
     "mail::a_killed_mail_function_fails_no_signup_and_the_mail_still_comes": "the same",
     "mail::a_signup_succeeds_though_no_mail_can_be_written": "its function ends by itself, which is never answered",
     "bites::": "their faults are in binaries of their own, and it builds what it runs",
+    "metrics::totals_equal_what_was_done_by_several_processes_of_each_function": "it does not tell its processes",
+    "metrics::instances_that_start_are_counted_by_function": "the same",
+    "metrics::live_connections_rise_and_fall_and_heal": "strict mode hosts the functions",
     "slow::a_disconnect_that_is_never_told_is_healed_by_the_next_message": "strict mode hosts the functions",
 }
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
@@ -263,9 +266,9 @@ def start_cargo_lambda(
 def check_functions(url: str) -> None:
     """Asks each HTTP function once, as a stranger: one that cannot start with its settings says so now."""
     with step("Functions: starting"):
-        for path in ("auth/profile", "conversations", "conversations/any/messages"):
+        for path in ("api/v1/auth/profile", "api/v1/conversations", "api/v1/conversations/any/messages", "metrics"):
             try:
-                with HTTP_OF_START.open(f"{url.rstrip('/')}/api/v1/{path}", timeout=180):
+                with HTTP_OF_START.open(f"{url.rstrip('/')}/{path}", timeout=180):
                     pass
             except urllib.error.HTTPError as error:
                 if error.code >= 500:
@@ -359,7 +362,7 @@ def test(settings: Settings, arguments: List[str]) -> None:
     if skipped:
         arguments += ([] if "--" in arguments else ["--"]) + skipped
     with throwaway(settings, "test") as env:
-        outcome = run_tests({**env, **authlib(settings), **mode}, arguments)
+        outcome = run_tests({**env, **authlib(settings), **promtool(settings), **mode}, arguments)
     outcome.conclude()
 
 
@@ -410,6 +413,16 @@ def authlib(settings: Settings) -> Dict[str, str]:
     home = packages.python_package(settings.tools_dir, "Authlib", AUTHLIB, f"requests=={REQUESTS}")
     python, *path = packages.python_of(home)
     return {"TEST_AUTHLIB_PYTHON": python, **({"TEST_AUTHLIB_PATH": path[0]} if path else {})}
+
+
+def promtool(settings: Settings) -> Dict[str, str]:
+    """Prometheus' own judge of what /metrics shows, for the stories."""
+    program = shutil.which("promtool")
+    if not program and packages.has_apt():
+        program = str(packages.debian_packages(settings.tools_dir, ["prometheus"]) / "usr/bin/promtool")
+    if not program:
+        say("    promtool is missing: the story that asks it will fail; install Prometheus")
+    return {"TEST_PROMTOOL": program} if program else {}
 
 
 def bench(settings: Settings, arguments: List[str]) -> None:
@@ -473,7 +486,8 @@ def coverage(settings: Settings, arguments: List[str]) -> None:
         LLVM_PROFILE_FILE=str(profiles / "%m%c.profraw"),
     )
     with throwaway(settings, "coverage", told_where_to_count) as env:
-        outcome = run_tests({**env, **authlib(settings), **clients(settings)}, arguments)
+        tools = {**authlib(settings), **promtool(settings), **clients(settings)}
+        outcome = run_tests({**env, **tools}, arguments)
 
     with step("Coverage: summing up"):
         merged = target / "tests.profdata"

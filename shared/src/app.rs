@@ -2,14 +2,19 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config;
 use crate::mail::Mailer;
+use crate::metrics::Metrics;
 use crate::postgres::Postgres;
 use crate::push::Push;
 use crate::redis::Redis;
 use crate::throttle::Throttles;
 use crate::tokens::access::KeyRing;
+
+/// What a start waits for the stores.
+const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What a function needs beyond the stores, so that none holds a secret it does not use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub struct Parts {
     pub postgres: Postgres,
     /// The fold of it.
     pub redis: Redis,
+    /// What this instance counts.
+    pub metrics: Arc<Metrics>,
     /// Who may do what how often.
     pub throttles: Throttles,
     /// Whether an address must be verified before its owner may sign in.
@@ -49,7 +56,8 @@ pub struct Parts {
 impl App {
     /// Reads the settings, makes the clients and opens their connections.
     ///
-    /// A store that is down does not fail the start: requests answer `unavailable` until it is back.
+    /// A store that is down does not fail the start, and one that hangs does not hold it up: requests answer `unavailable`
+    /// until it is back.
     pub async fn from_env(needs: &[Need]) -> anyhow::Result<Self> {
         let needs_tokens = needs.contains(&Need::Tokens);
         let keys =
@@ -60,15 +68,19 @@ impl App {
             needs.contains(&Need::Push).then(config::Push::from_env).transpose()?
         };
         let mailer = needs.contains(&Need::Mailer).then(config::Mail::from_env).transpose()?;
+        let metrics = Arc::new(Metrics::new(config::function_name()));
         let app = Self(Arc::new(Parts {
             email_verification_required: config::email_verification_required()?,
             keys: keys.transpose()?,
-            push: push.map(Push::new),
+            push: push.map(|push| Push::new(push, Arc::clone(&metrics))),
             mail_function: needs.contains(&Need::MailJobs).then(config::mail_function).transpose()?,
             mailer: mailer.map(Mailer::new),
-            ..Parts::new(&config::Stores::from_env()?, config::throttles()?)?
+            ..Parts::new(&config::Stores::from_env()?, config::throttles()?, metrics)?
         }));
-        tokio::join!(app.postgres.warm_up(), app.redis.warm_up());
+        let opened = async { tokio::join!(app.postgres.warm_up(), app.redis.warm_up()) };
+        if tokio::time::timeout(WARM_UP, opened).await.is_err() {
+            tracing::warn!("a store does not answer yet: DATABASE_URL, REDIS_URL");
+        }
         Ok(app)
     }
 
@@ -79,7 +91,9 @@ impl App {
         push: config::Push,
         throttles: Throttles,
     ) -> anyhow::Result<Self> {
-        Ok(Self(Arc::new(Parts { push: Some(Push::new(push)), ..Parts::new(stores, throttles)? })))
+        let metrics = Arc::new(Metrics::new("tests".to_owned()));
+        let push = Some(Push::new(push, Arc::clone(&metrics)));
+        Ok(Self(Arc::new(Parts { push, ..Parts::new(stores, throttles, metrics)? })))
     }
 
     /// The key ring.
@@ -104,10 +118,11 @@ impl App {
 }
 
 impl Parts {
-    fn new(stores: &config::Stores, throttles: Throttles) -> anyhow::Result<Self> {
+    fn new(stores: &config::Stores, throttles: Throttles, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         Ok(Self {
             postgres: Postgres::new(&stores.database_url)?,
-            redis: Redis::new(&stores.redis_url)?,
+            redis: Redis::new(&stores.redis_url, Arc::clone(&metrics))?,
+            metrics,
             throttles,
             email_verification_required: false,
             keys: None,

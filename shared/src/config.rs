@@ -1,17 +1,31 @@
 //! Settings: the only reader of environment variables. A missing or wrong one is named at start.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
 use crate::throttle::{Policy, Throttles, Window};
 
-/// The level and the form of the logs.
+/// What is logged, and of whom.
 pub struct Logging {
     /// `LOG_LEVEL`: the least severe level logged, `info` by default.
     pub level: String,
     /// `AWS_LAMBDA_FUNCTION_NAME`: whose logs these are.
     pub function: String,
+    /// `METRICS_NAMESPACE`: under which name CloudWatch counts the figures in the logs; without one they are not marked
+    /// for it.
+    pub metrics_namespace: Option<String>,
+}
+
+/// Where traces go.
+pub struct Traces {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector, to which spans go over HTTP.
+    pub endpoint: String,
+    /// `OTEL_EXPORTER_OTLP_HEADERS`: what is sent along, `name=value`, several separated by commas.
+    pub headers: HashMap<String, String>,
+    /// `OTEL_TRACES_SAMPLER_ARG`: which share of the requests is traced whose client does not say, 0 to 1; 1 by default.
+    pub sampled: f64,
 }
 
 /// The stores, which every function needs.
@@ -75,7 +89,35 @@ impl Logging {
             ["error", "warn", "info", "debug", "trace"].contains(&level.as_str()),
             "LOG_LEVEL must be error, warn, info, debug or trace, not {level:?}"
         );
-        Ok(Self { level, function: optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default() })
+        Ok(Self {
+            level,
+            function: optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
+            metrics_namespace: optional("METRICS_NAMESPACE"),
+        })
+    }
+}
+
+impl Traces {
+    /// Reads the section; there are no traces without an endpoint.
+    pub fn from_env() -> anyhow::Result<Option<Self>> {
+        let Some(endpoint) = optional("OTEL_EXPORTER_OTLP_ENDPOINT") else { return Ok(None) };
+        ensure!(
+            is_web_address(&endpoint),
+            "OTEL_EXPORTER_OTLP_ENDPOINT must begin with http:// or https:// and a host, not {endpoint:?}"
+        );
+        let headers = optional("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default();
+        let headers = headers.split(',').filter(|header| !header.trim().is_empty());
+        let headers = headers
+            .map(|header| {
+                let (name, value) = header.split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().to_owned()))
+            })
+            .collect::<Option<_>>()
+            .context("OTEL_EXPORTER_OTLP_HEADERS must be name=value, several separated by commas")?;
+        let sampled = optional("OTEL_TRACES_SAMPLER_ARG").map_or(Ok(1.0), |share| share.parse());
+        let sampled = sampled.ok().filter(|share| (0.0..=1.0).contains(share));
+        let sampled = sampled.context("OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1")?;
+        Ok(Some(Self { endpoint, headers, sampled }))
     }
 }
 
@@ -163,6 +205,11 @@ pub fn is_development() -> anyhow::Result<bool> {
         Some("development") => Ok(true),
         Some(other) => anyhow::bail!("ENVIRONMENT must be development or production, not {other:?}"),
     }
+}
+
+/// `AWS_LAMBDA_FUNCTION_NAME`: the name by which Lambda knows this function.
+pub fn function_name() -> String {
+    optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default()
 }
 
 /// `METRICS_TOKEN`: what a scraper of the metrics has to show outside of development.

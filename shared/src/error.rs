@@ -101,6 +101,24 @@ impl Error {
         Self::Conflict(FieldError { field: field.to_owned(), message: message.to_owned() })
     }
 
+    /// The code of the public contract.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Invalid(_) | Self::InvalidType | Self::InvalidContent | Self::ContentTooLong => "invalid",
+            Self::Unauthenticated(_) => "unauthenticated",
+            Self::Forbidden(_) => "forbidden",
+            Self::EmailNotVerified => "email_not_verified",
+            Self::NotFound(_) | Self::NotFoundAmong(_) | Self::NotSubscribed => "not_found",
+            Self::Conflict(_) => "conflict",
+            Self::OAuth { code, .. } => code.as_str(),
+            Self::TooLarge => "too_large",
+            Self::Throttled { .. } => "throttled",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
     /// The fields this error names, if any.
     pub fn fields(&self) -> &[FieldError] {
         match self {

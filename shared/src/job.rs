@@ -5,6 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use lambda_runtime::LambdaEvent;
 use serde::de::DeserializeOwned;
 
+use crate::telemetry::{Arrival, Handed, Invocation};
 use crate::{App, Result, telemetry};
 
 /// Serves asynchronous invocations. One that fails is tried again by Lambda, so each must be the same when repeated.
@@ -14,16 +15,27 @@ pub fn serve<E: DeserializeOwned + 'static>(
 ) -> LocalBoxFuture<'static, Result<(), lambda_runtime::Error>> {
     async move {
         let (app, handle) = (&app, &handle);
-        let handler = async |event: LambdaEvent<E>| {
-            let request_id = event.context.request_id;
-            let began = std::time::Instant::now();
-            let done = handle(app, event.payload).await;
-            if let Err(error) = &done {
-                telemetry::report(error, &request_id);
-            }
-            let latency_ms = began.elapsed().as_secs_f64() * 1000.0;
-            tracing::info!(request_id, ok = done.is_ok(), latency_ms, "job");
-            done.map_err(lambda_runtime::Error::from)
+        let handler = async |LambdaEvent { payload, context }: LambdaEvent<Handed<E>>| {
+            let Handed { origin, job } = payload;
+            let invocation = Invocation::begin(Arrival {
+                request_id: context.request_id,
+                amazon_trace: context.xray_trace_id.as_deref(),
+                origin,
+                ..Arrival::default()
+            });
+            let run = async {
+                let done = handle(app, job).await;
+                if let Err(error) = &done {
+                    telemetry::report(error);
+                }
+                let failed = done.is_err();
+                app.metrics.job(!failed);
+                let ended = telemetry::end("job", failed);
+                let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
+                tracing::info!(failed, latency_ms, cold_start, "job");
+                done.map_err(lambda_runtime::Error::from)
+            };
+            invocation.run(run).await
         };
         lambda_runtime::run(lambda_runtime::service_fn(handler)).await
     }

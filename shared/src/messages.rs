@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::{self, Actor, Around, Change, Enqueued, Gate, Intent, Job, Key, Message, Outcome};
+use crate::metrics::Via;
 use crate::page::{Limit, Page};
 use crate::presence::Frame;
 use crate::throttle::Admission;
@@ -146,6 +147,21 @@ async fn try_send(
     admission: &Admission,
     reference: Option<&Value>,
 ) -> Result<Option<Sent>> {
+    let sent = gated_send(app, actor, conversation, new, admission, reference).await;
+    if let Err(error) = &sent {
+        app.metrics.refused(error.code());
+    }
+    sent
+}
+
+async fn gated_send(
+    app: &App,
+    actor: &Actor,
+    conversation: ConversationId,
+    new: NewMessage,
+    admission: &Admission,
+    reference: Option<&Value>,
+) -> Result<Option<Sent>> {
     let (change, client_id) = new.check()?;
     let key = match client_id {
         Some(ClientId(id)) => Key::of_client(&id),
@@ -153,9 +169,9 @@ async fn try_send(
     };
     let throttle = &app.throttles.messages;
 
-    let origin = match actor {
-        Actor::Connection(connection) => Some(connection),
-        Actor::User(_) => None,
+    let (origin, via) = match actor {
+        Actor::Connection(connection) => (Some(connection), Via::WebSocket),
+        Actor::User(_) => (None, Via::Http),
     };
     let mut gate = log::gate(app, conversation, actor, &key, throttle, admission).await?;
     if let Gate::Unregistered(Some(user)) = gate {
@@ -173,10 +189,14 @@ async fn try_send(
             }
             user
         }
-        Gate::Known(Ok(message)) => return Ok(Some(Sent { message: *message, duplicate: true })),
+        Gate::Known(Ok(message)) => {
+            app.metrics.repeated(via);
+            return Ok(Some(Sent { message: *message, duplicate: true }));
+        }
         Gate::Known(Err(seq)) => {
             let message = log::find_message(app, conversation, seq).await?;
             let message = message.ok_or(Error::NotFound("conversation"))?;
+            app.metrics.repeated(via);
             return Ok(Some(Sent { message, duplicate: true }));
         }
         Gate::Unregistered(_) => {
@@ -185,12 +205,18 @@ async fn try_send(
     };
 
     let committed = log::commit(app, conversation, user, &change, &key, origin).await?;
+    let duplicate = committed.outcome == Outcome::Duplicate;
+    if duplicate {
+        app.metrics.repeated(via);
+    } else {
+        app.metrics.sent(via);
+    }
     // Duplicates too: they bring in what a handler that died between its commit and here left behind.
     log::publish(app, conversation, &committed.entries).await;
 
     let message = committed.entries.into_iter().next().and_then(log::Entry::into_message);
     let message = message.ok_or_else(|| Error::Internal(anyhow::anyhow!("a send made no message")))?;
-    Ok(Some(Sent { message, duplicate: committed.outcome == Outcome::Duplicate }))
+    Ok(Some(Sent { message, duplicate }))
 }
 
 /// Lets a send wait to be committed with others, and sees to it that somebody does so. Not when too many wait.

@@ -19,7 +19,7 @@ pub use tokio_postgres::{Client, Config, Row};
 use tokio_postgres::{NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{Error, Result};
+use crate::{Error, Result, telemetry};
 
 /// A parameter and its type.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -58,17 +58,33 @@ impl Postgres {
         }
     }
 
+    /// Asks for a sign of life, and waits for it no longer than that.
+    pub async fn ping(&self, limit: Duration) -> Result<()> {
+        let hangs = |_| Error::Unavailable(anyhow::anyhow!("Postgres did not answer in {limit:?}"));
+        let deadline = tokio::time::Instant::now() + limit;
+        let client = tokio::time::timeout_at(deadline, self.pool.get()).await.map_err(hangs)?;
+        let client = client.map_err(|error| Error::Unavailable(error.into()))?;
+        let answered = tokio::time::timeout_at(deadline, client.check_connection()).await;
+        answered
+            .map_err(|late| {
+                // It still waits for the answer, and whoever comes next must not wait with it.
+                drop(deadpool_postgres::Object::take(client));
+                hangs(late)
+            })?
+            .map_err(store_error)
+    }
+
     /// Runs a statement and returns its rows.
     pub fn query<'a>(&'a self, sql: &'a str, params: &'a [Param<'_>]) -> BoxFuture<'a, Result<Vec<Row>>> {
-        async move {
+        let query = async move {
             match self.try_query(sql, params).await? {
                 Ok(rows) => Ok(rows),
                 // A statement that lost a race for locks changed nothing, so it may be run once more.
                 Err(error) if lost_a_race(&error) => self.try_query(sql, params).await?.map_err(store_error),
                 Err(error) => Err(store_error(error)),
             }
-        }
-        .boxed()
+        };
+        telemetry::traced(telemetry::Call::Postgres(sql), query, Result::is_err).boxed()
     }
 
     /// Runs a statement that returns at most one row.

@@ -4,6 +4,7 @@
 //!
 //! The futures are boxed here, so that the SDK is compiled into this crate once and not into every function.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_apigatewaymanagement::Client;
@@ -15,9 +16,12 @@ use aws_sdk_apigatewaymanagement::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use serde::Serialize;
 
 use crate::ids::ConnectionId;
-use crate::{aws, config};
+use crate::metrics::Metrics;
+use crate::telemetry::{self, Call, traced};
+use crate::{Error, Result, aws, config};
 
 /// How long the platform may take to accept a frame. A round of pushes, and with it the ack of whoever pushes, waits
 /// no longer for one recipient; who was missed is told to catch up.
@@ -42,11 +46,12 @@ pub struct Push {
     client: Client,
     lambda: aws_sdk_lambda::Client,
     fan_out: String,
+    metrics: Arc<Metrics>,
 }
 
 impl Push {
     /// A client for the stage at the configured endpoint.
-    pub fn new(config: config::Push) -> Self {
+    pub fn new(config: config::Push, metrics: Arc<Metrics>) -> Self {
         let region = Region::new(config.aws.region.clone());
         let credentials = aws::credentials(config.aws);
         // Both are plain on a laptop, and both are not on AWS.
@@ -74,28 +79,32 @@ impl Push {
             client: Client::from_conf(management),
             lambda: aws_sdk_lambda::Client::from_conf(lambda.build()),
             fan_out: config.fan_out_function,
+            metrics,
         }
     }
 
     /// Starts a job of `fan-out`.
-    pub fn start_job(&self, job: String) -> BoxFuture<'_, anyhow::Result<()>> {
+    pub fn start_job(&self, job: &impl Serialize) -> BoxFuture<'_, Result<()>> {
         self.start(&self.fan_out, job)
     }
 
-    /// Starts a job of a function: Lambda queues it and answers at once.
-    pub fn start<'a>(&'a self, function: &'a str, job: String) -> BoxFuture<'a, anyhow::Result<()>> {
-        async move {
+    /// Starts a job of a function, in the name of the current invocation: Lambda queues it and answers at once.
+    pub fn start<'a>(&'a self, function: &'a str, job: &impl Serialize) -> BoxFuture<'a, Result<()>> {
+        let payload = serde_json::to_string(&telemetry::hand(job));
+        let started = async move {
+            let payload = payload.map_err(anyhow::Error::from)?;
             let invoke = self.lambda.invoke().function_name(function);
-            invoke.invocation_type(InvocationType::Event).payload(Blob::new(job)).send().await?;
-            Ok(())
-        }
-        .boxed()
+            let sent = invoke.invocation_type(InvocationType::Event).payload(Blob::new(payload)).send().await;
+            sent.map(drop).map_err(|error| Error::Internal(error.into()))
+        };
+        traced(Call::Invoke(function), started, Result::is_err).boxed()
     }
 
     /// Posts one frame to one connection.
     pub fn post<'a>(&'a self, connection: &'a ConnectionId, frame: Blob) -> BoxFuture<'a, Posted> {
-        async move {
-            match self.client.post_to_connection().connection_id(&connection.0).data(frame).send().await {
+        let post = async move {
+            let post = self.client.post_to_connection().connection_id(&connection.0).data(frame);
+            let posted = match post.send().await {
                 Ok(_) => Posted::Taken,
                 Err(error) if is_gone(&error) => Posted::Gone,
                 Err(error) => {
@@ -103,9 +112,11 @@ impl Push {
                     tracing::debug!(connection_id = %connection, status, "a post failed: {error}");
                     Posted::Failed
                 }
-            }
-        }
-        .boxed()
+            };
+            self.metrics.posted(posted);
+            posted
+        };
+        traced(Call::Post, post, |posted| *posted == Posted::Failed).boxed()
     }
 
     /// Closes a connection, after what was posted to it.

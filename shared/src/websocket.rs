@@ -23,6 +23,7 @@ use crate::protocol::{
     Answer, Command, DeleteMessage, EditMessage, ErrorCode, ErrorFrame, Framed, MAX_ANSWER, React, Read,
     Typing,
 };
+use crate::telemetry::{Arrival, Fact, Invocation};
 use crate::{App, Error, Result, conversations, http, telemetry};
 
 /// An event, when what every event has is there.
@@ -39,13 +40,18 @@ pub struct Request {
     pub query: Vec<(String, String)>,
     /// The frame's text.
     pub body: String,
+    /// The client's address.
+    pub ip: Option<String>,
+    /// What the client said it is at the handshake.
+    pub user_agent: Option<String>,
 }
 
 impl Request {
     /// From the platform's event.
     pub fn of(event: ApiGatewayWebsocketProxyRequest) -> Result<Self> {
-        let ApiGatewayWebsocketProxyRequestContext { connection_id, request_id, connected_at, .. } =
-            event.request_context;
+        let ApiGatewayWebsocketProxyRequestContext {
+            connection_id, request_id, connected_at, identity, ..
+        } = event.request_context;
         let missing = |what| Error::Internal(anyhow::anyhow!("an event without {what}"));
         let query = event.multi_value_query_string_parameters.iter();
         Ok(Self {
@@ -55,6 +61,8 @@ impl Request {
             headers: event.headers,
             query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body: event.body.unwrap_or_default(),
+            ip: identity.source_ip,
+            user_agent: identity.user_agent.map(|text| text.chars().take(200).collect()),
         })
     }
 
@@ -109,17 +117,38 @@ fn serve(answer: impl AsyncFn(Request) -> Response + 'static) -> Serving {
     async move {
         let answer = &answer;
         let handler = async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
-            let request = Request::of(event.payload)?;
-            Ok::<_, lambda_runtime::Error>(answer(request).await)
+            Ok::<_, lambda_runtime::Error>(handle(event, answer).await?)
         };
         lambda_runtime::run(lambda_runtime::service_fn(handler)).await
     }
     .boxed_local()
 }
 
+/// Runs an event as an invocation.
+pub async fn handle<T>(
+    event: LambdaEvent<ApiGatewayWebsocketProxyRequest>,
+    answer: impl AsyncFn(Request) -> T,
+) -> Result<T> {
+    let request = Request::of(event.payload)?;
+    let traceparent = request.headers.get("traceparent").and_then(|value| value.to_str().ok());
+    let invocation = Invocation::begin(Arrival {
+        request_id: request.request_id.clone(),
+        traceparent,
+        amazon_trace: event.context.xray_trace_id.as_deref(),
+        ip: request.ip.clone(),
+        user_agent: request.user_agent.clone(),
+        ..Arrival::default()
+    });
+    let run = async {
+        telemetry::note(Fact::Connection(&request.connection));
+        answer(request).await
+    };
+    Ok(invocation.run(run).await)
+}
+
 /// Answers a handshake. An answer other than 2xx refuses it, with that status.
 async fn connect(app: &App, origins: &[String], request: Request) -> Response {
-    let (connection, request_id) = (request.connection.clone(), request.request_id.clone());
+    let request_id = request.request_id.clone();
     let opened = async {
         check_origin(origins, &request.headers)?;
         let (credential, protocol) = credential(&request)?;
@@ -133,18 +162,26 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
             channels,
         };
         connections::open(app, opening).await?;
-        Ok(protocol)
+        Ok::<_, Error>(protocol)
     };
-    match opened.await {
+    let opened = opened.await;
+    let status = opened.as_ref().err().map_or(StatusCode::OK, |error| http::status_and_code(error).0);
+    let failed = status.is_server_error();
+    if let Err(error) = &opened {
+        telemetry::report(error);
+    }
+    let ended = telemetry::end("connect", failed);
+    let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
+    tracing::info!(status = status.as_u16(), latency_ms, failed, cold_start, "connect");
+    match opened {
         Ok(protocol) => {
-            tracing::info!(request_id, connection_id = %connection, "connected");
+            app.metrics.opened();
             let headers = protocol.map(|protocol| serde_json::json!({ "Sec-WebSocket-Protocol": protocol }));
             Response { headers, ..Response::empty() }
         }
         Err(error) => {
-            telemetry::report(&error, &request_id);
+            app.metrics.turned_away(error.code());
             let (status, problem_headers, text) = http::problem(&error);
-            tracing::info!(request_id, connection_id = %connection, status = status.as_u16(), "refused");
             let headers = problem_headers
                 .iter()
                 .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
@@ -160,7 +197,6 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
 
 /// Answers a frame.
 pub async fn message(app: &App, request: Request) -> Response {
-    let began = std::time::Instant::now();
     let frame = serde_json::from_str::<Value>(&request.body).map_err(|_| Error::Malformed);
     let reference =
         frame.as_ref().ok().and_then(|frame| frame.get("ref")).filter(|value| value.is_string()).cloned();
@@ -169,15 +205,23 @@ pub async fn message(app: &App, request: Request) -> Response {
 
     let answer = async { answer(app, &request, &name, frame?, reference.as_ref()).await }.await;
 
-    let code = answer.as_ref().err().map(|error| error_code(error, http::status_and_code(error).0).as_str());
-    // What is no command is not repeated into the log: it may be anything.
-    let command = if matches!(code, Some("INVALID_TYPE" | "INVALID_JSON")) { "" } else { &name };
+    let code = answer.as_ref().err().map(|error| error_code(error, http::status_and_code(error).0));
+    // What is no command is not repeated: it may be anything.
+    let known = Command::is_known(&name).then_some(name.as_str());
+    let command = known.unwrap_or("unknown");
+    let failed = matches!(code, Some(ErrorCode::InternalError | ErrorCode::Unavailable));
+    let code = code.map_or("OK", ErrorCode::as_str);
+    if let Err(error) = &answer {
+        telemetry::report(error);
+    }
+    let ended = telemetry::end(command, failed);
+    app.metrics.command(known, code, ended.latency);
     tracing::info!(
-        request_id = request.request_id,
-        connection_id = %request.connection,
         command,
-        code = code.unwrap_or("OK"),
-        latency_ms = began.elapsed().as_secs_f64() * 1000.0,
+        code,
+        latency_ms = ended.latency_ms(),
+        failed,
+        cold_start = ended.cold_start,
         "command"
     );
     match answer {
@@ -186,7 +230,6 @@ pub async fn message(app: &App, request: Request) -> Response {
         }
         Ok(None) => Response::empty(),
         Err(error) => {
-            telemetry::report(&error, &request.request_id);
             let text = to_text(&error_frame(&error, reference.as_ref()));
             if matches!(error, Error::Unauthenticated(_)) {
                 // The error must be read before the connection ends, so it cannot be the route's response.
@@ -245,11 +288,15 @@ async fn tell_committed(app: &App, conversation: ConversationId, answered: &[Ans
 
 /// Forgets a connection.
 async fn disconnect(app: &App, request: &Request) -> Response {
-    if let Err(error) = connections::close(app, &request.connection).await {
+    let closed = connections::close(app, &request.connection).await;
+    let failed = closed.is_err();
+    if let Err(error) = closed {
         // What stays expires, and the first push that finds the connection gone forgets it.
-        telemetry::report(&error, &request.request_id);
+        telemetry::report(&error);
     }
-    tracing::info!(request_id = request.request_id, connection_id = %request.connection, "disconnected");
+    let ended = telemetry::end("disconnect", failed);
+    let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
+    tracing::info!(latency_ms, failed, cold_start, "disconnect");
     Response::empty()
 }
 
@@ -268,6 +315,9 @@ async fn answer(
         return Err(Error::invalid("ref", "must be text"));
     }
     let (command, frame) = (Command::parse(name, frame)?, request.frame());
+    if let Some(conversation) = command.conversation() {
+        telemetry::note(Fact::Conversation(conversation));
+    }
     let answer = match command {
         Command::Subscribe(command) => connections::subscribe(app, frame, command).await,
         Command::Unsubscribe(command) => {

@@ -128,7 +128,7 @@ impl Cast {
 
     /// What a row is about, if it is about a conversation.
     pub(super) async fn scene(&self, row: &Row) -> Option<Scene> {
-        if row.method != "FRAME" && !row.path.contains("/conversations/{id}") {
+        if !["FIELD", "FRAME"].contains(&row.method) && !row.path.contains("/conversations/{id}") {
             return None;
         }
         let others = [&self.member, &self.removed, &self.bystander];

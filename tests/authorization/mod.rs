@@ -1,10 +1,11 @@
-//! Who may do what: every route and every command, against everybody who might ask, in one table.
+//! Who may do what: every route, every field of GraphQL and every command, against everybody who might ask, in one table.
 //!
-//! Each request is valid but for its caller. The routes are read from the published document and the commands from their parser,
-//! so one without a row fails, and a row without a route does too.
+//! Each request is valid but for its caller. The routes are read from the published document, the fields from the schema and the
+//! commands from their parser, so one without a row fails, and a row without a route does too.
 
 mod callers;
 mod commands;
+mod fields;
 mod requests;
 mod sources;
 
@@ -14,8 +15,8 @@ use callers::{Caller, Cast};
 use futures_util::{StreamExt as _, stream};
 use support::TestChat;
 
-/// What each caller is answered: the status of a route, and to a command the frame's type or an error's code, or 401
-/// and 403 where the handshake is refused before.
+/// What each caller is answered: the status of a route, by a field of GraphQL 200 or the status that its error's code has
+/// elsewhere, and to a command the frame's type or an error's code, or 401 and 403 where the handshake is refused before.
 ///
 /// - `none`, `expired`, `forged`, `foreign`: without a token, or with one that has expired, that another key signed, or
 ///   that is for another audience; by a good one they would be the conversation's admin, or under `/admin` a global one.
@@ -24,6 +25,7 @@ use support::TestChat;
 ///   An open connection is `closed` by the disabling, before any command.
 /// - Of the routes under `/oauth` those for clients take a client's credentials, and refuse a person's token beside them; at the
 ///   page people sign in, whatever their token.
+/// - `/metrics` is open only in development, as here; who may read it elsewhere is in `metrics.rs`.
 /// - `stranger`, `removed`: not in the conversation; never, or not any more.
 /// - `member`, who sent the message in question, and `admin`: of the conversation.
 /// - `global`: a global admin, who is not in the conversation, which is no channel.
@@ -103,6 +105,19 @@ DELETE /api/v1/conversations/{id}/messages/{message_id}/reactions/{emoji}
 GET    /api/v1/conversations/{id}/messages/search        401   401   401   401        200          404        404          200        200        404
 GET    /api/v1/search                                    401   401   401   401        200          200        200          200        200        200
 
+GET    /healthz                                          200   200   200   200        200          200        200          200        200        200
+GET    /metrics                                          200   200   200   200        200          200        200          200        200        200
+GET    /graphql                                          200   200   200   200        200          200        200          200        200        200
+POST   /graphql                                          200   200   200   200        200          200        200          200        200        200
+FIELD  me                                                401   401   401   401        200          200        200          200        200        200
+FIELD  users                                             401   401   401   401        403          403        403          403        403        200
+FIELD  chats                                             401   401   401   401        200          200        200          200        200        200
+FIELD  chat                                              401   401   401   401        200          404        404          200        200        404
+FIELD  messages                                          401   401   401   401        200          404        404          200        200        404
+FIELD  createChat                                        401   401   401   401        403          403        403          403        403        200
+FIELD  assignUserToChat                                  401   401   401   401        200          404        404          403        200        404
+FIELD  sendMessage                                       401   401   401   401        200          404        404          200        200        404
+
 FRAME  $connect                                          401   401   401   401        403         open       open         open       open       open
 FRAME  ping                                              401   401   401   401     closed         pong       pong         pong       pong       pong
 FRAME  subscribe                                         401   401   401   401     closed    NOT_FOUND  NOT_FOUND   subscribed subscribed  NOT_FOUND
@@ -116,7 +131,7 @@ FRAME  typing                                            401   401   401   401  
 FRAME  read                                              401   401   401   401     closed    NOT_FOUND  NOT_FOUND          ack        ack  NOT_FOUND
 ";
 
-/// A route, or as the method `FRAME` a command, and what each caller is answered.
+/// A route, or as the method `FIELD` a field of GraphQL and as `FRAME` a command, and what each caller is answered.
 struct Row {
     method: &'static str,
     path: &'static str,
@@ -132,6 +147,7 @@ impl Row {
     fn group(&self) -> Group {
         match self.path {
             _ if self.method == "FRAME" => Group::Commands,
+            _ if self.method == "FIELD" => Group::Fields,
             path if path.starts_with("/api/v1/users") || path.starts_with("/api/v1/admin") => Group::People,
             path if path.contains("/messages") || path == "/api/v1/search" => Group::Messages,
             path if path.starts_with("/api/v1/conversations") => Group::Conversations,
@@ -152,6 +168,11 @@ impl Row {
                     let account = cast.account(caller, self);
                     let scene = scene.as_ref().expect("a command has one");
                     cast.command(self.path, expected, caller, account, scene).await
+                }
+                Group::Fields => {
+                    let account = cast.account(caller, self);
+                    let scene = scene.as_ref().expect("a field has one");
+                    cast.field(self.path, caller, account, scene).await
                 }
                 _ => cast.request(self, own.is_some(), caller, scene.as_ref()).await,
             };
@@ -176,6 +197,7 @@ enum Group {
     People,
     Conversations,
     Messages,
+    Fields,
     Commands,
 }
 
@@ -188,7 +210,11 @@ fn table() -> Vec<Row> {
     while let Some(method) = words.next() {
         let mut word = || words.next().unwrap_or_else(|| panic!("the last row is not whole"));
         let row = Row { method, path: word(), outcomes: [(); Caller::ALL.len()].map(|()| word()) };
-        assert!(row.path.starts_with(['/', '$']) || method == "FRAME", "{} has a path", row.name());
+        assert!(
+            row.path.starts_with(['/', '$']) || ["FIELD", "FRAME"].contains(&method),
+            "{} has a path",
+            row.name()
+        );
         rows.push(row);
     }
     rows
@@ -227,15 +253,21 @@ async fn messages_answer_whom_the_table_says() {
 }
 
 #[tokio::test]
+async fn fields_answer_whom_the_table_says() {
+    hold(Group::Fields).await;
+}
+
+#[tokio::test]
 async fn commands_answer_whom_the_table_says() {
     hold(Group::Commands).await;
 }
 
 #[test]
-fn every_route_and_command_has_one_row_and_every_row_a_route_or_command() {
+fn every_route_field_and_command_has_one_row_and_every_row_is_of_one() {
     let rows: Vec<_> = table().iter().map(Row::name).collect();
     let mut there_are = sources::routes();
     there_are.extend(sources::commands().iter().map(|command| format!("FRAME {command}")));
+    there_are.extend(sources::fields().iter().map(|field| format!("FIELD {field}")));
     // Before any command comes the handshake, which has a function of its own.
     there_are.insert("FRAME $connect".to_owned());
 

@@ -152,6 +152,7 @@ impl Cast {
             "PATCH /api/v1/conversations/{id}/settings" => json!({"muted": true}),
             "POST /api/v1/conversations/{id}/participants" => json!({"user_id": self.outsider.id}),
             "PATCH /api/v1/conversations/{id}/participants/{user_id}" => json!({"role": "admin"}),
+            "POST /graphql" => json!({"query": "{ me { id } }"}),
             "POST /api/v1/conversations/{id}/messages"
             | "PATCH /api/v1/conversations/{id}/messages/{message_id}" => {
                 json!({"content": "something else"})

@@ -1,6 +1,6 @@
-//! What routes and commands there are, by the published documents.
+//! What routes, fields and commands there are, by the published documents and the schema.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::Value;
 
@@ -15,6 +15,22 @@ pub(super) fn open_routes() -> BTreeSet<String> {
         |operation: &Value| ["operations", "graphql"].iter().any(|tag| operation["tags"][0] == *tag);
     let operations = support::operations().into_iter();
     operations.filter(|(_, operation)| is_open(operation)).map(|(name, _)| name).collect()
+}
+
+/// All queries and mutations of the GraphQL schema.
+pub(super) fn fields() -> BTreeSet<String> {
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/graphql/schema.graphql");
+    let schema = fs::read_to_string(schema).unwrap();
+    let mut fields = BTreeSet::new();
+    for root in ["Query", "Mutation"] {
+        let (_, rest) = schema.split_once(&format!("type {root} {{\n")).unwrap();
+        let (root, _) = rest.split_once("\n}").unwrap();
+        // Arguments are indented further, descriptions quoted.
+        let lines = root.lines().filter_map(|line| line.strip_prefix('\t'));
+        let named = lines.filter(|line| line.starts_with(|character: char| character.is_ascii_lowercase()));
+        fields.extend(named.map(|line| line.split(['(', ':']).next().unwrap_or_default().to_owned()));
+    }
+    fields
 }
 
 /// All commands that clients may send.

@@ -136,7 +136,9 @@ fn kind_of(name: &str, value: &str) -> Option<&'static str> {
         "client_secret" => "client secret",
         "code_verifier" => "authorization code",
         "content" | "metadata" | "q" => "message text",
-        "email" | "user_email" | "participant_emails" | "username" | "search" if value.contains('@') => {
+        "email" | "user_email" | "userEmail" | "participant_emails" | "username" | "search"
+            if value.contains('@') =>
+        {
             "e-mail address"
         }
         _ => return None,

@@ -4,6 +4,8 @@
 //! sent without waiting, on one connection or on several, is one trip. While trips are measured, the store's
 //! answers are held back for a moment, as a network would, so that a parallel wave has left before its first
 //! answer arrives.
+//!
+//! It also makes the store look stopped, or as if it hung.
 
 use std::{
     net::SocketAddr,
@@ -15,6 +17,7 @@ use reqwest::Url;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream, tcp::OwnedWriteHalf},
+    sync::watch,
 };
 
 use crate::stack;
@@ -35,12 +38,24 @@ enum From {
     Store,
 }
 
+/// How the store behind a proxy seems to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seeming {
+    /// As it is.
+    Well,
+    /// It takes connections and what is sent over them, and says nothing.
+    Hanging,
+    /// It ends all connections and takes none.
+    Stopped,
+}
+
 /// A counting proxy; it runs on the runtime it was started on.
 #[derive(Debug)]
 pub struct Proxy {
     /// Where to connect instead of to the store.
     pub address: SocketAddr,
     counter: Arc<Mutex<Counter>>,
+    seeming: watch::Sender<Seeming>,
 }
 
 impl Proxy {
@@ -51,12 +66,24 @@ impl Proxy {
         let address = listener.local_addr().expect("it is bound");
         let counter = Arc::new(Mutex::new(Counter::default()));
         let shared = Arc::clone(&counter);
+        let (seeming, seen) = watch::channel(Seeming::Well);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(relay(client, store, Arc::clone(&shared)));
+                let (shared, seen, mut end) = (Arc::clone(&shared), seen.clone(), seen.clone());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = relay(client, store, shared, seen) => {}
+                        _ended = end.wait_for(|seeming| *seeming == Seeming::Stopped) => {}
+                    }
+                });
             }
         });
-        Self { address, counter }
+        Self { address, counter, seeming }
+    }
+
+    /// How the store seems to be from now on.
+    pub fn let_seem(&self, seeming: Seeming) {
+        self.seeming.send_replace(seeming);
     }
 
     /// The trips so far.
@@ -80,7 +107,12 @@ pub async fn ping_redis(connection: TcpStream) {
     stack::redis_commands(connection, &["PING"]).await;
 }
 
-async fn relay(client: TcpStream, store: SocketAddr, counter: Arc<Mutex<Counter>>) {
+async fn relay(
+    client: TcpStream,
+    store: SocketAddr,
+    counter: Arc<Mutex<Counter>>,
+    seen: watch::Receiver<Seeming>,
+) {
     let Ok(server) = TcpStream::connect(store).await else {
         return;
     };
@@ -90,8 +122,8 @@ async fn relay(client: TcpStream, store: SocketAddr, counter: Arc<Mutex<Counter>
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::join!(
-        copy(from_client, to_server, From::Client, &counter),
-        copy(from_server, to_client, From::Store, &counter),
+        copy(from_client, to_server, From::Client, &counter, seen.clone()),
+        copy(from_server, to_client, From::Store, &counter, seen),
     );
 }
 
@@ -100,6 +132,7 @@ async fn copy(
     mut sink: OwnedWriteHalf,
     from: From,
     counter: &Mutex<Counter>,
+    mut seen: watch::Receiver<Seeming>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = source.read(&mut buffer).await {
@@ -107,6 +140,9 @@ async fn copy(
             tokio::time::sleep(LATENCY).await;
         }
         count(counter, from);
+        if seen.wait_for(|seeming| *seeming != Seeming::Hanging).await.is_err() {
+            break;
+        }
         if sink.write_all(&buffer[..length]).await.is_err() {
             break;
         }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub authlib_python: Option<PathBuf>,
     /// Where it finds it, when that is not a virtual environment.
     pub authlib_path: Option<String>,
+    /// Prometheus' own judge of what it can read, which only the stories need.
+    pub promtool: Option<PathBuf>,
     /// Where whoever started the stores takes orders to break them, if they may be broken.
     pub store_orders: Option<PathBuf>,
     /// How the gateway runs the functions.
@@ -78,6 +80,7 @@ impl Settings {
             jwt_keys: variable("TEST_JWT_KEYS"),
             authlib_python: optional("TEST_AUTHLIB_PYTHON").map(PathBuf::from),
             authlib_path: optional("TEST_AUTHLIB_PATH"),
+            promtool: optional("TEST_PROMTOOL").map(PathBuf::from),
             store_orders: optional("TEST_STORE_ORDERS").map(PathBuf::from),
             mode: mode(),
         })

@@ -22,6 +22,7 @@ use std::{
 
 use reqwest::Url;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -40,10 +41,16 @@ pub struct StackOptions {
     pub throttle_messages: String,
     /// The other throttles that are on, by what follows `THROTTLE_` in their setting.
     pub throttles: Vec<(&'static str, String)>,
+    /// `ENVIRONMENT`, `development` or `production`.
+    pub environment: &'static str,
+    /// `METRICS_TOKEN`, when not empty.
+    pub metrics_token: &'static str,
     /// `EMAIL_VERIFICATION`, `optional` or `required`.
     pub email_verification: &'static str,
     /// `MAIL_FROM`, the sender of mails.
     pub mail_from: &'static str,
+    /// Other settings of the functions, by their names.
+    pub variables: Vec<(&'static str, String)>,
     /// Processes per function.
     pub concurrency: u16,
     /// Where the functions reach Postgres, when not directly.
@@ -66,8 +73,11 @@ impl Default for StackOptions {
         Self {
             throttle_messages: "10/60".to_owned(),
             throttles: Vec::new(),
+            environment: "development",
+            metrics_token: "",
             email_verification: "optional",
             mail_from: "Chat <chat@example.com>",
+            variables: Vec::new(),
             concurrency: 4,
             postgres_through: None,
             redis_through: None,
@@ -277,7 +287,7 @@ impl Stack {
     }
 
     /// The same with an event, and what it returns.
-    pub async fn invoke_with(&self, binary: &str, event: serde_json::Value) -> serde_json::Value {
+    pub async fn invoke_with(&self, binary: &str, event: Value) -> Value {
         canaries::note_json(&event);
         let url = self.console(&format!("/2015-03-31/functions/{binary}/invocations"));
         let request = console_client().post(&url).json(&event);
@@ -315,6 +325,38 @@ impl Stack {
         &self.logs
     }
 
+    /// The lines that functions have logged, each with the file's name, which is the function's.
+    pub fn lines(&self) -> Vec<(String, Value)> {
+        let mut lines = Vec::new();
+        for entry in fs::read_dir(&self.logs).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(function) = name.strip_suffix(".jsonl").filter(|function| *function != "gateway") else {
+                continue;
+            };
+            let text = fs::read_to_string(entry.path()).expect("a log can be read");
+            // The last one may be written only in part yet.
+            let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            lines.extend(whole.map(|line| {
+                let parsed = serde_json::from_str(line);
+                (function.to_owned(), parsed.unwrap_or_else(|err| panic!("{function}: {err}: {line}")))
+            }));
+        }
+        lines
+    }
+
+    /// Waits for a line of a function.
+    pub async fn line(&self, function: &str, matches: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut found = self.lines().into_iter().filter(|(of, line)| of == function && matches(line));
+            if let Some((_, line)) = found.next() {
+                return line;
+            }
+            assert!(Instant::now() < deadline, "{function} has not logged it within {PATIENCE:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// An address on the gateway's console port.
     pub fn console(&self, path: &str) -> String {
         format!("{}{path}", self.console_url.trim_end_matches('/'))
@@ -339,7 +381,8 @@ fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec
         ("DATABASE_URL", database_url),
         ("REDIS_URL", redis_url),
         ("JWT_KEYS", &Settings::get().jwt_keys),
-        ("ENVIRONMENT", "development"),
+        ("ENVIRONMENT", options.environment),
+        ("METRICS_TOKEN", options.metrics_token),
         ("PUBLIC_URL", "http://localhost"),
         ("ALLOWED_ORIGINS", ALLOWED_ORIGIN),
         ("MAIL_FROM", options.mail_from),
@@ -351,7 +394,8 @@ fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec
     let throttle = |(throttle, windows): (&str, String)| (format!("THROTTLE_{throttle}"), windows);
     let off = ["SIGNUP", "LOGIN", "CONVERSATIONS", "READS", "ANONYMOUS", "USER", "CLIENTS", "COMMANDS"];
     let off = off.map(|name| throttle((name, "off".to_owned())));
-    fixed.into_iter().chain(off).chain(options.throttles.iter().cloned().map(throttle)).collect()
+    let own = options.variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    fixed.into_iter().chain(off).chain(options.throttles.iter().cloned().map(throttle)).chain(own).collect()
 }
 
 fn port_of(url: &str) -> String {

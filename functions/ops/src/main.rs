@@ -1,10 +1,12 @@
 //! The process of `ops`.
 
-use shared::{App, Need, http, telemetry};
+use ops::Guard;
+use shared::{App, config, http, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init()?;
-    let app = App::from_env(&[Need::Tokens, Need::Push]).await?;
-    http::serve(app, ops::routes()).await
+    let guard = if config::is_development()? { Guard::Open } else { Guard::Token(config::metrics_token()) };
+    let app = App::from_env(&[]).await?;
+    http::serve_unthrottled(app, ops::routes(guard)).await
 }

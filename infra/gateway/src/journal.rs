@@ -356,7 +356,7 @@ fn readable_line(line: &[u8]) -> String {
         Some(Value::Object(fields)) => fields,
         _ => serde_json::Map::new(),
     };
-    for context in ["timestamp", "target", "span", "spans"] {
+    for context in ["timestamp", "target", "span", "spans", "function", "_aws"] {
         entry.remove(context);
     }
     let level = entry.remove("level");

@@ -20,7 +20,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 pub use self::erasure::{Erased, Erasure, Export, Membership, erase, export, list_erasures, note_replayed};
 pub use self::fields::{Email, NewPassword, PersonName, TypedPassword, Username};
-pub use self::people::{Person, Seen, find_person, search_people};
+pub use self::people::{Person, Seen, find_person, list_people, search_people};
 pub use self::sessions::{Ended, PasswordChange, Session, change_password, end_session, list_sessions};
 use crate::ids::{SessionId, UserId};
 use crate::postgres::Postgres;

@@ -88,6 +88,14 @@ impl Seen {
         if sees_all { Self::Whole(profile) } else { Self::Public(profile.into()) }
     }
 
+    /// Who.
+    pub fn id(&self) -> UserId {
+        match self {
+            Self::Whole(profile) => profile.id,
+            Self::Public(person) => person.id,
+        }
+    }
+
     fn username(&self) -> &str {
         match self {
             Self::Whole(profile) => &profile.username,
@@ -122,4 +130,9 @@ pub async fn search_people(
 /// One of them.
 pub async fn find_person(app: &App, reader: UserId, id: UserId) -> Result<Seen> {
     queries::find_person(&app.postgres, reader, id).await?.ok_or(Error::NotFound("user"))
+}
+
+/// Those of them whom there are, as far as the reader may see them.
+pub async fn list_people(app: &App, reader: UserId, ids: &[UserId]) -> Result<Vec<Seen>> {
+    queries::list_people(&app.postgres, reader, ids).await
 }

@@ -557,6 +557,18 @@ pub(super) async fn find_person(postgres: &Postgres, reader: UserId, id: UserId)
     Ok(row.as_ref().map(seen))
 }
 
+pub(super) async fn list_people(postgres: &Postgres, reader: UserId, ids: &[UserId]) -> Result<Vec<Seen>> {
+    let ids: Vec<_> = ids.iter().map(|id| id.0).collect();
+    let rows = postgres
+        .query(
+            "select u.*, u.id = $1 or r.is_admin as sees_all
+             from users u cross join (select is_admin($1) as is_admin) r where u.id = any($2)",
+            &[(&reader.0, Type::UUID), (&ids, Type::UUID_ARRAY)],
+        )
+        .await?;
+    Ok(rows.iter().map(seen).collect())
+}
+
 fn seen(row: &Row) -> Seen {
     Seen::by(row.get("sees_all"), Profile::from_row(row))
 }

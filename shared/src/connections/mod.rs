@@ -19,6 +19,7 @@ use crate::presence::Frame;
 use crate::protocol::{Answer, MAX_ANSWER, Subscribe, Subscribed};
 use crate::redis::keys::{self, Partition, UserKeys};
 use crate::redis::{Call, Script, Source, decode};
+use crate::telemetry::{self, Fact};
 use crate::tokens::{Identity, access, ticket};
 use crate::{App, Error, FieldError, Result, accounts, conversations, presence, throttle};
 
@@ -69,6 +70,7 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
             access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity()
         }
     };
+    telemetry::note(Fact::User(identity.user));
     let mut subscriptions = opening.conversations;
     subscriptions.extend(find_channels(app, identity.user, opening.channels).await?.into_values());
     subscriptions.sort();
@@ -81,10 +83,11 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
         Ok(oldest) => oldest,
         Err(error) => {
             // It was never open, so nobody was here.
-            let connections = UserKeys::of(identity.user).connections();
+            let of_user = UserKeys::of(identity.user);
             let forget = vec![
                 Call::command("DEL").arg(keys::connection(&opening.connection)),
-                Call::command("HDEL").arg(connections).arg(&opening.connection.0),
+                Call::command("HDEL").arg(of_user.connections()).arg(&opening.connection.0),
+                Call::command("ZREM").arg(of_user.live()).arg(&opening.connection.0),
             ];
             if let Err(unforgotten) = app.redis.wave(forget).await {
                 tracing::warn!(
@@ -126,8 +129,9 @@ pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
         app.redis.wave(vec![Call::command("HGETALL").arg(&key), Call::command("DEL").arg(&key)]).await?;
     let Some(record) = Record::of(replies.into_iter().next().unwrap_or_default())? else { return Ok(()) };
     let user = record.identity.user;
+    telemetry::note(Fact::User(user));
     let keys = UserKeys::of(user);
-    let leave = Call::script(&LEAVE, &[keys.connections(), keys.last_seen()])
+    let leave = Call::script(&LEAVE, &[keys.connections(), keys.last_seen(), keys.live()])
         .arg(&connection.0)
         .arg(to_millis(OffsetDateTime::now_utc()))
         .arg(LAST_SEEN_FOR.as_secs());
@@ -318,7 +322,10 @@ async fn find_record(app: &App, frame: Frame<'_>) -> Result<Record> {
     let reply = app.redis.call(presence::seen(commands, frame, None)).await?;
     let (verdict, record) = presence::heard(commands, reply)?;
     throttle::settle(app, vec![verdict]).await?;
-    Record::of(record)?.ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))
+    let record = Record::of(record)?
+        .ok_or(Error::Unauthenticated("The connection is not known any more; connect again."))?;
+    telemetry::note(Fact::User(record.identity.user));
+    Ok(record)
 }
 
 /// Writes the record and asks the user's whether the session is live. Returns the connection that gives way when
@@ -349,7 +356,7 @@ async fn try_admit(
     let Identity { user, session } = record.identity;
     let of_user = UserKeys::of(user);
     let key = keys::connection(connection);
-    let admit = Call::script(&ADMIT, &[of_user.session(session), of_user.connections()])
+    let admit = Call::script(&ADMIT, &[of_user.session(session), of_user.connections(), of_user.live()])
         .arg(&connection.0)
         .arg(format!("{}|{session}", to_millis(record.connected_at + CONNECTION_LIFE)))
         .arg(MAX_CONNECTIONS)

@@ -4,23 +4,26 @@
 //! problem document (RFC 9457) with a code of the public contract.
 
 pub mod answers;
+mod credentials;
 mod route;
 mod throttled;
 
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
+use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request};
+use axum::extract::{FromRequest, FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use lambda_http::RequestExt;
 use lambda_http::request::RequestContext;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
@@ -29,12 +32,14 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 #[doc(hidden)]
 pub use utoipa_axum::paste;
 
+pub use self::credentials::Credentials;
 pub use self::route::Route;
 pub use self::throttled::Routes;
 use crate::accounts::Device;
 use crate::ids::{ConversationId, MessageId, SessionId, UserId};
 use crate::log::Key;
 use crate::messages::Emoji;
+use crate::telemetry::{Arrival, Fact, Invocation};
 use crate::throttle::Window;
 use crate::tokens::{Identity, Secret, access};
 use crate::{App, Error, FieldError, Result, administration, oauth, parse, telemetry};
@@ -43,7 +48,17 @@ const MAX_BODY: usize = 64 * 1024;
 
 /// Serves a function's routes. A path with a final slash means the same as without.
 pub async fn serve(app: App, routes: Routes) -> Result<(), lambda_http::Error> {
-    let routes = routes.served(&app).layer(middleware::from_fn(observe)).with_state(app);
+    let routes = routes.checked(&app);
+    run(app, routes).await
+}
+
+/// Serves routes that no throttle is asked for: of operators, not of users.
+pub async fn serve_unthrottled(app: App, routes: Routes) -> Result<(), lambda_http::Error> {
+    run(app, routes.unchecked()).await
+}
+
+async fn run(app: App, routes: Router<App>) -> Result<(), lambda_http::Error> {
+    let routes = routes.layer(middleware::from_fn_with_state(app.clone(), observe)).with_state(app);
     lambda_http::run(NormalizePathLayer::trim_trailing_slash().layer(routes)).await
 }
 
@@ -62,39 +77,50 @@ impl RequestId {
     }
 }
 
-/// Whom the request turned out to be from, for the log.
-#[derive(Clone, Default)]
-struct Who(Arc<OnceLock<UserId>>);
-
-/// Names the request to the client and writes its one line into the log.
-async fn observe(mut request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let request_id = RequestId::of(&request);
+/// Names the request to the client, and tells of it: its one line of log, its trace, its metrics.
+async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let RequestId(request_id) = RequestId::of(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
-    let who = Who::default();
-    request.extensions_mut().insert(request_id.clone());
-    request.extensions_mut().insert(who.clone());
+    request.extensions_mut().insert(RequestId(request_id.clone()));
+    let invocation = begin(&request, &request_id);
+    let answer = async {
+        let mut response = next.run(request).await;
+        if let Some(error) = response.extensions().get::<Arc<Error>>() {
+            telemetry::report(error);
+        }
+        if let Ok(value) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert(answers::REQUEST_ID, value);
+        }
+        let failed = response.status().is_server_error();
+        let name = route.as_deref().unwrap_or("unmatched");
+        let ended = telemetry::end(&format!("{method} {name}"), failed);
+        app.metrics.request(&method, route.as_deref(), response.status(), ended.latency);
+        tracing::info!(
+            method = %method,
+            route = name,
+            status = response.status().as_u16(),
+            latency_ms = ended.latency_ms(),
+            failed,
+            cold_start = ended.cold_start,
+            "request"
+        );
+        response
+    };
+    invocation.run(answer).await
+}
 
-    let mut response = next.run(request).await;
-
-    if let Some(error) = response.extensions().get::<Arc<Error>>() {
-        telemetry::report(error, &request_id.0);
-    }
-    if let Ok(value) = HeaderValue::from_str(&request_id.0) {
-        response.headers_mut().insert(answers::REQUEST_ID, value);
-    }
-    let user_id = who.0.get().map(ToString::to_string);
-    tracing::info!(
-        request_id = request_id.0,
-        method = %method,
-        route = route.unwrap_or_default(),
-        user_id,
-        status = response.status().as_u16(),
-        latency_ms = began.elapsed().as_secs_f64() * 1000.0,
-        "request"
-    );
-    response
+fn begin(request: &Request, request_id: &str) -> Invocation {
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let Device { ip, user_agent } = device(request.extensions(), request.headers());
+    Invocation::begin(Arrival {
+        request_id: request_id.to_owned(),
+        traceparent: header("traceparent"),
+        amazon_trace: header("x-amzn-trace-id"),
+        ip,
+        user_agent,
+        ..Arrival::default()
+    })
 }
 
 /// Who calls, by their access token.
@@ -126,6 +152,13 @@ impl FromRequestParts<App> for Admin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         let claims = claims(parts, app)?.ok_or(TOKEN_REQUIRED)?;
+        Self::by(&claims, app).await
+    }
+}
+
+impl Admin {
+    /// The admin of this token, if it is one's.
+    async fn by(claims: &access::Claims, app: &App) -> Result<Self> {
         if claims.is_of_client() {
             return Err(Error::Forbidden("An OAuth client may not administer, whoever it acts for."));
         }
@@ -157,9 +190,7 @@ fn claims(parts: &mut Parts, app: &App) -> Result<Option<Arc<access::Claims>>> {
     let token =
         bearer(value).ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
     let claims = Arc::new(access::verify(app.keys(), token, OffsetDateTime::now_utc())?);
-    if let Some(Who(who)) = parts.extensions.get() {
-        who.get_or_init(|| claims.identity().user);
-    }
+    telemetry::note(Fact::User(claims.identity().user));
     parts.extensions.insert(Arc::clone(&claims));
     Ok(Some(claims))
 }
@@ -170,6 +201,12 @@ pub fn bearer(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// Whether a request shows this token. How long that takes tells nothing of it: digests are compared.
+pub fn shows_token(headers: &HeaderMap, token: &str) -> bool {
+    let shown = headers.get(header::AUTHORIZATION).and_then(bearer);
+    shown.is_some_and(|shown| Sha256::digest(shown) == Sha256::digest(token))
+}
+
 /// Where the caller is.
 pub struct Client(pub Device);
 
@@ -177,14 +214,17 @@ impl<S: Sync> FromRequestParts<S> for Client {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        let ip = match parts.extensions.get::<RequestContext>() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
-            _ => None,
-        };
-        let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-        let user_agent = user_agent.map(|text| text.chars().take(200).collect());
-        Ok(Self(Device { ip, user_agent }))
+        Ok(Self(device(&parts.extensions, &parts.headers)))
     }
+}
+
+fn device(extensions: &Extensions, headers: &HeaderMap) -> Device {
+    let ip = match extensions.get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.clone(),
+        _ => None,
+    };
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Device { ip, user_agent: user_agent.map(|text| text.chars().take(200).collect()) }
 }
 
 /// The idempotency key of a change: the request's id.
@@ -315,7 +355,9 @@ impl<S: Send + Sync> FromRequestParts<S> for InConversation {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        in_path(parts, state, "id").await.ok_or(Error::NotFound("conversation")).map(Self)
+        let id = in_path(parts, state, "id").await.ok_or(Error::NotFound("conversation"))?;
+        telemetry::note(Fact::Conversation(id));
+        Ok(Self(id))
     }
 }
 
@@ -461,27 +503,23 @@ fn codes() -> Object {
 
 /// The status and the code of an error.
 pub fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
-    match error {
-        Error::Malformed => (StatusCode::BAD_REQUEST, "malformed"),
+    let status = match error {
         Error::Invalid(_) | Error::InvalidType | Error::InvalidContent | Error::ContentTooLong => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "invalid")
+            StatusCode::UNPROCESSABLE_ENTITY
         }
-        Error::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated"),
-        Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
-        Error::EmailNotVerified => (StatusCode::FORBIDDEN, "email_not_verified"),
-        Error::NotFound(_) | Error::NotFoundAmong(_) | Error::NotSubscribed => {
-            (StatusCode::NOT_FOUND, "not_found")
+        Error::Unauthenticated(_) | Error::OAuth { code: oauth::Code::InvalidClient, .. } => {
+            StatusCode::UNAUTHORIZED
         }
-        Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
-        Error::OAuth { code: code @ oauth::Code::InvalidClient, .. } => {
-            (StatusCode::UNAUTHORIZED, code.as_str())
-        }
-        Error::OAuth { code, .. } => (StatusCode::BAD_REQUEST, code.as_str()),
-        Error::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
-        Error::Throttled { .. } => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
-        Error::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-        Error::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-    }
+        Error::Forbidden(_) | Error::EmailNotVerified => StatusCode::FORBIDDEN,
+        Error::NotFound(_) | Error::NotFoundAmong(_) | Error::NotSubscribed => StatusCode::NOT_FOUND,
+        Error::Conflict(_) => StatusCode::CONFLICT,
+        Error::Malformed | Error::OAuth { .. } => StatusCode::BAD_REQUEST,
+        Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    (status, error.code())
 }
 
 /// An error as a problem document, and the headers that go with it.

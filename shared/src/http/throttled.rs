@@ -64,8 +64,14 @@ impl Routes {
         document
     }
 
+    /// All of them without checks; and what is none of them.
+    pub(super) fn unchecked(self) -> Router<App> {
+        let unknown = async || Error::NotFound("path");
+        self.checked.merge(self.asking).fallback(unknown).method_not_allowed_fallback(unknown)
+    }
+
     /// All of them, behind their checks; and what is none of them.
-    pub(super) fn served(self, app: &App) -> Router<App> {
+    pub(super) fn checked(self, app: &App) -> Router<App> {
         let before = || middleware::from_fn_with_state(app.clone(), check_before);
         let unknown = (async || Error::NotFound("path")).layer(before());
         let asking = self.asking.layer(middleware::from_fn_with_state(app.clone(), check_after));

@@ -546,6 +546,11 @@ impl StreamEntry {
         Ok(Self { seq, kind, connection, frame })
     }
 
+    /// Whether it is a new message.
+    pub(super) fn is_message(&self) -> bool {
+        self.kind == "message"
+    }
+
     /// As readers see it: `revise` makes of a message in it what it is now.
     fn into_shown(self, revise: impl Fn(&mut Message) -> Result<()>) -> Result<Shown> {
         #[derive(Serialize, Deserialize)]

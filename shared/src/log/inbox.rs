@@ -14,6 +14,7 @@ use super::{
     Change, Entry, Key, LEASE, Token, UNPUBLISHED, fold, millis, outcome, queries, rounds, to_json, warn,
 };
 use crate::ids::{ConnectionId, ConversationId, UserId};
+use crate::metrics::Via;
 use crate::redis::keys::ConversationKeys;
 use crate::redis::{Call, Script, Source};
 use crate::{App, Error, Result};
@@ -128,6 +129,13 @@ pub async fn combine(
                 .collect()
         }
     };
+    for answer in &answers {
+        match answer {
+            Ok((_, false)) => app.metrics.sent(Via::WebSocket),
+            Ok((_, true)) => app.metrics.repeated(Via::WebSocket),
+            Err(error) => app.metrics.refused(error.code()),
+        }
+    }
     Ok(waiting.into_iter().map(|one| one.intent).zip(answers).collect())
 }
 

@@ -35,6 +35,7 @@ use crate::ids::{ConnectionId, ConversationId, MessageId, UserId};
 use crate::presence::Frame;
 use crate::redis::keys::{self, ConversationKeys};
 use crate::redis::{Call, Script, Source, decode};
+use crate::telemetry::{self, Fact};
 use crate::throttle::{Admission, Place, Policy, Verdict, throttling_script};
 use crate::{App, Error, Result, presence, throttle};
 
@@ -201,6 +202,7 @@ pub async fn gate(
         tag @ ("pass" | "burst") => {
             let in_burst = tag == "burst";
             let user = reply.user()?;
+            telemetry::note(Fact::User(user));
             let throttle = format!("{}{user}", of_conversation.throttle_prefix());
             let place = Place { key: throttle, entry: key.0.clone(), since: reply.next()? };
             verdicts.push(Verdict::of(messages, Duration::ZERO, Some(place)));
@@ -209,7 +211,9 @@ pub async fn gate(
         "throttled" => {
             // It counts as a request or a command all the same: to give that back would cost a trip each time.
             verdicts.push(Verdict::of(messages, Duration::from_millis(reply.next()?), None));
-            return Err(throttle::refusal(&verdicts).unwrap_or_else(|| unexpected("throttled")));
+            let refusal = throttle::refusal(&verdicts).unwrap_or_else(|| unexpected("throttled"));
+            throttle::count(app, &refusal);
+            return Err(refusal);
         }
         "known" => {
             let seq: i64 = reply.next()?;
@@ -316,11 +320,19 @@ pub async fn repair(app: &App, conversation: ConversationId) {
 /// How many conversations are settled in one wave.
 const SETTLED_AT_ONCE: usize = 200;
 
-/// Brings conversations that Redis knows to where Postgres says they are, and pushes what was left unpushed. Returns
-/// which could not be.
-pub async fn settle(app: &App, last_seqs: &[(ConversationId, i64)]) -> Result<Vec<ConversationId>> {
+/// What settling found.
+#[derive(Default)]
+pub struct Settled {
+    /// How many entries Redis was behind, of what it knows.
+    pub behind: i64,
+    /// Which conversations could not be settled.
+    pub failed: Vec<ConversationId>,
+}
+
+/// Brings conversations that Redis knows to where Postgres says they are, and pushes what was left unpushed.
+pub async fn settle(app: &App, last_seqs: &[(ConversationId, i64)]) -> Result<Settled> {
     let token = Token::generate();
-    let mut failed = Vec::new();
+    let mut found = Settled::default();
     for some in last_seqs.chunks(SETTLED_AT_ONCE) {
         let calls = some.iter().map(|(conversation, _)| {
             Call::script(&SETTLE, &ConversationKeys::of(*conversation).fold())
@@ -330,6 +342,7 @@ pub async fn settle(app: &App, last_seqs: &[(ConversationId, i64)]) -> Result<Ve
         let replies = app.redis.wave(calls.collect()).await?;
         for ((conversation, last_seq), reply) in some.iter().zip(replies) {
             let (w, cut, buckets): (Option<i64>, redis::Value, _) = decode(reply)?;
+            found.behind += w.map_or(0, |w| (last_seq - w).max(0));
             let settled = async {
                 let folded = Folded { removed: Vec::new(), work: rounds::Work::of(cut, buckets)? };
                 rounds::deliver(app, *conversation, &token, folded).await?;
@@ -341,11 +354,11 @@ pub async fn settle(app: &App, last_seqs: &[(ConversationId, i64)]) -> Result<Ve
             };
             if let Err(error) = settled.await {
                 warn(*conversation, "not settled", &error);
-                failed.push(*conversation);
+                found.failed.push(*conversation);
             }
         }
     }
-    Ok(failed)
+    Ok(found)
 }
 
 /// The message at `seq`, from Postgres.

@@ -57,11 +57,19 @@ pub enum Job {
     },
 }
 
+impl Job {
+    /// Which conversation it is for.
+    pub fn conversation(&self) -> ConversationId {
+        match self {
+            Self::Push { conversation_id, .. } | Self::Combine { conversation_id, .. } => *conversation_id,
+        }
+    }
+}
+
 /// Starts a job. One that does not come is missed when its lease has run out.
 pub async fn start(app: &App, job: &Job) {
-    let started = async { app.push().start_job(serde_json::to_string(job)?).await };
-    if let Err(error) = started.await {
-        tracing::warn!("no job was started: {error:#}");
+    if let Err(error) = app.push().start_job(job).await {
+        super::warn(job.conversation(), "no job was started", &error);
     }
 }
 
@@ -234,8 +242,11 @@ async fn forget_subscriptions(
 /// has to know whom to tell.
 async fn forget_gone(app: &App, cut: &Cut, round: &Round) -> Result<()> {
     let gone = cut.connections.iter().filter(|one| round.gone.contains(&one.id));
-    let calls =
-        gone.map(|one| Call::command("HDEL").arg(UserKeys::of(one.user).connections()).arg(&one.id.0));
+    let calls = gone.flat_map(|one| {
+        let of_user = UserKeys::of(one.user);
+        [("HDEL", of_user.connections()), ("ZREM", of_user.live())]
+            .map(|(forget, key)| Call::command(forget).arg(key).arg(&one.id.0))
+    });
     app.redis.wave(calls.collect()).await.map(drop)
 }
 
@@ -260,11 +271,15 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
         } else {
             for_all.clone()
         };
-        posts.push(async move { (one, lagging, post_all(app, &one.id, frames).await) });
+        let messages = if lagging { 0 } else { messages_for(&cut.entries, &one.id) };
+        posts.push(async move { (one, lagging, messages, post_all(app, &one.id, frames).await) });
     }
     let mut posts = stream::iter(posts).buffer_unordered(PARALLEL_POSTS);
-    let mut given_up = Vec::new();
-    while let Some((one, lagging, posted)) = posts.next().await {
+    let (mut given_up, mut pushed) = (Vec::new(), 0);
+    while let Some((one, lagging, messages, posted)) = posts.next().await {
+        if posted == Posted::Taken {
+            pushed += messages;
+        }
         match posted {
             Posted::Taken if lagging => round.told.push(one.id.clone()),
             Posted::Gone if cut.at - one.connected_at > in_millis(YOUNG) => round.gone.push(one.id.clone()),
@@ -280,12 +295,19 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
             }
         }
     }
+    app.metrics.pushed(pushed);
+    app.metrics.gone(round.gone.len());
     join_all(given_up.into_iter().map(|connection| app.push().close(connection))).await;
     if !round.failed.is_empty() {
         // One line a round: a slow recipient would fill the log with its own.
         tracing::warn!(conversation_id = %conversation, failed = round.failed.len(), "posts failed");
     }
     round
+}
+
+/// How many of the entries are messages that did not come over this connection.
+fn messages_for(entries: &[StreamEntry], connection: &ConnectionId) -> usize {
+    entries.iter().filter(|entry| entry.is_message() && entry.connection.as_ref() != Some(connection)).count()
 }
 
 /// Posts frames in order, until one is not taken.

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub use self::ses::Mailer;
 use crate::accounts::recovery::{self, Purpose};
 use crate::ids::UserId;
-use crate::{App, Error, Result};
+use crate::telemetry::Fact;
+use crate::{App, Error, Result, telemetry};
 
 /// What the function `mail` is invoked with.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -23,12 +24,9 @@ pub struct Job {
 /// Starts a job. One that cannot be started is logged and missed, and the mail can be asked for again: nothing else
 /// fails with it.
 pub async fn start(app: &App, kind: Purpose, user_id: UserId) {
-    let started = async {
-        let job = serde_json::to_string(&Job { kind, user_id })?;
-        app.push().start(app.mail_function(), job).await
-    };
-    if let Err(error) = started.await {
-        tracing::warn!(user_id = %user_id, "no mail was started: {error:#}");
+    if let Err(error) = app.push().start(app.mail_function(), &Job { kind, user_id }).await {
+        let cause = error.cause().map(|cause| format!("{cause:#}"));
+        tracing::warn!(user_id = %user_id, cause, "no mail was started");
     }
 }
 
@@ -42,6 +40,7 @@ pub async fn start_for_address(app: &App, kind: Purpose, address: &str) -> Resul
 
 /// Runs a job: draws a token and mails the link with it. Repeated, it mails another one, which is as good.
 pub async fn send(app: &App, job: Job) -> Result<()> {
+    telemetry::note(Fact::User(job.user_id));
     let Some((address, token)) = recovery::issue(app, job.user_id, job.kind).await? else { return Ok(()) };
     let Some(address) = deliverable(&address) else {
         tracing::warn!(user_id = %job.user_id, "no mail was sent: SES takes no address with such a local part");
@@ -49,7 +48,12 @@ pub async fn send(app: &App, job: Job) -> Result<()> {
     };
     let mailer = app.mailer();
     let text = text::write(job.kind, &mailer.public_url, &token);
-    mailer.send(address, text).await.map_err(Error::Internal)
+    let sent = async { mailer.send(address, text).await.map_err(Error::Internal) };
+    let sent = telemetry::traced(telemetry::Call::Mail, sent, Result::is_err);
+    // Nothing here asks Redis, so what was counted is told while SES is asked.
+    let (sent, ()) = tokio::join!(sent, app.redis.tell());
+    app.metrics.mail(sent.is_ok());
+    sent
 }
 
 /// The address as SES takes it: the domain in ASCII. None if the part before it is not ASCII.

@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::ids::ConversationId;
 use crate::log::CONNECTION_LIFE;
-use crate::redis::keys::Partition;
+use crate::redis::keys::{self, Partition};
 use crate::redis::{Call, Script, Source, decode};
 use crate::{App, Error, Result, accounts, connections, log};
 
@@ -53,11 +53,16 @@ pub async fn run(app: &App) -> Result<()> {
     connections::end(app, &accounts::list_ended_sessions(app, since).await?).await?;
 
     let compared = find_compared(app, &marks).await?;
-    let unsettled: HashSet<_> = log::settle(app, &compared)
-        .await?
-        .iter()
-        .map(|conversation| Partition::of(&conversation.0))
-        .collect();
+    let settled = log::settle(app, &compared).await?;
+    let unsettled: HashSet<_> =
+        settled.failed.iter().map(|conversation| Partition::of(&conversation.0)).collect();
+    let fold_lag = settled.behind;
+    let lag = Call::command("HSET").arg(keys::fold_lag()).arg(&[
+        "entries",
+        &fold_lag.to_string(),
+        "at",
+        &began.unix_timestamp().to_string(),
+    ]);
 
     let settled = marks.iter().filter(|(partition, _)| !unsettled.contains(partition));
     let marking = settled.flat_map(|(partition, mark)| {
@@ -66,9 +71,10 @@ pub async fn run(app: &App) -> Result<()> {
             Call::script(&MARK, &[partition.mark()]).arg(found).arg(millis(began)).arg(WARM_FOR.as_secs()),
             forget_before(partition.revoked(), began - CONNECTION_LIFE),
             forget_before(partition.warm(), began - WARM_FOR),
+            forget_before(partition.live(), began),
         ]
     });
-    app.redis.wave(marking.collect()).await?;
+    app.redis.wave([lag].into_iter().chain(marking).collect()).await?;
 
     accounts::replay_renames(app).await?;
     let erasures = accounts::list_erasures(app, rewound).await?;
@@ -79,7 +85,7 @@ pub async fn run(app: &App) -> Result<()> {
         accounts::note_replayed(app, id).await?;
     }
     accounts::forget_sessions(app, began - FORGOTTEN_AFTER).await?;
-    tracing::info!(compared = compared.len(), unsettled = unsettled.len(), "maintained");
+    tracing::info!(compared = compared.len(), unsettled = unsettled.len(), fold_lag, "maintained");
     Ok(())
 }
 

@@ -44,6 +44,25 @@ impl Command {
         let kind = COMMANDS.iter().find(|kind| kind.name == name).ok_or(Error::InvalidType)?;
         (kind.parse)(frame)
     }
+
+    /// Whether there is a command called `name`.
+    pub fn is_known(name: &str) -> bool {
+        COMMANDS.iter().any(|kind| kind.name == name)
+    }
+
+    /// The one conversation that it names, if it names one.
+    pub fn conversation(&self) -> Option<ConversationId> {
+        match self {
+            Self::History(History { conversation_id, .. })
+            | Self::Edit(EditMessage { conversation_id, .. })
+            | Self::Delete(DeleteMessage { conversation_id, .. })
+            | Self::React(React { conversation_id, .. })
+            | Self::Typing(Typing { conversation_id, .. })
+            | Self::Read(Read { conversation_id, .. }) => Some(*conversation_id),
+            Self::Send(send) => send.conversation_id,
+            Self::Subscribe(_) | Self::Unsubscribe(_) | Self::Ping => None,
+        }
+    }
 }
 
 /// A kind of command: what it is called and answered, and what it is read from.

@@ -16,6 +16,7 @@ use redis::{
 };
 
 use super::Call;
+use super::keys::Partition;
 use super::server::Server;
 use super::slots::{Node, Slots, slot_of};
 
@@ -98,6 +99,10 @@ impl Cluster {
                 };
                 for (call, reply) in asked.into_iter().zip(answers) {
                     match Redirect::of(&reply, &node) {
+                        Some(redirect) if call.call.rides => {
+                            self.note(call.call, redirect);
+                            replies[call.position] = reply;
+                        }
                         Some(redirect) if attempt < ATTEMPTS => {
                             again.push(Pending { redirect: Some(redirect), ..call });
                         }
@@ -119,6 +124,21 @@ impl Cluster {
                 let _nobody_else_knows_better = self.learn(self.nodes()).await;
                 Err(error)
             }
+        }
+    }
+
+    /// The first partition that is served by the node that this call goes to, as far as that is known.
+    pub(super) fn partition_beside(&self, call: &Call) -> Option<Partition> {
+        let known = self.known.lock().expect(UNPOISONED);
+        let owner = |key: &[u8]| known.slots.owner(slot_of(key));
+        let node = owner(call.key())?;
+        Partition::all().find(|partition| owner(partition.metrics().as_bytes()) == Some(node))
+    }
+
+    /// Remembers where the slot of a call that is not sent again is served now, without asking for all others.
+    fn note(&self, call: &Call, redirect: Redirect) {
+        if let Redirect::Moved(node) = redirect {
+            self.known.lock().expect(UNPOISONED).slots.move_to(slot_of(call.key()), node);
         }
     }
 

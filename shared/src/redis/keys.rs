@@ -45,6 +45,16 @@ impl Partition {
         format!("{self}:warm")
     }
 
+    /// Sorted set: the open connections of users that are here, by when they end at the latest, in ms.
+    pub fn live(self) -> String {
+        format!("{self}:live")
+    }
+
+    /// Hash: what instances counted, field of [`crate::metrics`] → total. Of the partitions that one server has, one has it.
+    pub fn metrics(self) -> String {
+        format!("{self}:metrics")
+    }
+
     /// String: when the last maintenance began that left nothing to do here, in ms.
     pub fn mark(self) -> String {
         format!("{self}:mark")
@@ -151,13 +161,15 @@ impl ConversationKeys {
 
 /// The keys of one user.
 pub struct UserKeys {
+    partition: Partition,
     prefix: String,
 }
 
 impl UserKeys {
     /// The keys of `user`.
     pub fn of(user: UserId) -> Self {
-        Self { prefix: format!("{}:user:{user}", Partition::of(&user.0)) }
+        let partition = Partition::of(&user.0);
+        Self { partition, prefix: format!("{partition}:user:{user}") }
     }
 
     /// String: `live` or `dead`.
@@ -168,6 +180,11 @@ impl UserKeys {
     /// Hash: connection id → when it ends at the latest, and its session: `expires_at|session`.
     pub fn connections(&self) -> String {
         format!("{}:connections", self.prefix)
+    }
+
+    /// Sorted set: [`Partition::live`] of the user's partition, which those of others share.
+    pub fn live(&self) -> String {
+        self.partition.live()
     }
 
     /// String: when the last connection that ended was seen, in ms.
@@ -237,6 +254,11 @@ impl ClaimKeys {
     pub fn throttle(&self, name: &str) -> String {
         format!("{}:throttle:{name}", self.prefix)
     }
+}
+
+/// Hash: how many `entries` Redis was behind when maintenance last compared, and when that was (`at`, in s).
+pub fn fold_lag() -> String {
+    "fold-lag".to_owned()
 }
 
 /// Hash: who a connection is and what it is subscribed to.

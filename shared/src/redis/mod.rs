@@ -1,6 +1,8 @@
 //! Redis: one multiplexed connection per instance and server, and the wave: all that can be asked at once is one
 //! round trip. A single server and a cluster are used by the same calls.
 //!
+//! What the instance has counted rides along ([`crate::metrics`]).
+//!
 //! Multi-step work is a script, each on the keys of one hash tag. Every key is built in `keys`.
 
 mod address;
@@ -9,15 +11,17 @@ pub mod keys;
 mod server;
 mod slots;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use anyhow::Context;
 use redis::{Arg, Cmd, FromRedisValue, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value};
 
 use self::address::Address;
 use self::cluster::Cluster;
+use self::keys::Partition;
 use self::server::Server;
-use crate::{Error, Result};
+use crate::metrics::{Metrics, Telling};
+use crate::{Error, Result, telemetry};
 
 /// A Lua script, hashed when it is first used.
 pub type Script = LazyLock<Source>;
@@ -39,19 +43,31 @@ impl Source {
 pub struct Call {
     command: Cmd,
     script: Option<&'static Script>,
+    /// Whether it is only sent because others are: then no other node is tried and nothing is sent again.
+    rides: bool,
 }
 
 impl Call {
     /// A plain command, whose first argument is its key.
     pub fn command(name: &str) -> Self {
-        Self { command: redis::cmd(name), script: None }
+        Self { command: redis::cmd(name), script: None, rides: false }
     }
 
     /// A script on these keys.
     pub fn script(script: &'static Script, keys: &[String]) -> Self {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&script.hash).arg(keys.len()).arg(keys);
-        Self { command, script: Some(script) }
+        Self { command, script: Some(script), rides: false }
+    }
+
+    /// Adds to the fields of the hash under `key` what was counted. By its text, so that it is never missing.
+    fn riding(key: &str, tallies: &Telling<'_>) -> Self {
+        let mut command = redis::cmd("EVAL");
+        command.arg(ADD).arg(1).arg(key);
+        for (field, count) in tallies.tallies() {
+            command.arg(field).arg(count);
+        }
+        Self { command, script: None, rides: true }
     }
 
     /// Adds an argument.
@@ -63,7 +79,7 @@ impl Call {
     /// The key that a cluster routes it by: a script's first, after the name, the script and the number of keys, or a
     /// command's first argument. `PING` has none.
     fn key(&self) -> &[u8] {
-        let position = if self.script.is_some() { 3 } else { 1 };
+        let position = if self.script.is_some() || self.rides { 3 } else { 1 };
         match self.command.args_iter().nth(position) {
             Some(Arg::Simple(key)) => key,
             _ => b"",
@@ -71,9 +87,15 @@ impl Call {
     }
 }
 
+/// Adds what an instance has counted to the totals.
+///
+/// `KEYS[1]` totals; `ARGV` field, how much, field, how much, …
+const ADD: &str = "for i = 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end";
+
 /// Redis, whichever way it runs.
 pub struct Redis {
     store: Store,
+    metrics: Arc<Metrics>,
 }
 
 enum Store {
@@ -83,14 +105,14 @@ enum Store {
 
 impl Redis {
     /// The server or the cluster at `url`, connected to on first use and again whenever a connection breaks.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
+    pub fn new(url: &str, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let store = match Address::parse(url)? {
             Address::Server(info) => {
                 Store::Server(Server::at(*info).context("REDIS_URL is not a Redis address")?)
             }
             Address::Cluster(seeds) => Store::Cluster(Cluster::of(seeds)),
         };
-        Ok(Self { store })
+        Ok(Self { store, metrics })
     }
 
     /// Opens the connections ahead of the first request; a server that is down is met again there.
@@ -104,6 +126,19 @@ impl Redis {
         }
     }
 
+    /// Asks for a sign of life, of a cluster each node that serves something.
+    pub async fn ping(&self) -> Result<()> {
+        let calls = Partition::all().map(|partition| Call::command("EXISTS").arg(partition.mark()));
+        self.wave(calls.collect()).await.map(drop)
+    }
+
+    /// Tells what was counted where no wave is made that it could ride in; for beside something else that is waited for.
+    pub async fn tell(&self) {
+        if let Err(error) = self.call::<i64>(Call::command("EXISTS").arg(keys::fold_lag())).await {
+            tracing::debug!(cause = error.to_string(), "what was counted is told the next time");
+        }
+    }
+
     /// Runs one command.
     pub async fn call<T: FromRedisValue>(&self, call: Call) -> Result<T> {
         let reply = self.wave(vec![call]).await?.pop().unwrap_or_default();
@@ -114,8 +149,20 @@ impl Redis {
     /// Those on one key run in order.
     ///
     /// One command's error is the wave's: nothing here sends a command that may fail by itself.
-    pub async fn wave(&self, mut calls: Vec<Call>) -> Result<Vec<Value>> {
-        let mut replies = self.ask(&calls.iter().collect::<Vec<_>>()).await?;
+    pub async fn wave(&self, calls: Vec<Call>) -> Result<Vec<Value>> {
+        let call = telemetry::Call::Redis(calls.len());
+        telemetry::traced(call, self.run(calls), Result::is_err).await
+    }
+
+    async fn run(&self, mut calls: Vec<Call>) -> Result<Vec<Value>> {
+        let riding = self.riding(&calls);
+        let asked = riding.iter().map(|(call, _)| call).chain(&calls);
+        let mut replies = self.ask(&asked.collect::<Vec<_>>()).await?;
+        if let Some((_, telling)) = riding
+            && !matches!(replies.remove(0), Value::ServerError(_))
+        {
+            telling.told();
+        }
         let missing: Vec<_> = (0..calls.len()).filter(|&i| is_missing_script(&replies[i])).collect();
         if !missing.is_empty() {
             // The server lost its scripts or never had them: run these by their text, which it then keeps.
@@ -129,6 +176,17 @@ impl Redis {
             }
         }
         replies.into_iter().map(|reply| reply.extract_error().map_err(store_error)).collect()
+    }
+
+    /// What was counted and is not told yet, to go first in a wave: to a server that the wave asks anyway.
+    fn riding(&self, calls: &[Call]) -> Option<(Call, Telling<'_>)> {
+        let first = calls.first()?;
+        let partition = match &self.store {
+            Store::Server(_) => Partition::all().next(),
+            Store::Cluster(cluster) => cluster.partition_beside(first),
+        }?;
+        let telling = self.metrics.tell()?;
+        Some((Call::riding(&partition.metrics(), &telling), telling))
     }
 
     async fn ask(&self, calls: &[&Call]) -> Result<Vec<Value>> {

@@ -62,6 +62,22 @@ impl Slots {
         (*first <= slot).then_some(node)
     }
 
+    /// Notes that a slot is served by this node now.
+    pub(super) fn move_to(&mut self, slot: u16, node: Node) {
+        if let Some((&last, (first, _))) = self.ranges.range(slot..).next()
+            && *first <= slot
+        {
+            let (first, before) = self.ranges.remove(&last).expect("it was just found");
+            if first < slot {
+                self.ranges.insert(slot - 1, (first, before.clone()));
+            }
+            if slot < last {
+                self.ranges.insert(last, (slot + 1, before));
+            }
+        }
+        self.ranges.insert(slot, (slot, node));
+    }
+
     /// All who serve some slot, repeated where one has several ranges.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.ranges.values().map(|(_, node)| node)
@@ -128,5 +144,25 @@ mod tests {
         assert_eq!(slots.owner(301), None);
         assert_eq!(slots.nodes().count(), 3);
         assert!(Slots::read(Value::Array(Vec::new()), &node("asked", 1)).is_err(), "it knows nothing");
+    }
+
+    #[test]
+    fn a_slot_that_moved_leaves_its_range_as_it_is() {
+        let (old, new) = (node("old", 1), node("new", 2));
+        let mut slots = Slots { ranges: BTreeMap::from([(99, (10, old.clone()))]) };
+
+        for slot in [10, 50, 99, 200] {
+            slots.move_to(slot, new.clone());
+        }
+
+        for moved in [10, 50, 99, 200] {
+            assert_eq!(slots.owner(moved), Some(&new), "{moved}");
+        }
+        for stayed in [11, 49, 51, 98] {
+            assert_eq!(slots.owner(stayed), Some(&old), "{stayed}");
+        }
+        for nobodys in [9, 100, 199, 201] {
+            assert_eq!(slots.owner(nobodys), None, "{nobodys}");
+        }
     }
 }

@@ -236,9 +236,17 @@ pub(crate) fn refusal(verdicts: &[Verdict]) -> Option<Error> {
     refused.max_by_key(|(_, wait)| *wait).map(|(policy, wait)| policy.refusal(wait))
 }
 
+/// Counts a refusal by its throttle.
+pub(crate) fn count(app: &App, refusal: &Error) {
+    if let Error::Throttled { policy, .. } = refusal {
+        app.metrics.throttled(policy);
+    }
+}
+
 /// Refuses when one refuses, and gives back what the others gave.
 pub(crate) async fn settle(app: &App, verdicts: Vec<Verdict>) -> Result<()> {
     let Some(refusal) = refusal(&verdicts) else { return Ok(()) };
+    count(app, &refusal);
     let places = verdicts.into_iter().filter_map(|verdict| match verdict {
         Verdict::Admitted(place) => place,
         Verdict::Refused { .. } => None,

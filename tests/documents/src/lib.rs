@@ -2,7 +2,6 @@
 
 pub mod asyncapi;
 pub mod openapi;
-mod others;
 
 use std::path::{Path, PathBuf};
 

@@ -6,8 +6,6 @@ use serde_json::{Map, Value, json};
 use shared::http::answers;
 use shared::http::answers::REQUEST_ID;
 
-use crate::others;
-
 const DESCRIPTION: &str = "\
 JSON in and out, in UTF-8; times are RFC 3339 in UTC; ids are strings. A key that stands in a schema as required is always \
 there, `null` when it is empty. Unknown fields are ignored, both ways. A final slash of a path means nothing.
@@ -32,10 +30,15 @@ const TAGS: [(&str, &str); 8] = [
 
 /// The document.
 pub fn document() -> Value {
-    let parts = [auth::routes(String::new()), conversations::routes(), history::routes(), ops::routes()];
+    let parts = [
+        auth::routes(String::new()),
+        conversations::routes(),
+        history::routes(),
+        ops::routes(ops::Guard::Open),
+    ];
     let mut document = frame();
     let mut ids = BTreeSet::new();
-    for part in parts.iter().map(shared::http::Routes::described).chain([others::described()]) {
+    for part in parts.iter().map(shared::http::Routes::described) {
         let mut part = to_value(&part);
         for (path, item) in members(&mut part["paths"]) {
             for (method, operation) in members(item) {

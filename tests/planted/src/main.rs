@@ -8,7 +8,7 @@ mod faults;
 use aws_lambda_events::event::apigw::ApiGatewayWebsocketProxyRequest;
 use clap::Parser;
 use lambda_runtime::{LambdaEvent, service_fn};
-use shared::{App, Need, telemetry, websocket::Request};
+use shared::{App, Need, telemetry, websocket};
 
 use faults::{Fault, Planted};
 
@@ -25,7 +25,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init()?;
     let planted = &Planted::new(App::from_env(&[Need::Push]).await?, fault);
     let handler = async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
-        planted.answer(Request::of(event.payload)?).await
+        websocket::handle(event, async |request| planted.answer(request).await).await?
     };
     lambda_runtime::run(service_fn(handler)).await
 }

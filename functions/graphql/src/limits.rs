@@ -1,0 +1,284 @@
+//! How much a document may ask for, checked before and after it is parsed and before the library walks through it: the
+//! library's own parser and rules recurse as deep as a document does, and expand fragments wherever they are used.
+//!
+//! What is left for the library to limit is in [`crate::schema`]: the depth of fields, and their complexity.
+
+use std::collections::HashMap;
+
+use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
+use async_graphql::parser::{self, parse_query};
+use async_graphql::{Positioned, ServerError};
+
+use crate::errors::{invalid, refusal};
+
+/// How deep brackets may be nested: metadata as deep as it may be, in a document as deep as it may be.
+const MAX_BRACKETS: usize = 64;
+/// How deep selections may be nested, fragments counted where they are used.
+const MAX_NESTING: usize = 32;
+/// How many fields there may be, those of a fragment counted each time it is used.
+const MAX_FIELDS: usize = 1000;
+/// How often variables may be used: each use is a copy of the value.
+const MAX_VARIABLES: usize = 500;
+
+/// Whether the schema may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Introspection {
+    Allowed,
+    Refused,
+}
+
+/// Parses a document, if it is within bounds.
+pub(crate) fn read(text: &str, introspection: Introspection) -> Result<ExecutableDocument, ServerError> {
+    let marks = Marks::of(text);
+    if marks.depth > MAX_BRACKETS {
+        return Err(too_deep());
+    }
+    if marks.variables > MAX_VARIABLES {
+        return Err(invalid("The document uses variables more than 500 times."));
+    }
+    let document = parse_query(text).map_err(|error| {
+        let message = match &error {
+            // The library's sentence repeats the whole line.
+            parser::Error::Syntax { .. } => "The document is not GraphQL.".to_owned(),
+            other => format!("The document is not GraphQL: {other}."),
+        };
+        refusal("malformed", message, error.positions())
+    })?;
+    let mut count = Count { document: &document, introspection, fragments: HashMap::new() };
+    let mut fields = 0_usize;
+    for (_, operation) in document.operations.iter() {
+        fields = fields.saturating_add(count.size(&operation.node.selection_set, 0)?.fields);
+    }
+    // Also those that nobody uses: rules follow them, too.
+    for fragment in document.fragments.values() {
+        count.size(&fragment.node.selection_set, 0)?;
+    }
+    if fields > MAX_FIELDS {
+        return Err(invalid("The document has more than 1000 fields, those of fragments counted each time."));
+    }
+    Ok(document)
+}
+
+fn too_deep() -> ServerError {
+    invalid("The document is nested too deep.")
+}
+
+/// What can be told of a document before it is parsed.
+#[derive(Default)]
+struct Marks {
+    depth: usize,
+    variables: usize,
+}
+
+impl Marks {
+    fn of(text: &str) -> Self {
+        let (mut marks, mut depth, mut rest) = (Self::default(), 0_usize, text);
+        while let Some(character) = rest.chars().next() {
+            let mut step = character.len_utf8();
+            match character {
+                '{' | '[' | '(' => depth += 1,
+                '}' | ']' | ')' => depth = depth.saturating_sub(1),
+                '$' => marks.variables += 1,
+                '#' => step = rest.find(['\n', '\r']).unwrap_or(rest.len()),
+                '"' => step = string(rest),
+                _ => {}
+            }
+            marks.depth = marks.depth.max(depth);
+            rest = &rest[step..];
+        }
+        marks
+    }
+}
+
+/// How long the string is that a text begins with.
+fn string(text: &str) -> usize {
+    if text.starts_with("\"\"\"") {
+        let mut at = 3;
+        while let Some(end) = text[at..].find("\"\"\"") {
+            let escaped = text[..at + end].ends_with('\\');
+            at += end + 3;
+            if !escaped {
+                return at;
+            }
+        }
+        // Without an end it is none: an empty string, and whatever follows.
+        return 2;
+    }
+    let mut escaped = true;
+    for (at, character) in text.char_indices() {
+        match character {
+            '\n' | '\r' => return at,
+            '"' if !escaped => return at + 1,
+            _ => escaped = !escaped && character == '\\',
+        }
+    }
+    text.len()
+}
+
+struct Count<'a> {
+    document: &'a ExecutableDocument,
+    introspection: Introspection,
+    /// Those that are counted.
+    fragments: HashMap<&'a str, Size>,
+}
+
+/// How large a selection is.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    fields: usize,
+    depth: usize,
+}
+
+impl<'a> Count<'a> {
+    /// Of a selection that is nested in so many others.
+    fn size(&mut self, set: &'a Positioned<SelectionSet>, nested: usize) -> Result<Size, ServerError> {
+        let mut size = Size::default();
+        // Fragments in a circle end here, too.
+        let inner = Some(nested + 1).filter(|inner| *inner <= MAX_NESTING).ok_or_else(too_deep)?;
+        for selection in &set.node.items {
+            let (own, within) = match &selection.node {
+                Selection::Field(field) => {
+                    let asks_for_schema = matches!(field.node.name.node.as_str(), "__schema" | "__type");
+                    if asks_for_schema && self.introspection == Introspection::Refused {
+                        let message = "The schema cannot be asked for here; schema.graphql has it.";
+                        return Err(refusal("forbidden", message, [field.pos]));
+                    }
+                    (1, self.size(&field.node.selection_set, inner)?)
+                }
+                Selection::InlineFragment(fragment) => (0, self.size(&fragment.node.selection_set, inner)?),
+                Selection::FragmentSpread(spread) => {
+                    (0, self.fragment(&spread.node.fragment_name.node, inner)?)
+                }
+            };
+            size.fields = size.fields.saturating_add(within.fields).saturating_add(own);
+            size.depth = size.depth.max(within.depth + 1);
+        }
+        Ok(size)
+    }
+
+    /// Each is looked through once, however often it is used.
+    fn fragment(&mut self, name: &'a str, nested: usize) -> Result<Size, ServerError> {
+        let Some(fragment) = self.document.fragments.get(name) else { return Ok(Size::default()) };
+        let size = match self.fragments.get(name) {
+            Some(size) => *size,
+            None => self.size(&fragment.node.selection_set, nested)?,
+        };
+        self.fragments.insert(name, size);
+        if nested + size.depth > MAX_NESTING { Err(too_deep()) } else { Ok(size) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use async_graphql::Value;
+
+    use super::*;
+
+    fn refused(text: &str, introspection: Introspection) -> (String, String) {
+        let refusal = read(text, introspection).expect_err(text);
+        let code = refusal.extensions.and_then(|extensions| extensions.get("code").cloned());
+        let Some(Value::String(code)) = code else { panic!("{text} is refused with a code") };
+        (code, refusal.message)
+    }
+
+    #[track_caller]
+    fn assert_refused(text: &str, code: &str, part: &str) {
+        let (actual, message) = refused(text, Introspection::Allowed);
+        assert!(actual == code && message.contains(part), "{actual}: {message}");
+    }
+
+    #[test]
+    fn a_document_is_read_whatever_its_strings_and_comments_hold() {
+        let brackets = "[".repeat(100);
+        for text in [
+            "{ me { id } }".to_owned(),
+            format!("{{ me(a: \"{brackets}\\\"{brackets}\") {{ id }} }}"),
+            format!("{{ me(a: \"\"\"{brackets}\n\\\"\"\"{brackets}\"\"\") {{ id }} }}"),
+            format!("{{ me {{ id }} }} # {brackets} \" $"),
+        ] {
+            assert!(read(&text, Introspection::Refused).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_graphql_is_malformed_and_not_repeated() {
+        let (code, message) = refused("{ me { secret ", Introspection::Allowed);
+
+        assert_eq!(code, "malformed");
+        assert!(!message.contains("secret"), "{message}");
+        for text in ["", "query", "fragment a on B { c }", "{ a } { b }", "{ a(b: \"\"\"c) }", "\u{0}"] {
+            assert_refused(text, "malformed", "not GraphQL");
+        }
+    }
+
+    #[test]
+    fn whatever_is_nested_deep_is_refused_before_anything_follows_it() {
+        let deep = 10_000;
+        for text in [
+            "{a".repeat(deep),
+            format!("{}{}", "{a".repeat(deep), "}".repeat(deep)),
+            format!("{{ a(b: {}) }}", "[".repeat(deep)),
+            format!("{{ a(b: {}) }}", "{c:".repeat(deep)),
+            format!("query($v: {}) {{ a }}", "[".repeat(deep)),
+            format!("query($v: A = {}) {{ a }}", "[".repeat(deep)),
+            "{...".repeat(deep),
+            format!("{{ a(b: [\"\"\"x\" {}) }}", "[".repeat(deep)),
+            format!("# comment\r{{ a(b: {}", "[".repeat(deep)),
+        ] {
+            assert_refused(&text, "invalid", "too deep");
+        }
+    }
+
+    #[test]
+    fn fragments_count_where_they_are_used() {
+        let mut chain = "{ ...f0 }".to_owned();
+        let mut doubling = chain.clone();
+        for number in 0..40 {
+            let next = number + 1;
+            write!(chain, "fragment f{number} on A {{ a ...f{next} }}").unwrap();
+            write!(doubling, "fragment f{number} on A {{ ...f{next} ...f{next} }}").unwrap();
+        }
+        let short = doubling.replace("...f20 ...f20", "a");
+        let wide = format!("{{ {} }}", "a ".repeat(1001));
+
+        assert_refused(&chain, "invalid", "too deep");
+        assert_refused(&doubling, "invalid", "too deep");
+        assert_refused(&short, "invalid", "1000 fields");
+        assert_refused(&wide, "invalid", "1000 fields");
+        assert_refused("{ ...a } fragment a on A { ...b } fragment b on A { ...a }", "invalid", "too deep");
+        assert_refused("{ b } fragment a on A { ...a }", "invalid", "too deep");
+    }
+
+    #[test]
+    fn fragments_that_are_shallow_by_themselves_are_not_when_put_together() {
+        let nested = |inner: &str| format!("{}{inner}{}", "a {".repeat(20), "}".repeat(20));
+        let one = format!("{{ a }} fragment x on A {{ {} }}", nested("b"));
+        let both = format!("{one} fragment y on A {{ {} }}", nested("...x"));
+
+        assert!(read(&one, Introspection::Refused).is_ok());
+        assert_refused(&both, "invalid", "too deep");
+    }
+
+    #[test]
+    fn a_variable_is_not_copied_without_end() {
+        assert_refused(&format!("{{ a(b: [{}]) }}", "$v ".repeat(501)), "invalid", "variables");
+    }
+
+    #[test]
+    fn the_schema_is_not_told_by_any_way_round() {
+        for text in [
+            "{ __schema { queryType { name } } }",
+            "{ alias: __type(name: \"User\") { name } }",
+            "{ ... on Query { __schema { queryType { name } } } }",
+            "{ ...f } fragment f on Query { __schema { queryType { name } } }",
+            "query a { me { id } } query b { __schema { queryType { name } } }",
+            "{ __schema @skip(if: true) { queryType { name } } me { id } }",
+        ] {
+            assert_eq!(refused(text, Introspection::Refused).0, "forbidden", "{text}");
+            assert!(read(text, Introspection::Allowed).is_ok(), "{text}");
+        }
+        assert!(read("{ __typename }", Introspection::Refused).is_ok());
+    }
+}
