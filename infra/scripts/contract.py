@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import urllib.request
 from collections import Counter
@@ -31,6 +32,8 @@ HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 def check(settings: Settings, addresses: Dict[str, str], arguments: List[str], folder: Path) -> None:
     """Failure when an answer is not what the document says, or an operation never answered that it was done."""
+    if sys.version_info < (3, 11):
+        raise Failure("schemathesis needs Python 3.11 or newer; this is %d.%d" % sys.version_info[:2])
     program = packages.python_tool(settings.tools_dir, "schemathesis", SCHEMATHESIS, "schemathesis")
     url = addresses["url"].rstrip("/")
     # Given as a file: what schemathesis loads from the stack itself, it does not test.
