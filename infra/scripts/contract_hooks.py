@@ -130,7 +130,8 @@ class World:
         return (owner or self.ada).ask("POST", "/api/v1/conversations", body)["id"]
 
     def message(self, conversation: str) -> str:
-        return self.ada.ask("POST", f"/api/v1/conversations/{conversation}/messages", {"content": "Hello"})["id"]
+        path = f"/api/v1/conversations/{urllib.parse.quote(str(conversation), safe='')}/messages"
+        return self.ada.ask("POST", path, {"content": "Hello"})["id"]
 
     def message_there(self, conversation: str, otherwise: str) -> str:
         """A message in a conversation that an earlier request of a sequence made, if it is still there."""
