@@ -552,3 +552,18 @@ async fn a_channel_that_does_not_exist_cannot_be_subscribed_to() {
     assert_eq!(refused.err(), Some(404));
     assert_eq!(error["errors"][0]["field"], "channels.news");
 }
+
+#[test]
+fn a_frame_that_the_document_does_not_describe_fails_a_story() {
+    let lag = json!({"type": "lag", "conversation_id": "01890a5d-ac96-774b-bcce-b302099a805b", "latest": 3});
+    support::check_frame(&lag);
+
+    for (field, value) in [("latest", json!("3")), ("since", json!(1)), ("type", json!("lags"))] {
+        let mut other = lag.clone();
+        other[field] = value;
+        assert!(std::panic::catch_unwind(|| support::check_frame(&other)).is_err(), "{other}");
+    }
+    let mut less = lag.clone();
+    less.as_object_mut().unwrap().remove("latest");
+    assert!(std::panic::catch_unwind(|| support::check_frame(&less)).is_err(), "{less}");
+}

@@ -363,7 +363,7 @@ impl Connection {
         let mut frame: Value = serde_json::from_str(text).unwrap_or_else(|err| panic!("{err}: {text}"));
         assert!(frame.is_object(), "frames are objects: {text}");
         canaries::note_json(&frame);
-        frames::check_received(&frame);
+        frames::check_frame(&frame);
         // A push costs by its length; an answer holds up to 96 KiB of entries, of the 128 KiB the platform passes on.
         let most = if frame["ref"].is_null() { 32 } else { 100 };
         assert!(text.len() <= most * 1024, "a frame of {} bytes", text.len());

@@ -116,7 +116,7 @@ pub fn commands() -> impl Iterator<Item = String> {
 
 /// Panics unless a frame that was received is one that the document describes.
 #[track_caller]
-pub(crate) fn check_received(frame: &Value) {
+pub fn check_frame(frame: &Value) {
     let document = &*DOCUMENT;
     let called =
         |(key, message): &(&String, &Message)| !key.starts_with("command.") && message.name == frame["type"];

@@ -35,7 +35,7 @@ pub use changes::about;
 pub use chat::TestChat;
 pub use connection::{Connection, Handshake, Incoming};
 pub use document::operations;
-pub use frames::commands;
+pub use frames::{check_frame, commands};
 pub use mail::{Mail, page_of};
 pub use message::{Message, Page, messages_in};
 pub use redis_cluster::RedisCluster;

@@ -269,7 +269,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A JSON body, or none.
+/// A JSON body, or none, which `null` is as well.
 pub struct OptionalJson<T>(pub Option<T>);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OptionalJson<T> {
