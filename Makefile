@@ -44,7 +44,7 @@ fmt: ## Format the code
 validate: ## Check the templates with the SAM CLI, and the AsyncAPI document with AsyncAPI's parser
 	@$(STACK) validate
 
-check: test canaries lint validate ## All that CI runs
+check: test canaries lint validate contract ## All that CI runs
 	@TEST_MODE=strict $(STACK) test -- $(TEST_ARGS)
 
 model: ## Search the randomised model of the protocol for violations; MODEL_ARGS as it says itself
