@@ -41,7 +41,7 @@ lint: ## Check formatting, lints and documentation; every warning is an error
 fmt: ## Format the code
 	@cargo fmt --all
 
-validate: ## Check the templates with the SAM CLI, and the AsyncAPI document with AsyncAPI's parser
+validate: ## Check the templates with the SAM CLI, and the documents with the validators of their specifications
 	@$(STACK) validate
 
 check: test canaries lint validate contract ## All that CI runs
