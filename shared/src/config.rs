@@ -86,11 +86,7 @@ impl Logging {
             ["error", "warn", "info", "debug", "trace"].contains(&level.as_str()),
             "LOG_LEVEL must be error, warn, info, debug or trace, not {level:?}"
         );
-        Ok(Self {
-            level,
-            function: function_name(),
-            metrics_namespace: optional("METRICS_NAMESPACE"),
-        })
+        Ok(Self { level, function: function_name(), metrics_namespace: optional("METRICS_NAMESPACE") })
     }
 }
 

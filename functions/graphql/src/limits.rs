@@ -31,7 +31,8 @@ pub(crate) enum Introspection {
 
 /// Parses a document, if it is within bounds.
 pub(crate) fn read(text: &str, introspection: Introspection) -> Result<ExecutableDocument, ServerError> {
-    let marks = Marks::of(text).ok_or_else(|| malformed("The document is not GraphQL: a string has no end."))?;
+    let marks =
+        Marks::of(text).ok_or_else(|| malformed("The document is not GraphQL: a string has no end."))?;
     if marks.depth > MAX_BRACKETS {
         return Err(too_deep());
     }
@@ -56,7 +57,8 @@ pub(crate) fn read(text: &str, introspection: Introspection) -> Result<Executabl
         walked = walked.saturating_add(count.size(&fragment.node.selection_set, 0)?.fields);
     }
     if fields > MAX_FIELDS || fields.saturating_add(walked) > MAX_WALKED {
-        let message = "The document has more than 1000 fields and fragments, counted each time they are used.";
+        let message =
+            "The document has more than 1000 fields and fragments, counted each time they are used.";
         return Err(invalid(message));
     }
     Ok(document)
@@ -153,9 +155,7 @@ impl<'a> Count<'a> {
                     self.size(&field.node.selection_set, inner)?
                 }
                 Selection::InlineFragment(fragment) => self.size(&fragment.node.selection_set, inner)?,
-                Selection::FragmentSpread(spread) => {
-                    self.fragment(&spread.node.fragment_name.node, inner)?
-                }
+                Selection::FragmentSpread(spread) => self.fragment(&spread.node.fragment_name.node, inner)?,
             };
             size.fields = size.fields.saturating_add(within.fields).saturating_add(1);
             size.depth = size.depth.max(within.depth + 1);
@@ -166,7 +166,8 @@ impl<'a> Count<'a> {
     /// Each is looked through once, however often it is used.
     fn fragment(&mut self, name: &'a str, nested: usize) -> Result<Size, ServerError> {
         let fragment = self.document.fragments.get(name);
-        let fragment = fragment.ok_or_else(|| invalid("The document uses a fragment that it does not have."))?;
+        let fragment =
+            fragment.ok_or_else(|| invalid("The document uses a fragment that it does not have."))?;
         let size = match self.fragments.get(name) {
             Some(size) => *size,
             None => self.size(&fragment.node.selection_set, nested)?,
@@ -216,7 +217,15 @@ mod tests {
 
         assert_eq!(code, "malformed");
         assert!(!message.contains("secret"), "{message}");
-        for text in ["", "query", "fragment a on B { c }", "{ a } { b }", "{ a(b: \"\"\"c) }", "{ a(b: [\"\"\"x\" [[[", "\u{0}"] {
+        for text in [
+            "",
+            "query",
+            "fragment a on B { c }",
+            "{ a } { b }",
+            "{ a(b: \"\"\"c) }",
+            "{ a(b: [\"\"\"x\" [[[",
+            "\u{0}",
+        ] {
             assert_refused(text, "malformed", "not GraphQL");
         }
     }

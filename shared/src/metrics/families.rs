@@ -60,8 +60,11 @@ pub(super) static SENT: Family =
     counter("chat_messages_sent_total", &["via"], "Messages committed, each once however often it was sent.");
 pub(super) static REPEATED: Family =
     counter("chat_messages_repeated_total", &["via"], "Sends of a message that was committed already.");
-pub(super) static REFUSED: Family =
-    counter("chat_messages_refused_total", &["reason"], "Sends that were refused, by the error's code; of unavailable it is open whether it made a message.");
+pub(super) static REFUSED: Family = counter(
+    "chat_messages_refused_total",
+    &["reason"],
+    "Sends that were refused, by the error's code; of unavailable it is open whether it made a message.",
+);
 pub(super) static PUSHED: Family = counter(
     "chat_messages_pushed_total",
     &[],

@@ -1,7 +1,7 @@
 //! One invocation: what all that is told of it has in common.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -189,7 +189,9 @@ pub fn note(fact: Fact<'_>) {
         let mut noted = invocation.noted.lock().expect(UNPOISONED);
         match noted.iter_mut().find(|(known, _)| *known == name) {
             None => noted.push((name, Some(value))),
-            Some((_, known)) if matches!(fact, Fact::Conversation(_)) && *known != Some(value) => *known = None,
+            Some((_, known)) if matches!(fact, Fact::Conversation(_)) && *known != Some(value) => {
+                *known = None
+            }
             Some(_) => {}
         }
     });
