@@ -34,6 +34,7 @@ pub fn document() -> Value {
         auth::routes(String::new()),
         conversations::routes(),
         history::routes(),
+        graphql::routes(true),
         ops::routes(ops::Guard::Open),
     ];
     let mut document = frame();
