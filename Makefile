@@ -41,10 +41,10 @@ lint: ## Check formatting, lints and documentation; every warning is an error
 fmt: ## Format the code
 	@cargo fmt --all
 
-validate: ## Check the templates with the SAM CLI, and the AsyncAPI document with AsyncAPI's parser
+validate: ## Check the templates with the SAM CLI, and the documents with the validators of their specifications
 	@$(STACK) validate
 
-check: test canaries lint validate ## All that CI runs
+check: test canaries lint validate contract ## All that CI runs
 	@TEST_MODE=strict $(STACK) test -- $(TEST_ARGS)
 
 model: ## Search the randomised model of the protocol for violations; MODEL_ARGS as it says itself

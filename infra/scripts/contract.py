@@ -21,7 +21,7 @@ from processes import Failure, run, say
 from settings import Settings
 
 SCHEMATHESIS = "4.32.5"
-# The same requests in each run; another seed or number of examples is given as arguments, which are schemathesis'.
+# Drawn by the same seed in each run; another seed or number of examples is given as arguments, which are schemathesis'.
 DEFAULTS = {"--seed": "1", "--max-examples": "30", "--workers": "2"}
 ENDS_WITHIN = 480
 METHODS = ("get", "post", "put", "patch", "delete")
@@ -30,10 +30,13 @@ METHODS = ("get", "post", "put", "patch", "delete")
 HTTP = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def check(settings: Settings, addresses: Dict[str, str], arguments: List[str], folder: Path) -> None:
-    """Failure when an answer is not what the document says, or an operation never answered that it was done."""
+def require_python() -> None:
     if sys.version_info < (3, 11):
         raise Failure("schemathesis needs Python 3.11 or newer; this is %d.%d" % sys.version_info[:2])
+
+
+def check(settings: Settings, addresses: Dict[str, str], arguments: List[str], folder: Path) -> None:
+    """Failure when an answer is not what the document says, or an operation never answered that it was done."""
     program = packages.python_tool(settings.tools_dir, "schemathesis", SCHEMATHESIS, "schemathesis")
     url = addresses["url"].rstrip("/")
     # Given as a file: what schemathesis loads from the stack itself, it does not test.
@@ -47,7 +50,8 @@ def check(settings: Settings, addresses: Dict[str, str], arguments: List[str], f
     statuses = folder / "contract-statuses.json"
     statuses.unlink(missing_ok=True)
 
-    given = {argument.split("=")[0] for argument in arguments}
+    arguments = [part for argument in arguments for part in argument.split("=", 1)]
+    given = set(arguments)
     defaults = [part for name, value in DEFAULTS.items() if name not in given for part in (name, value)]
     options = [*defaults, *arguments]
     here = Path(__file__).resolve().parent

@@ -73,6 +73,9 @@ HOSTED_ONLY = {
     "metrics::totals_equal_what_was_done_by_several_processes_of_each_function": "it does not tell its processes",
     "metrics::instances_that_start_are_counted_by_function": "the same",
     "metrics::live_connections_rise_and_fall_and_heal": "strict mode hosts the functions",
+    "logs::": "it writes the lines of all functions into one file of its own",
+    "traces::a_collector_that_hangs_is_asked_once_in_a_while_and_nobody_waits_for_it": "the same",
+    "big_rooms::the_jobs_of_a_send_name_its_request": "the same",
     "slow::a_disconnect_that_is_never_told_is_healed_by_the_next_message": "strict mode hosts the functions",
 }
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
@@ -266,7 +269,7 @@ def start_cargo_lambda(
 def check_functions(url: str) -> None:
     """Asks each HTTP function once, as a stranger: one that cannot start with its settings says so now."""
     with step("Functions: starting"):
-        for path in ("api/v1/auth/profile", "api/v1/conversations", "api/v1/conversations/any/messages", "metrics"):
+        for path in ("api/v1/auth/profile", "api/v1/conversations", "api/v1/conversations/any/messages", "graphql", "metrics"):
             try:
                 with HTTP_OF_START.open(f"{url.rstrip('/')}/{path}", timeout=180):
                     pass
@@ -455,6 +458,7 @@ def faults(settings: Settings, arguments: List[str]) -> None:
 def hold_to_contract(settings: Settings, arguments: List[str]) -> None:
     """A stack of its own without throttles, whose answers are held against the document that it serves."""
     check_tools()
+    contract.require_python()
     parts = stores.Stores()
     folder = settings.data_dir / "contract"
     with throwaway(settings, "contract", parts=parts):

@@ -1,6 +1,5 @@
 //! Settings: the only reader of environment variables. A missing or wrong one is named at start.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -22,8 +21,6 @@ pub struct Logging {
 pub struct Traces {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT`: the collector, to which spans go over HTTP.
     pub endpoint: String,
-    /// `OTEL_EXPORTER_OTLP_HEADERS`: what is sent along, `name=value`, several separated by commas.
-    pub headers: HashMap<String, String>,
     /// `OTEL_TRACES_SAMPLER_ARG`: which share of the requests is traced whose client does not say, 0 to 1; 1 by default.
     pub sampled: f64,
 }
@@ -91,7 +88,7 @@ impl Logging {
         );
         Ok(Self {
             level,
-            function: optional("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default(),
+            function: function_name(),
             metrics_namespace: optional("METRICS_NAMESPACE"),
         })
     }
@@ -105,19 +102,16 @@ impl Traces {
             is_web_address(&endpoint),
             "OTEL_EXPORTER_OTLP_ENDPOINT must begin with http:// or https:// and a host, not {endpoint:?}"
         );
+        // What is sent along the exporter reads itself, and would say nothing of what it does not understand.
         let headers = optional("OTEL_EXPORTER_OTLP_HEADERS").unwrap_or_default();
-        let headers = headers.split(',').filter(|header| !header.trim().is_empty());
-        let headers = headers
-            .map(|header| {
-                let (name, value) = header.split_once('=')?;
-                Some((name.trim().to_owned(), value.trim().to_owned()))
-            })
-            .collect::<Option<_>>()
-            .context("OTEL_EXPORTER_OTLP_HEADERS must be name=value, several separated by commas")?;
+        ensure!(
+            headers.split(',').all(|header| header.trim().is_empty() || header.contains('=')),
+            "OTEL_EXPORTER_OTLP_HEADERS must be name=value, several separated by commas"
+        );
         let sampled = optional("OTEL_TRACES_SAMPLER_ARG").map_or(Ok(1.0), |share| share.parse());
         let sampled = sampled.ok().filter(|share| (0.0..=1.0).contains(share));
         let sampled = sampled.context("OTEL_TRACES_SAMPLER_ARG must be a number from 0 to 1")?;
-        Ok(Some(Self { endpoint, headers, sampled }))
+        Ok(Some(Self { endpoint, sampled }))
     }
 }
 

@@ -5,7 +5,7 @@ use futures_util::future::LocalBoxFuture;
 use lambda_runtime::LambdaEvent;
 use serde::de::DeserializeOwned;
 
-use crate::telemetry::{Arrival, Handed, Invocation};
+use crate::telemetry::{Arrival, Handed, Invocation, Served};
 use crate::{App, Result, telemetry};
 
 /// Serves asynchronous invocations. One that fails is tried again by Lambda, so each must be the same when repeated.
@@ -30,7 +30,7 @@ pub fn serve<E: DeserializeOwned + 'static>(
                 }
                 let failed = done.is_err();
                 app.metrics.job(!failed);
-                let ended = telemetry::end("job", failed);
+                let ended = telemetry::end(Served::Job, failed);
                 let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
                 tracing::info!(failed, latency_ms, cold_start, "job");
                 done.map_err(lambda_runtime::Error::from)

@@ -23,7 +23,7 @@ use crate::protocol::{
     Answer, Command, DeleteMessage, EditMessage, ErrorCode, ErrorFrame, Framed, MAX_ANSWER, React, Read,
     Typing,
 };
-use crate::telemetry::{Arrival, Fact, Invocation};
+use crate::telemetry::{Arrival, Fact, Invocation, Served};
 use crate::{App, Error, Result, conversations, http, telemetry};
 
 /// An event, when what every event has is there.
@@ -170,7 +170,7 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
     if let Err(error) = &opened {
         telemetry::report(error);
     }
-    let ended = telemetry::end("connect", failed);
+    let ended = telemetry::end(Served::Handshake { status: status.as_u16() }, failed);
     let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
     tracing::info!(status = status.as_u16(), latency_ms, failed, cold_start, "connect");
     match opened {
@@ -214,7 +214,7 @@ pub async fn message(app: &App, request: Request) -> Response {
     if let Err(error) = &answer {
         telemetry::report(error);
     }
-    let ended = telemetry::end(command, failed);
+    let ended = telemetry::end(Served::Frame { command, code }, failed);
     app.metrics.command(known, code, ended.latency);
     tracing::info!(
         command,
@@ -290,11 +290,13 @@ async fn tell_committed(app: &App, conversation: ConversationId, answered: &[Ans
 async fn disconnect(app: &App, request: &Request) -> Response {
     let closed = connections::close(app, &request.connection).await;
     let failed = closed.is_err();
-    if let Err(error) = closed {
+    match closed {
+        Ok(Some(user)) => telemetry::note(Fact::User(user)),
+        Ok(None) => {}
         // What stays expires, and the first push that finds the connection gone forgets it.
-        telemetry::report(&error);
+        Err(error) => telemetry::report(&error),
     }
-    let ended = telemetry::end("disconnect", failed);
+    let ended = telemetry::end(Served::Disconnect, failed);
     let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
     tracing::info!(latency_ms, failed, cold_start, "disconnect");
     Response::empty()

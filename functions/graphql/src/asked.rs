@@ -9,7 +9,7 @@ use shared::http::Credentials;
 use shared::ids::UserId;
 use shared::log::Key;
 use shared::throttle::Admission;
-use shared::{App, Result};
+use shared::{App, Result, telemetry};
 
 use crate::loaders::People;
 
@@ -30,7 +30,7 @@ impl Asked {
         let people = credentials.caller().ok().map(|caller| {
             let people = People { app: app.clone(), reader: caller.user() };
             // Nobody waits for more to ask: what is asked for in one go is there when the loader runs.
-            DataLoader::new(people, tokio::spawn).delay(Duration::ZERO)
+            DataLoader::new(people, |load| tokio::spawn(telemetry::carry(load))).delay(Duration::ZERO)
         });
         Self { app, credentials, request_id, named: AtomicU32::new(0), people }
     }

@@ -15,8 +15,10 @@ use crate::errors::{invalid, refusal};
 const MAX_BRACKETS: usize = 64;
 /// How deep selections may be nested, fragments counted where they are used.
 const MAX_NESTING: usize = 32;
-/// How many fields there may be, those of a fragment counted each time it is used.
+/// How many fields and fragments there may be, what is in a fragment counted each time it is used.
 const MAX_FIELDS: usize = 1000;
+/// The same of all operations and fragments together: rules go through each of them.
+const MAX_WALKED: usize = 5000;
 /// How often variables may be used: each use is a copy of the value.
 const MAX_VARIABLES: usize = 500;
 
@@ -29,7 +31,7 @@ pub(crate) enum Introspection {
 
 /// Parses a document, if it is within bounds.
 pub(crate) fn read(text: &str, introspection: Introspection) -> Result<ExecutableDocument, ServerError> {
-    let marks = Marks::of(text);
+    let marks = Marks::of(text).ok_or_else(|| malformed("The document is not GraphQL: a string has no end."))?;
     if marks.depth > MAX_BRACKETS {
         return Err(too_deep());
     }
@@ -45,18 +47,23 @@ pub(crate) fn read(text: &str, introspection: Introspection) -> Result<Executabl
         refusal("malformed", message, error.positions())
     })?;
     let mut count = Count { document: &document, introspection, fragments: HashMap::new() };
-    let mut fields = 0_usize;
+    let (mut fields, mut walked) = (0_usize, 0_usize);
     for (_, operation) in document.operations.iter() {
         fields = fields.saturating_add(count.size(&operation.node.selection_set, 0)?.fields);
     }
     // Also those that nobody uses: rules follow them, too.
     for fragment in document.fragments.values() {
-        count.size(&fragment.node.selection_set, 0)?;
+        walked = walked.saturating_add(count.size(&fragment.node.selection_set, 0)?.fields);
     }
-    if fields > MAX_FIELDS {
-        return Err(invalid("The document has more than 1000 fields, those of fragments counted each time."));
+    if fields > MAX_FIELDS || fields.saturating_add(walked) > MAX_WALKED {
+        let message = "The document has more than 1000 fields and fragments, counted each time they are used.";
+        return Err(invalid(message));
     }
     Ok(document)
+}
+
+fn malformed(message: &str) -> ServerError {
+    refusal("malformed", message, None)
 }
 
 fn too_deep() -> ServerError {
@@ -71,7 +78,8 @@ struct Marks {
 }
 
 impl Marks {
-    fn of(text: &str) -> Self {
+    /// `None`: a block string has no end.
+    fn of(text: &str) -> Option<Self> {
         let (mut marks, mut depth, mut rest) = (Self::default(), 0_usize, text);
         while let Some(character) = rest.chars().next() {
             let mut step = character.len_utf8();
@@ -80,39 +88,38 @@ impl Marks {
                 '}' | ']' | ')' => depth = depth.saturating_sub(1),
                 '$' => marks.variables += 1,
                 '#' => step = rest.find(['\n', '\r']).unwrap_or(rest.len()),
-                '"' => step = string(rest),
+                '"' => step = string(rest)?,
                 _ => {}
             }
             marks.depth = marks.depth.max(depth);
             rest = &rest[step..];
         }
-        marks
+        Some(marks)
     }
 }
 
-/// How long the string is that a text begins with.
-fn string(text: &str) -> usize {
+/// How long the string is that a text begins with, if it has an end where it needs one.
+fn string(text: &str) -> Option<usize> {
     if text.starts_with("\"\"\"") {
         let mut at = 3;
         while let Some(end) = text[at..].find("\"\"\"") {
             let escaped = text[..at + end].ends_with('\\');
             at += end + 3;
             if !escaped {
-                return at;
+                return Some(at);
             }
         }
-        // Without an end it is none: an empty string, and whatever follows.
-        return 2;
+        return None;
     }
     let mut escaped = true;
     for (at, character) in text.char_indices() {
         match character {
-            '\n' | '\r' => return at,
-            '"' if !escaped => return at + 1,
+            '\n' | '\r' => return Some(at),
+            '"' if !escaped => return Some(at + 1),
             _ => escaped = !escaped && character == '\\',
         }
     }
-    text.len()
+    Some(text.len())
 }
 
 struct Count<'a> {
@@ -136,21 +143,21 @@ impl<'a> Count<'a> {
         // Fragments in a circle end here, too.
         let inner = Some(nested + 1).filter(|inner| *inner <= MAX_NESTING).ok_or_else(too_deep)?;
         for selection in &set.node.items {
-            let (own, within) = match &selection.node {
+            let within = match &selection.node {
                 Selection::Field(field) => {
                     let asks_for_schema = matches!(field.node.name.node.as_str(), "__schema" | "__type");
                     if asks_for_schema && self.introspection == Introspection::Refused {
                         let message = "The schema cannot be asked for here; schema.graphql has it.";
                         return Err(refusal("forbidden", message, [field.pos]));
                     }
-                    (1, self.size(&field.node.selection_set, inner)?)
+                    self.size(&field.node.selection_set, inner)?
                 }
-                Selection::InlineFragment(fragment) => (0, self.size(&fragment.node.selection_set, inner)?),
+                Selection::InlineFragment(fragment) => self.size(&fragment.node.selection_set, inner)?,
                 Selection::FragmentSpread(spread) => {
-                    (0, self.fragment(&spread.node.fragment_name.node, inner)?)
+                    self.fragment(&spread.node.fragment_name.node, inner)?
                 }
             };
-            size.fields = size.fields.saturating_add(within.fields).saturating_add(own);
+            size.fields = size.fields.saturating_add(within.fields).saturating_add(1);
             size.depth = size.depth.max(within.depth + 1);
         }
         Ok(size)
@@ -158,7 +165,8 @@ impl<'a> Count<'a> {
 
     /// Each is looked through once, however often it is used.
     fn fragment(&mut self, name: &'a str, nested: usize) -> Result<Size, ServerError> {
-        let Some(fragment) = self.document.fragments.get(name) else { return Ok(Size::default()) };
+        let fragment = self.document.fragments.get(name);
+        let fragment = fragment.ok_or_else(|| invalid("The document uses a fragment that it does not have."))?;
         let size = match self.fragments.get(name) {
             Some(size) => *size,
             None => self.size(&fragment.node.selection_set, nested)?,
@@ -208,7 +216,7 @@ mod tests {
 
         assert_eq!(code, "malformed");
         assert!(!message.contains("secret"), "{message}");
-        for text in ["", "query", "fragment a on B { c }", "{ a } { b }", "{ a(b: \"\"\"c) }", "\u{0}"] {
+        for text in ["", "query", "fragment a on B { c }", "{ a } { b }", "{ a(b: \"\"\"c) }", "{ a(b: [\"\"\"x\" [[[", "\u{0}"] {
             assert_refused(text, "malformed", "not GraphQL");
         }
     }
@@ -224,7 +232,6 @@ mod tests {
             format!("query($v: {}) {{ a }}", "[".repeat(deep)),
             format!("query($v: A = {}) {{ a }}", "[".repeat(deep)),
             "{...".repeat(deep),
-            format!("{{ a(b: [\"\"\"x\" {}) }}", "[".repeat(deep)),
             format!("# comment\r{{ a(b: {}", "[".repeat(deep)),
         ] {
             assert_refused(&text, "invalid", "too deep");
@@ -241,12 +248,20 @@ mod tests {
             write!(doubling, "fragment f{number} on A {{ ...f{next} ...f{next} }}").unwrap();
         }
         let short = doubling.replace("...f20 ...f20", "a");
+        // Of no field at all, and exactly as deep as may be.
+        let empty = doubling.replace("...f30 ...f30", "... on A { ...f99 }");
+        let known = empty.replace("...f99", "__typename");
+        let unused: String =
+            (0..600).map(|number| format!("fragment g{number} on A {{ {} }}", "a ".repeat(10))).collect();
         let wide = format!("{{ {} }}", "a ".repeat(1001));
 
         assert_refused(&chain, "invalid", "too deep");
         assert_refused(&doubling, "invalid", "too deep");
         assert_refused(&short, "invalid", "1000 fields");
         assert_refused(&wide, "invalid", "1000 fields");
+        assert_refused(&empty, "invalid", "does not have");
+        assert_refused(&known, "invalid", "1000 fields");
+        assert_refused(&format!("{{ a }} {unused}"), "invalid", "1000 fields");
         assert_refused("{ ...a } fragment a on A { ...b } fragment b on A { ...a }", "invalid", "too deep");
         assert_refused("{ b } fragment a on A { ...a }", "invalid", "too deep");
     }

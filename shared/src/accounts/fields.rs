@@ -100,7 +100,7 @@ impl Username {
 const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
 
 /// A password that is to be set: with an upper-case and a lower-case letter, a digit and a special character; not a common
-/// one, and not the account's address or username. `Debug` prints nothing of it.
+/// one, and not the account's address or username.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(format = Password, min_length = 10, max_length = 128)]
@@ -147,7 +147,7 @@ impl fmt::Debug for NewPassword {
     }
 }
 
-/// A password that is to be checked. `Debug` prints nothing of it.
+/// A password that is to be checked.
 #[derive(Clone, Deserialize, ToSchema)]
 #[serde(transparent)]
 #[schema(format = Password)]

@@ -140,7 +140,7 @@ pub struct Names {
 /// A pair of tokens.
 #[derive(Serialize, ToSchema)]
 #[schema(examples(json!({
-    "access_token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIwIn0.c2lnbmF0dXJl",
+    "access_token": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwIn0.c2lnbmF0dXJl",
     "refresh_token": "Ymx1ZS1ncmVlbi1yZWQtYmx1ZS1ncmVlbi1yZWQtYmx1",
     "token_type": "Bearer",
     "expires_in": 900,

@@ -123,13 +123,13 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
 }
 
 /// Forgets a connection that has ended, and tells others that its user is gone if it was their last one.
-pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
+/// Whose it was, if that was known.
+pub async fn close(app: &App, connection: &ConnectionId) -> Result<Option<UserId>> {
     let key = keys::connection(connection);
     let replies =
         app.redis.wave(vec![Call::command("HGETALL").arg(&key), Call::command("DEL").arg(&key)]).await?;
-    let Some(record) = Record::of(replies.into_iter().next().unwrap_or_default())? else { return Ok(()) };
+    let Some(record) = Record::of(replies.into_iter().next().unwrap_or_default())? else { return Ok(None) };
     let user = record.identity.user;
-    telemetry::note(Fact::User(user));
     let keys = UserKeys::of(user);
     let leave = Call::script(&LEAVE, &[keys.connections(), keys.last_seen(), keys.live()])
         .arg(&connection.0)
@@ -146,7 +146,7 @@ pub async fn close(app: &App, connection: &ConnectionId) -> Result<()> {
             .map(|Left { conversation, audience }| log::announce(app, conversation, audience, user, false));
         try_join_all(told).await?;
     }
-    Ok(())
+    Ok(Some(user))
 }
 
 /// Ends the connections of sessions that have ended by Postgres' word. When this returns nothing reaches them any more,
@@ -171,7 +171,7 @@ async fn end_some(app: &App, sessions: &[Identity]) -> Result<()> {
         let ended = ended.map(async |(connection, _)| {
             let connection = ConnectionId(connection);
             app.push().close(&connection).await;
-            close(app, &connection).await
+            close(app, &connection).await.map(drop)
         });
         try_join_all(ended).await?;
     }

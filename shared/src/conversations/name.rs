@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::Result;
 
-/// A conversation's name: 1 to 100 characters. Of a channel it must be a [`ChannelName`] too.
+/// A conversation's name: 1 to 100 characters. Of a channel 2 to 50 of a-z, 0-9 and -.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 #[schema(as = ConversationName, min_length = 1, max_length = 100, pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$")]

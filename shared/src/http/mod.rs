@@ -39,7 +39,7 @@ use crate::accounts::Device;
 use crate::ids::{ConversationId, MessageId, SessionId, UserId};
 use crate::log::Key;
 use crate::messages::Emoji;
-use crate::telemetry::{Arrival, Fact, Invocation};
+use crate::telemetry::{Arrival, Fact, Invocation, Served};
 use crate::throttle::Window;
 use crate::tokens::{Identity, Secret, access};
 use crate::{App, Error, FieldError, Result, administration, oauth, parse, telemetry};
@@ -86,20 +86,24 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
     let invocation = begin(&request, &request_id);
     let answer = async {
         let mut response = next.run(request).await;
-        if let Some(error) = response.extensions().get::<Arc<Error>>() {
+        let error = response.extensions().get::<Arc<Error>>();
+        if let Some(error) = error {
             telemetry::report(error);
         }
+        // An answer in GraphQL is 200 whatever became of its fields.
+        let failed =
+            response.status().is_server_error() || error.is_some_and(|error| error.cause().is_some());
         if let Ok(value) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert(answers::REQUEST_ID, value);
         }
-        let failed = response.status().is_server_error();
-        let name = route.as_deref().unwrap_or("unmatched");
-        let ended = telemetry::end(&format!("{method} {name}"), failed);
+        let (name, status) = (route.as_deref().unwrap_or("unmatched"), response.status().as_u16());
+        let served = Served::Request { method: method.as_str(), route: name, status };
+        let ended = telemetry::end(served, failed);
         app.metrics.request(&method, route.as_deref(), response.status(), ended.latency);
         tracing::info!(
             method = %method,
             route = name,
-            status = response.status().as_u16(),
+            status,
             latency_ms = ended.latency_ms(),
             failed,
             cold_start = ended.cold_start,

@@ -253,7 +253,7 @@ async fn forget_gone(app: &App, cut: &Cut, round: &Round) -> Result<()> {
 async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
     let mut round = Round::default();
     let (live, expired): (Vec<_>, Vec<_>) = cut.connections.iter().partition(|one| one.expires_at > cut.at);
-    round.gone.extend(expired.into_iter().map(|one| one.id.clone()));
+    let expired: Vec<_> = expired.into_iter().map(|one| one.id.clone()).collect();
 
     // Serialised once for all but the connections that sent some of it.
     let for_all = frames(&cut.entries, None);
@@ -297,6 +297,7 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
     }
     app.metrics.pushed(pushed);
     app.metrics.gone(round.gone.len());
+    round.gone.extend(expired);
     join_all(given_up.into_iter().map(|connection| app.push().close(connection))).await;
     if !round.failed.is_empty() {
         // One line a round: a slow recipient would fill the log with its own.

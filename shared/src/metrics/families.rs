@@ -61,7 +61,7 @@ pub(super) static SENT: Family =
 pub(super) static REPEATED: Family =
     counter("chat_messages_repeated_total", &["via"], "Sends of a message that was committed already.");
 pub(super) static REFUSED: Family =
-    counter("chat_messages_refused_total", &["reason"], "Sends that made no message, by the error's code.");
+    counter("chat_messages_refused_total", &["reason"], "Sends that were refused, by the error's code; of unavailable it is open whether it made a message.");
 pub(super) static PUSHED: Family = counter(
     "chat_messages_pushed_total",
     &[],

@@ -131,7 +131,7 @@ fn never() -> Object {
     ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])).build()
 }
 
-/// Why a request is refused (RFC 6749 §5.2), as [`Error::OAuth`] is rendered.
+/// Why a request is refused (RFC 6749 §5.2).
 #[derive(ToSchema)]
 #[schema(examples(json!({ "error": "invalid_grant", "error_description": "The code is not valid." })))]
 #[expect(dead_code, reason = "the edge renders the error; here it is only described")]

@@ -87,10 +87,7 @@ impl Call {
     }
 }
 
-/// Adds what an instance has counted to the totals.
-///
-/// `KEYS[1]` totals; `ARGV` field, how much, field, how much, …
-const ADD: &str = "for i = 1, #ARGV, 2 do redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1]) end";
+const ADD: &str = include_str!("add.lua");
 
 /// Redis, whichever way it runs.
 pub struct Redis {

@@ -1,6 +1,6 @@
 //! One invocation: what all that is told of it has in common.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::traces::{self, Parent, Span};
 use crate::ids::{ConnectionId, ConversationId, UserId};
 
 tokio::task_local! {
-    static CURRENT: Invocation;
+    static CURRENT: Arc<Invocation>;
 }
 
 /// What an edge knows of an invocation when it begins.
@@ -39,7 +39,7 @@ pub struct Invocation {
     caused_by: Option<String>,
     began: Instant,
     is_cold_start: bool,
-    noted: Mutex<Vec<(&'static str, String)>>,
+    noted: Mutex<Vec<(&'static str, Option<String>)>>,
     span: Option<Span>,
 }
 
@@ -82,7 +82,7 @@ impl Invocation {
         let parent = traceparent
             .and_then(Parent::of_traceparent)
             .or_else(|| amazon_trace.and_then(Parent::of_amazon_trace));
-        let span = traces::begin(parent.as_ref());
+        let span = traces::begin(parent.as_ref(), origin.is_some());
         let handed_id = origin.as_ref().and_then(|origin| origin.trace_id.clone());
         let trace_id = span.as_ref().map(Span::trace_id).or(handed_id);
         let facts = [("ip", ip), ("user_agent", user_agent)];
@@ -92,7 +92,7 @@ impl Invocation {
             caused_by: origin.map(|origin| origin.request_id).filter(|cause| *cause != request_id),
             began: Instant::now(),
             is_cold_start: COLD.swap(false, Ordering::Relaxed),
-            noted: Mutex::new(facts.into_iter().filter_map(|(name, fact)| Some((name, fact?))).collect()),
+            noted: Mutex::new(facts.to_vec()),
             request_id,
             span,
         }
@@ -100,7 +100,7 @@ impl Invocation {
 
     /// Runs it. When this returns its trace is on its way.
     pub async fn run<T>(self, work: impl Future<Output = T>) -> T {
-        let done = CURRENT.scope(self, work).await;
+        let done = CURRENT.scope(Arc::new(self), work).await;
         traces::export().await;
         done
     }
@@ -110,7 +110,8 @@ impl Invocation {
         let own = [("request_id", Some(&self.request_id)), ("trace_id", self.trace_id.as_ref())];
         let own = own.into_iter().chain([("caused_by", self.caused_by.as_ref())]);
         let own = own.filter_map(|(name, fact)| Some((name, fact?.clone())));
-        own.chain(self.noted.lock().expect(UNPOISONED).iter().cloned()).collect()
+        let noted = self.noted.lock().expect(UNPOISONED);
+        own.chain(noted.iter().filter_map(|(name, fact)| Some((*name, fact.clone()?)))).collect()
     }
 }
 
@@ -130,11 +131,44 @@ impl Ended {
     }
 }
 
-/// Ends the current invocation but for its answer: its span is called `name` now.
-pub fn end(name: &str, failed: bool) -> Ended {
+/// What an invocation turned out to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Served<'a> {
+    /// An HTTP request.
+    Request {
+        /// Its method.
+        method: &'a str,
+        /// The template of its path.
+        route: &'a str,
+        /// The status of its answer.
+        status: u16,
+    },
+    /// A WebSocket's handshake.
+    Handshake {
+        /// The status of its answer.
+        status: u16,
+    },
+    /// A WebSocket's frame.
+    Frame {
+        /// Its command.
+        command: &'a str,
+        /// `OK`, or the code of the error.
+        code: &'a str,
+    },
+    /// A WebSocket's end.
+    Disconnect,
+    /// A job.
+    Job,
+}
+
+/// Ends the current invocation but for its answer.
+pub fn end(served: Served<'_>, failed: bool) -> Ended {
     let ended = CURRENT.try_with(|invocation| {
         if let Some(span) = &invocation.span {
-            span.end(name, failed, invocation.facts());
+            // Where the client is, and what it says it is, stays in the log.
+            let facts = invocation.facts().into_iter();
+            let facts = facts.filter(|(name, _)| !["ip", "user_agent", "trace_id"].contains(name));
+            span.end(served, failed, facts);
         }
         Ended { latency: invocation.began.elapsed(), cold_start: invocation.is_cold_start }
     });
@@ -143,7 +177,8 @@ pub fn end(name: &str, failed: bool) -> Ended {
 
 const UNPOISONED: &str = "nobody panics while holding it";
 
-/// Notes a fact of the current invocation; what is known already stays.
+/// Notes a fact of the current invocation. Who acts stays as it was said first; which conversation it is about is not
+/// known of one that is about several.
 pub fn note(fact: Fact<'_>) {
     let (name, value) = match fact {
         Fact::User(user) => ("user_id", user.to_string()),
@@ -152,15 +187,28 @@ pub fn note(fact: Fact<'_>) {
     };
     let _outside_of_invocations_nothing_is_noted = CURRENT.try_with(|invocation| {
         let mut noted = invocation.noted.lock().expect(UNPOISONED);
-        if !noted.iter().any(|(known, _)| *known == name) {
-            noted.push((name, value));
+        match noted.iter_mut().find(|(known, _)| *known == name) {
+            None => noted.push((name, Some(value))),
+            Some((_, known)) if matches!(fact, Fact::Conversation(_)) && *known != Some(value) => *known = None,
+            Some(_) => {}
         }
     });
 }
 
 /// What is said of the current invocation in each of its lines.
 pub(super) fn facts() -> Vec<(&'static str, String)> {
-    CURRENT.try_with(Invocation::facts).unwrap_or_default()
+    CURRENT.try_with(|invocation| invocation.facts()).unwrap_or_default()
+}
+
+/// A future that is run by itself, as a part of the current invocation.
+pub fn carry<F: Future>(work: F) -> impl Future<Output = F::Output> {
+    let invocation = CURRENT.try_with(Arc::clone).ok();
+    async move {
+        match invocation {
+            Some(invocation) => CURRENT.scope(invocation, work).await,
+            None => work.await,
+        }
+    }
 }
 
 /// The span that is under way, for those within it.
@@ -236,5 +284,29 @@ mod tests {
 
         assert_eq!(user, Some(first.to_string()));
         assert_eq!(fact("user_id"), None);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_about_several_conversations_is_about_none_by_name() {
+        let [one, other] = [ConversationId::generate(), ConversationId::generate()];
+        let about = async |conversations: &[ConversationId]| {
+            let note_all = async {
+                conversations.iter().for_each(|one| note(Fact::Conversation(*one)));
+                fact("conversation_id")
+            };
+            Invocation::begin(arrival("a")).run(note_all).await
+        };
+
+        assert_eq!(about(&[one, one]).await, Some(one.to_string()));
+        assert_eq!(about(&[one, other, one]).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_is_carried_elsewhere_is_a_part_of_the_invocation() {
+        let elsewhere = Invocation::begin(arrival("a")).run(async {
+            tokio::spawn(carry(async { fact("request_id") })).await.expect("it does not panic")
+        });
+
+        assert_eq!(elsewhere.await.as_deref(), Some("a"));
     }
 }

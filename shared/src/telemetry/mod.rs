@@ -1,15 +1,17 @@
 //! What is told of every invocation: a line of log, in it the figures that CloudWatch counts, and, where that is
 //! configured, a trace.
 //!
-//! The edges run each invocation as an [`Invocation`]; what becomes known of it meanwhile stands in all its lines. What
-//! identifies a person beyond their id never reaches a log or a trace: no password, token, ticket, e-mail address or
-//! message text.
+//! The edges run each invocation as an [`Invocation`]; what becomes known of it meanwhile stands in all its lines. Of a
+//! person that is their id, their address in the network and what their client calls itself; the last two stay out of
+//! traces. No password, token, ticket, e-mail address or message text reaches either.
 
 mod invocation;
 mod logs;
 mod traces;
 
-pub use self::invocation::{Arrival, Ended, Fact, Handed, Invocation, Origin, end, hand, note};
+pub use self::invocation::{
+    Arrival, Ended, Fact, Handed, Invocation, Origin, Served, carry, end, hand, note,
+};
 pub use self::traces::{Call, traced};
 use crate::Error;
 use crate::config::{Logging, Traces};

@@ -27,7 +27,7 @@ use opentelemetry_sdk::trace::{
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::invocation;
+use super::invocation::{self, Served};
 use crate::config::Traces;
 
 /// How long an invocation waits at most for its trace to be taken.
@@ -51,11 +51,10 @@ pub(super) fn init(config: Traces, function: &str) -> anyhow::Result<()> {
         .with_http()
         .with_http_client(Collector::new()?)
         .with_endpoint(format!("{}/v1/traces", config.endpoint.trim_end_matches('/')))
-        .with_headers(config.headers)
         .with_timeout(EXPORT_TIMEOUT)
         .build()
         .context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
-    let resource = Resource::builder()
+    let resource = Resource::builder_empty()
         .with_service_name("chat")
         .with_attribute(KeyValue::new("faas.name", function.to_owned()))
         .build();
@@ -116,14 +115,15 @@ fn traceparent(span: &SpanContext) -> String {
 pub(super) struct Span(Context);
 
 /// Begins the span of an invocation, where traces are exported.
-pub(super) fn begin(parent: Option<&Parent>) -> Option<Span> {
+pub(super) fn begin(parent: Option<&Parent>, is_job: bool) -> Option<Span> {
     let export = EXPORT.get()?;
     let context = Context::new();
     let context = match parent {
         Some(Parent::Span(span)) => context.with_remote_span_context(span.clone()),
         Some(Parent::Trace(_)) | None => context,
     };
-    let span = export.tracer.span_builder("invocation").with_kind(SpanKind::Server);
+    let kind = if is_job { SpanKind::Consumer } else { SpanKind::Server };
+    let span = export.tracer.span_builder("invocation").with_kind(kind);
     Some(Span(context.with_span(span.start_with_context(&export.tracer, &context))))
 }
 
@@ -136,14 +136,45 @@ impl Span {
         traceparent(self.0.span().span_context())
     }
 
-    pub(super) fn end(&self, name: &str, failed: bool, facts: Vec<(&'static str, String)>) {
+    pub(super) fn end(
+        &self,
+        served: Served<'_>,
+        failed: bool,
+        facts: impl Iterator<Item = (&'static str, String)>,
+    ) {
         let span = self.0.span();
-        span.update_name(name.to_owned());
-        span.set_attributes(facts.into_iter().map(|(name, fact)| KeyValue::new(name, fact)));
+        span.update_name(name(served));
+        span.set_attributes(attributes(served));
+        span.set_attributes(facts.map(|(name, fact)| KeyValue::new(name, fact)));
         if failed {
             span.set_status(Status::error(""));
         }
         span.end();
+    }
+}
+
+fn name(served: Served<'_>) -> String {
+    match served {
+        Served::Request { method, route, .. } => format!("{method} {route}"),
+        Served::Handshake { .. } => "connect".to_owned(),
+        Served::Frame { command, .. } => command.to_owned(),
+        Served::Disconnect => "disconnect".to_owned(),
+        Served::Job => "job".to_owned(),
+    }
+}
+
+/// By the names of OpenTelemetry's semantic conventions where they have one.
+fn attributes(served: Served<'_>) -> Vec<KeyValue> {
+    let status = |status: u16| KeyValue::new("http.response.status_code", i64::from(status));
+    match served {
+        Served::Request { method, route, status: code } => vec![
+            KeyValue::new("http.request.method", method.to_owned()),
+            KeyValue::new("http.route", route.to_owned()),
+            status(code),
+        ],
+        Served::Handshake { status: code } => vec![status(code)],
+        Served::Frame { code, .. } => vec![KeyValue::new("code", code.to_owned())],
+        Served::Disconnect | Served::Job => Vec::new(),
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Identity {
     pub session: SessionId,
 }
 
-/// An opaque credential in plain: 256 random bits. `Debug` prints nothing of it.
+/// An opaque credential in plain: 256 random bits.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Secret(String);

@@ -14,7 +14,7 @@ Errors are RFC 9457 problem documents whose `code` says what is wrong; for bad i
 `/oauth` they are what the RFCs want. Each answer of a function carries `x-request-id`; one without it is the platform's own.
 
 POST answers the object that it made, with 201, or 200 where it was so already; PATCH and PUT 200 with the object; DELETE \
-204, and 404 when it is repeated. Lists are `{items, next}`: `next` is what to pass on as `cursor`.";
+204, and 404 when it is repeated (a reaction 204 again). Lists are `{items, next}`: `next` is what to pass on as `cursor`.";
 
 /// What is said of each tag.
 const TAGS: [(&str, &str); 8] = [

@@ -30,7 +30,7 @@ Every event that changes the log of a conversation takes the next `seq`. Keep th
 `last + 1`, drop what is not above `last`, and `subscribe` from `last` when one is skipped or when a head in `pong` \
 differs.
 
-The connection is refused with 401 without good credentials, 403 from a foreign origin, 404 when a conversation that \
+The connection is refused with 401 without good credentials, 403 from a foreign origin or of a disabled account, 404 when a conversation that \
 is named is not the caller's. It is closed with 1000 after signing out and when the same person opens a 21st one, 1001 \
 after 10 minutes of silence or 2 hours, 1003 for a binary frame, 1009 for one too large.";
 
