@@ -273,7 +273,7 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// A JSON body, or none, which `null` is as well.
+/// A JSON body, or none.
 pub struct OptionalJson<T>(pub Option<T>);
 
 impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OptionalJson<T> {
@@ -281,10 +281,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for OptionalJson<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         let bytes = body(request).await?;
-        if bytes.is_empty() || bytes.trim_ascii() == b"null" {
-            return Ok(Self(None));
-        }
-        parse::json(&bytes).map(|value| Self(Some(value)))
+        if bytes.is_empty() { Ok(Self(None)) } else { parse::json(&bytes).map(|value| Self(Some(value))) }
     }
 }
 
