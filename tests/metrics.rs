@@ -344,8 +344,10 @@ async fn live_connections_rise_and_fall_and_heal() {
     // One whose end nobody reports, and to whom nobody pushes, ends by itself.
     let key: Vec<String> = chat.stack.redis().await.keys("*:live").await.unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let ends = u64::try_from(now).unwrap() + 1_000;
-    let () = chat.stack.redis().await.zadd(&key[0], "lost", ends).await.unwrap();
+    let ends = |in_ms: u64| u64::try_from(now).unwrap() + in_ms;
+    let () = chat.stack.redis().await.zadd(&key[0], "lost", ends(3_600_000)).await.unwrap();
+    assert_eq!(live().await, 2);
+    let () = chat.stack.redis().await.zadd(&key[0], "lost", ends(500)).await.unwrap();
     until_live(&|| 1).await;
     chat.stack.invoke("maintenance").await;
     let kept: Option<u64> = chat.stack.redis().await.zscore(&key[0], "lost").await.unwrap();

@@ -136,7 +136,10 @@ impl Scene {
     /// What a GraphQL document about a conversation costs and is answered.
     async fn ask_graphql(&self, user: &User, document: &str, about: &Conversation) -> (Trips, Value) {
         let body = json!({"query": document, "variables": {"id": about.id}});
+        let before = self.postgres.statements();
         let (trips, answer) = self.count("graphql", user.post("/graphql", body)).await;
+        // None is hidden among those of a trip.
+        assert_eq!(self.postgres.statements() - before, trips.postgres, "{document}");
         let answer = answer.expect(200);
         assert_eq!(answer["errors"], Value::Null);
         (trips, answer["data"].clone())

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::{App, Error};
 
 /// How long a store may take.
-const LIMIT: Duration = Duration::from_secs(1);
+const LIMIT: Duration = Duration::from_millis(800);
 
 /// How things are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]

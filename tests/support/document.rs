@@ -9,9 +9,10 @@ use std::{
 };
 
 use jsonschema::Validator;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Answer;
+use crate::frames::{close, parts};
 
 /// The folder of the published documents.
 pub(crate) fn documents() -> PathBuf {
@@ -134,9 +135,14 @@ fn at<'a>(document: &'a Value, reference: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("the document has no {reference}"))
 }
 
+/// Of an answer, which holds nothing that is not described.
 fn validator(schema: &Value, document: &Value) -> Validator {
-    let mut schema = schema.clone();
-    schema["components"] = document["components"].clone();
+    let (mut schema, mut schemas) = (schema.clone(), document["components"]["schemas"].clone());
+    let parts = parts(&schemas);
+    let whole = schemas.as_object_mut().into_iter().flatten().filter(|(name, _)| !parts.contains(*name));
+    whole.for_each(|(_, schema)| close(schema));
+    close(&mut schema);
+    schema["components"] = json!({ "schemas": schemas });
     let options = jsonschema::draft202012::options().should_validate_formats(true);
     options.build(&schema).unwrap_or_else(|error| panic!("the document has a schema that is none: {error}"))
 }

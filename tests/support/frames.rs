@@ -73,8 +73,8 @@ impl Document {
     }
 }
 
-/// The server's own frames hold nothing that is not described; what clients send may.
-fn close(schema: &mut Value) {
+/// What the server says holds nothing that is not described; what clients send may.
+pub(crate) fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             if fields.contains_key("allOf") {
@@ -93,7 +93,7 @@ fn close(schema: &mut Value) {
 }
 
 /// The names of the schemas that others are put together of.
-fn parts(schemas: &Value) -> HashSet<String> {
+pub(crate) fn parts(schemas: &Value) -> HashSet<String> {
     let schemas = schemas.as_object().expect("the document has schemas");
     let mut unread: Vec<_> =
         schemas.values().filter_map(|schema| schema["allOf"].as_array()).flatten().collect();

@@ -5,7 +5,8 @@
 //! answers are held back for a moment, as a network would, so that a parallel wave has left before its first
 //! answer arrives.
 //!
-//! It also makes the store look stopped, or as if it hung.
+//! Of Postgres it counts the statements, too, however they are sent. It also makes the store look stopped, or as if it
+//! hung.
 
 use std::{
     net::SocketAddr,
@@ -28,6 +29,7 @@ const LATENCY: Duration = Duration::from_millis(4);
 #[derive(Debug, Default)]
 struct Counter {
     trips: u64,
+    statements: u64,
     store_awaited: bool,
     held_back: bool,
 }
@@ -61,6 +63,7 @@ pub struct Proxy {
 impl Proxy {
     /// Starts a proxy in front of the store at this URL.
     pub async fn start(store: &Url) -> Self {
+        let is_postgres = store.scheme().starts_with("postgres");
         let store = stack::address_of(store);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback interface has free ports");
         let address = listener.local_addr().expect("it is bound");
@@ -72,7 +75,7 @@ impl Proxy {
                 let (shared, seen, mut end) = (Arc::clone(&shared), seen.clone(), seen.clone());
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = relay(client, store, shared, seen) => {}
+                        () = relay(client, store, shared, seen, is_postgres) => {}
                         _ended = end.wait_for(|seeming| *seeming == Seeming::Stopped) => {}
                     }
                 });
@@ -89,6 +92,11 @@ impl Proxy {
     /// The trips so far.
     pub fn trips(&self) -> u64 {
         self.counter.lock().expect("nobody panics while holding it").trips
+    }
+
+    /// The statements so far, of Postgres.
+    pub fn statements(&self) -> u64 {
+        self.counter.lock().expect("nobody panics while holding it").statements
     }
 
     /// Whether the store's answers are held back from now on.
@@ -112,6 +120,7 @@ async fn relay(
     store: SocketAddr,
     counter: Arc<Mutex<Counter>>,
     seen: watch::Receiver<Seeming>,
+    is_postgres: bool,
 ) {
     let Ok(server) = TcpStream::connect(store).await else {
         return;
@@ -122,8 +131,8 @@ async fn relay(
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::join!(
-        copy(from_client, to_server, From::Client, &counter, seen.clone()),
-        copy(from_server, to_client, From::Store, &counter, seen),
+        copy(from_client, to_server, From::Client, &counter, seen.clone(), is_postgres.then(Statements::default)),
+        copy(from_server, to_client, From::Store, &counter, seen, None),
     );
 }
 
@@ -133,6 +142,7 @@ async fn copy(
     from: From,
     counter: &Mutex<Counter>,
     mut seen: watch::Receiver<Seeming>,
+    mut statements: Option<Statements>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = source.read(&mut buffer).await {
@@ -140,6 +150,10 @@ async fn copy(
             tokio::time::sleep(LATENCY).await;
         }
         count(counter, from);
+        if let Some(statements) = &mut statements {
+            let new = statements.in_these(&buffer[..length]);
+            counter.lock().expect("nobody panics while holding it").statements += new;
+        }
         if seen.wait_for(|seeming| *seeming != Seeming::Hanging).await.is_err() {
             break;
         }
@@ -148,6 +162,37 @@ async fn copy(
         }
     }
     let _already_gone = sink.shutdown().await;
+}
+
+/// The messages of a Postgres client: each a type and its length, but for the first, which has no type (PostgreSQL
+/// documentation, "Message Formats").
+#[derive(Debug, Default)]
+struct Statements {
+    unread: Vec<u8>,
+    started: bool,
+}
+
+impl Statements {
+    /// How many statements are among the messages that these bytes end.
+    fn in_these(&mut self, bytes: &[u8]) -> u64 {
+        self.unread.extend_from_slice(bytes);
+        let (mut at, mut found) = (0, 0);
+        loop {
+            let kind = usize::from(self.started);
+            let Some(length) = self.unread.get(at + kind..at + kind + 4) else { break };
+            let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+            let end = at + kind + usize::try_from(length).expect("32 bits fit");
+            if end > self.unread.len() {
+                break;
+            }
+            // Parse and Query; Bind and Execute belong to the one before.
+            found += u64::from(self.started && matches!(self.unread[at], b'P' | b'Q'));
+            self.started = true;
+            at = end;
+        }
+        self.unread.drain(..at);
+        found
+    }
 }
 
 fn count(counter: &Mutex<Counter>, from: From) {

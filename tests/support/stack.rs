@@ -330,26 +330,29 @@ impl Stack {
         let mut lines = Vec::new();
         for entry in fs::read_dir(&self.logs).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let Some(function) = name.strip_suffix(".jsonl").filter(|function| *function != "gateway") else {
-                continue;
-            };
-            let text = fs::read_to_string(entry.path()).expect("a log can be read");
-            // The last one may be written only in part yet.
-            let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-            lines.extend(whole.map(|line| {
-                let parsed = serde_json::from_str(line);
-                (function.to_owned(), parsed.unwrap_or_else(|err| panic!("{function}: {err}: {line}")))
-            }));
+            if let Some(function) = name.strip_suffix(".jsonl").filter(|function| *function != "gateway") {
+                let own = self.lines_of(function).into_iter();
+                lines.extend(own.map(|line| (function.to_owned(), line)));
+            }
         }
         lines
+    }
+
+    /// The lines that a function has logged.
+    pub fn lines_of(&self, function: &str) -> Vec<Value> {
+        // None before its first line.
+        let text = fs::read_to_string(self.logs.join(format!("{function}.jsonl"))).unwrap_or_default();
+        // The last one may be written only in part yet.
+        let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        let parsed = |line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{function}: {err}: {line}"));
+        whole.map(parsed).collect()
     }
 
     /// Waits for a line of a function.
     pub async fn line(&self, function: &str, matches: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let mut found = self.lines().into_iter().filter(|(of, line)| of == function && matches(line));
-            if let Some((_, line)) = found.next() {
+            if let Some(line) = self.lines_of(function).into_iter().find(&matches) {
                 return line;
             }
             assert!(Instant::now() < deadline, "{function} has not logged it within {PATIENCE:?}");

@@ -33,7 +33,7 @@ pub(crate) fn routes() -> impl IntoIterator<Item = Route> {
     tag = "operations",
     responses(
         (status = 200, description = "All of them answer.", body = Health),
-        (status = 503, description = "One of them does not answer within a second.", body = Health),
+        (status = 503, description = "One of them does not answer within 0.8 s.", body = Health),
     ),
 )]
 async fn show_health(State(app): State<App>) -> impl IntoResponse {

@@ -48,6 +48,7 @@ pub struct Membership {
     /// Which.
     pub id: ConversationId,
     /// What kind.
+    #[schema(pattern = "^(direct|group|channel)$")]
     pub kind: String,
     /// Its name.
     #[schema(required)]

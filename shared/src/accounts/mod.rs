@@ -149,6 +149,7 @@ pub struct TokenPair {
     access_token: String,
     refresh_token: Secret,
     /// Always `Bearer`.
+    #[schema(pattern = "^Bearer$")]
     token_type: &'static str,
     /// How long the access token lives, in seconds.
     expires_in: i64,

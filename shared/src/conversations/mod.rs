@@ -110,6 +110,7 @@ pub struct Conversation {
     #[schema(required)]
     pub last_message: Option<Message>,
     /// Others' undeleted messages after the reader's read pointer, counted up to 100.
+    #[schema(minimum = 0, maximum = 100)]
     pub unread_count: i64,
     /// Whether the reader muted it.
     pub muted: bool,

@@ -70,6 +70,7 @@ impl Code {
 #[schema(as = OAuthTokens)]
 pub struct Tokens {
     access_token: String,
+    #[schema(pattern = "^Bearer$")]
     token_type: &'static str,
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
