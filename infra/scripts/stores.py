@@ -473,7 +473,7 @@ def start_redis(folder: Path, tools_dir: Path, notes: Notes, stores: Stores, bre
             "appendonly": "no" if breakable else "yes",
             "save": "",  # the append-only file suffices
             "maxmemory-policy": "noeviction",
-            "databases": 64,  # one for each stack of a test run
+            "databases": 256,  # one for each stack of a test run
         }
         arguments = [str(part) for name, value in options.items() for part in (f"--{name}", value)]
 

@@ -131,7 +131,14 @@ async fn relay(
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::join!(
-        copy(from_client, to_server, From::Client, &counter, seen.clone(), is_postgres.then(Statements::default)),
+        copy(
+            from_client,
+            to_server,
+            From::Client,
+            &counter,
+            seen.clone(),
+            is_postgres.then(Statements::default)
+        ),
         copy(from_server, to_client, From::Store, &counter, seen, None),
     );
 }

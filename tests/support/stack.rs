@@ -32,7 +32,7 @@ use uuid::Uuid;
 use crate::{ALLOWED_ORIGIN, Mode, PATIENCE, Settings, canaries, cargo_lambda::CargoLambda};
 
 /// How many numbered databases the Redis of the stories has: more than a run has stacks.
-const REDIS_DATABASES: u32 = 64;
+const REDIS_DATABASES: u32 = 256;
 
 /// In what a stack differs from the one all stories share.
 #[derive(Debug, Clone)]
@@ -166,7 +166,8 @@ impl Stack {
             (url, None)
         } else {
             // Each may empty its own without disturbing the others.
-            let database = number % REDIS_DATABASES;
+            let database = number;
+            assert!(database < REDIS_DATABASES, "a run has more stacks than Redis has databases");
             (at(&settings.redis_url, options.redis_through, &database.to_string()), Some(database))
         };
         let logs = make_logs_dir(number);
@@ -344,7 +345,8 @@ impl Stack {
         let text = fs::read_to_string(self.logs.join(format!("{function}.jsonl"))).unwrap_or_default();
         // The last one may be written only in part yet.
         let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        let parsed = |line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{function}: {err}: {line}"));
+        let parsed =
+            |line| serde_json::from_str(line).unwrap_or_else(|err| panic!("{function}: {err}: {line}"));
         whole.map(parsed).collect()
     }
 

@@ -77,6 +77,13 @@ fn answer(title: &str) -> Option<Value> {
             "expires_at": "2026-01-02T05:04:05Z",
             "resync": false,
         }),
+        "platform" => {
+            return Some(json!({
+                "message": "Internal server error",
+                "connectionId": "L0SM9cOFvHcCIhw=",
+                "requestId": "AntAdOhx8h5Cuc0=",
+            }));
+        }
         "error" => json!({
             "type": "error",
             "code": "INVALID",

@@ -15,8 +15,10 @@ use self::payloads::{Schemas, alternatives};
 
 /// The one channel: there is one kind of connection.
 const CHANNEL: &str = "connection";
-/// The key of the one answer that every command may get.
+/// The key of the one answer that every command may get from a function,
 const ERROR: &str = "answer.error";
+/// and of what the platform answers in place of one.
+const PLATFORM: &str = "answer.platform";
 
 const DESCRIPTION: &str = "\
 The WebSocket of the chat. This document speaks for the server: it receives commands and sends their answers, and \
@@ -30,8 +32,8 @@ Every event that changes the log of a conversation takes the next `seq`. Keep th
 `last + 1`, drop what is not above `last`, and `subscribe` from `last` when one is skipped or when a head in `pong` \
 differs.
 
-The connection is refused with 401 without good credentials, 403 from a foreign origin or of a disabled account, 404 when a conversation that \
-is named is not the caller's. It is closed with 1000 after signing out and when the same person opens a 21st one, 1001 \
+The connection is refused with 401 without good credentials, 403 from a foreign origin or of a disabled account, 404 when a \
+conversation that is named is not the caller's, and 500 or 503 like any request. It is closed with 1000 after signing out and when the same person opens a 21st one, 1001 \
 after 10 minutes of silence or 2 hours, 1003 for a binary frame, 1009 for one too large.";
 
 /// The document.
@@ -45,11 +47,12 @@ pub fn document() -> Value {
     for (title, payload) in answers.into_iter().chain(alternatives(&mut schemas, sent.error)) {
         messages.insert(format!("answer.{title}"), message(&format!("answer.{title}"), payload));
     }
+    messages.insert(PLATFORM.to_owned(), of_platform());
     for command in COMMANDS {
         let key = format!("command.{}", command.name);
         let payload = payloads::command(&mut schemas, command.name, (command.fields)());
         let answer = command.answer.map(|title| format!("answer.{title}"));
-        let replies = answer.iter().map(String::as_str).chain([ERROR]);
+        let replies = answer.iter().map(String::as_str).chain([ERROR, PLATFORM]);
         let operation = json!({
             "action": "receive",
             "channel": { "$ref": format!("#/channels/{CHANNEL}") },
@@ -120,6 +123,28 @@ fn message(key: &str, payload: Value) -> Value {
         message["correlationId"] = json!({ "location": "$message.payload#/ref" });
     }
     message
+}
+
+/// The one frame without a type, which no function writes (API Gateway Developer Guide, "Set up a WebSocket API integration
+/// response").
+fn of_platform() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    json!({
+        "name": "platform",
+        "title": "platform",
+        "summary": "The platform failed or was too busy; what became of the command is open, so send it again with the same `client_id`.",
+        "examples": [{ "payload": examples::of(PLATFORM) }],
+        "payload": {
+            "type": "object",
+            "properties": {
+                "message": text("Why, in a few words."),
+                "connectionId": text("The connection."),
+                "requestId": text("The request, also in the log."),
+            },
+            "required": ["message", "connectionId", "requestId"],
+            "not": { "required": ["type"] },
+        },
+    })
 }
 
 fn in_channel(key: &str) -> Value {
