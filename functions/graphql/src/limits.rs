@@ -256,10 +256,12 @@ mod tests {
             write!(chain, "fragment f{number} on A {{ a ...f{next} }}").unwrap();
             write!(doubling, "fragment f{number} on A {{ ...f{next} ...f{next} }}").unwrap();
         }
+        let end = "fragment f40 on A { a }";
+        (chain, doubling) = (chain + end, doubling + end);
         let short = doubling.replace("...f20 ...f20", "a");
         // Of no field at all, and exactly as deep as may be.
-        let empty = doubling.replace("...f30 ...f30", "... on A { ...f99 }");
-        let known = empty.replace("...f99", "__typename");
+        let empty = doubling.replace("...f31 ...f31", "...f99");
+        let known = doubling.replace("...f29 ...f29", "... on A { __typename }");
         let unused: String =
             (0..600).map(|number| format!("fragment g{number} on A {{ {} }}", "a ".repeat(10))).collect();
         let wide = format!("{{ {} }}", "a ".repeat(1001));
