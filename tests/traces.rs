@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Write as _,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Instant,
@@ -88,7 +89,10 @@ async fn take(stream: TcpStream, spans: Arc<Mutex<Vec<Span>>>) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a String takes all that is written to it");
+        hex
+    })
 }
 
 async fn traced_to(address: SocketAddr) -> TestChat {

@@ -262,8 +262,10 @@ mod tests {
         // Of no field at all, and exactly as deep as may be.
         let empty = doubling.replace("...f31 ...f31", "...f99");
         let known = doubling.replace("...f29 ...f29", "... on A { __typename }");
-        let unused: String =
-            (0..600).map(|number| format!("fragment g{number} on A {{ {} }}", "a ".repeat(10))).collect();
+        let mut unused = String::new();
+        for number in 0..600 {
+            write!(unused, "fragment g{number} on A {{ {} }}", "a ".repeat(10)).unwrap();
+        }
         let wide = format!("{{ {} }}", "a ".repeat(1001));
 
         assert_refused(&chain, "invalid", "too deep");

@@ -148,7 +148,7 @@ impl Redis {
     /// One command's error is the wave's: nothing here sends a command that may fail by itself.
     pub async fn wave(&self, calls: Vec<Call>) -> Result<Vec<Value>> {
         let call = telemetry::Call::Redis(calls.len());
-        telemetry::traced(call, self.run(calls), Result::is_err).await
+        telemetry::traced(call, Box::pin(self.run(calls)), Result::is_err).await
     }
 
     async fn run(&self, mut calls: Vec<Call>) -> Result<Vec<Value>> {

@@ -100,7 +100,7 @@ impl Invocation {
 
     /// Runs it. When this returns its trace is on its way.
     pub async fn run<T>(self, work: impl Future<Output = T>) -> T {
-        let done = CURRENT.scope(Arc::new(self), work).await;
+        let done = CURRENT.scope(Arc::new(self), Box::pin(work)).await;
         traces::export().await;
         done
     }
@@ -190,7 +190,7 @@ pub fn note(fact: Fact<'_>) {
         match noted.iter_mut().find(|(known, _)| *known == name) {
             None => noted.push((name, Some(value))),
             Some((_, known)) if matches!(fact, Fact::Conversation(_)) && *known != Some(value) => {
-                *known = None
+                *known = None;
             }
             Some(_) => {}
         }
@@ -293,7 +293,9 @@ mod tests {
         let [one, other] = [ConversationId::generate(), ConversationId::generate()];
         let about = async |conversations: &[ConversationId]| {
             let note_all = async {
-                conversations.iter().for_each(|one| note(Fact::Conversation(*one)));
+                for one in conversations {
+                    note(Fact::Conversation(*one));
+                }
                 fact("conversation_id")
             };
             Invocation::begin(arrival("a")).run(note_all).await

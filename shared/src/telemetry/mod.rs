@@ -20,7 +20,7 @@ use crate::config::{Logging, Traces};
 pub fn init() -> anyhow::Result<()> {
     let logging = Logging::from_env()?;
     if let Some(traces) = Traces::from_env()? {
-        traces::init(traces, &logging.function)?;
+        traces::init(&traces, &logging.function)?;
     }
     logs::init(logging);
     Ok(())

@@ -45,7 +45,7 @@ struct Export {
     paused_until: Mutex<Option<Instant>>,
 }
 
-pub(super) fn init(config: Traces, function: &str) -> anyhow::Result<()> {
+pub(super) fn init(config: &Traces, function: &str) -> anyhow::Result<()> {
     let finished = Finished::default();
     let mut exporter = SpanExporter::builder()
         .with_http()

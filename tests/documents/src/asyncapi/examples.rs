@@ -35,12 +35,11 @@ fn command(name: &str) -> Option<Value> {
             "content": "Hello, Grace",
             "client_id": "3fd2c100",
         }),
-        "message.delete" => json!({ "conversation_id": CONVERSATION, "message_id": "12-0" }),
+        "message.delete" | "read" => json!({ "conversation_id": CONVERSATION, "message_id": "12-0" }),
         "message.react" => {
             json!({ "conversation_id": CONVERSATION, "message_id": "12-0", "emoji": "👍", "on": true })
         }
         "typing" => json!({ "conversation_id": CONVERSATION, "active": true }),
-        "read" => json!({ "conversation_id": CONVERSATION, "message_id": "12-0" }),
         "ping" => json!({}),
         _ => return None,
     };

@@ -45,7 +45,7 @@ pub fn document() -> Value {
     let sent = protocol::sent();
     let answers = alternatives(&mut schemas, sent.answers);
     for (title, payload) in answers.into_iter().chain(alternatives(&mut schemas, sent.error)) {
-        messages.insert(format!("answer.{title}"), message(&format!("answer.{title}"), payload));
+        messages.insert(format!("answer.{title}"), message(&format!("answer.{title}"), &payload));
     }
     messages.insert(PLATFORM.to_owned(), of_platform());
     for command in COMMANDS {
@@ -64,7 +64,7 @@ pub fn document() -> Value {
             },
         });
         operations.insert(key.clone(), operation);
-        messages.insert(key.clone(), message(&key, payload));
+        messages.insert(key.clone(), message(&key, &payload));
     }
     for event in sent.events {
         for (title, payload) in alternatives(&mut schemas, event) {
@@ -76,7 +76,7 @@ pub fn document() -> Value {
                 "messages": [in_channel(&key)],
             });
             operations.insert(key.clone(), operation);
-            messages.insert(key.clone(), message(&key, payload));
+            messages.insert(key.clone(), message(&key, &payload));
         }
     }
 
@@ -111,7 +111,7 @@ pub fn document() -> Value {
 }
 
 /// A message, whose key begins with what kind of frame it is.
-fn message(key: &str, payload: Value) -> Value {
+fn message(key: &str, payload: &Value) -> Value {
     let mut message = json!({
         "name": payload["properties"]["type"]["enum"][0],
         "title": payload["title"],
