@@ -43,6 +43,7 @@ async fn a_request_is_one_line_with_all_that_is_known_of_it() {
     assert!(line["cold_start"].is_boolean());
     assert_eq!(line["trace_id"].as_str().map(str::len), Some(32));
     assert!(line["timestamp"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(line["_aws"], Value::Null, "nobody counts it");
     let lines = chat.stack.lines();
     assert_eq!(lines.iter().filter(|(_, line)| line["request_id"] == id.as_str()).count(), 1);
 }

@@ -154,6 +154,7 @@ def function_environment(settings: Settings, parts: stores.Stores) -> Dict[str, 
         "PUBLIC_URL": f"http://localhost:{port}",
         "ALLOWED_ORIGINS": f"http://localhost:{port},http://127.0.0.1:{port}",
         "MAIL_FROM": "Chat <chat@example.com>",
+        "METRICS_NAMESPACE": "",
         **settings.functions,
         "DATABASE_URL": parts.database_url,
         "REDIS_URL": parts.redis_url,
@@ -196,19 +197,19 @@ def start_gateway(
     parts: stores.Stores,
     backend: List[Any],
     *,
-    tell: Callable[[str], None] = say,
+    quiet: bool = False,
 ) -> Dict[str, str]:
     with step("Gateway: starting"):
         command = [program("gateway"), "serve", *gateway_options(settings, env), *backend]
         command += ["--functions-dir", target_dir() / "release", "--logs-dir", settings.logs_dir]
-        command += ["--concurrency", settings.concurrency, "--exit-with-parent"]
+        command += ["--concurrency", settings.concurrency, "--exit-with-parent", *(["--quiet"] if quiet else [])]
         with signals_held():
             # Its standard input stays open as long as this process lives: when it closes, the gateway stops.
             pipe = subprocess.PIPE
             gateway = serve("The gateway", command, grace=5.5, env=env, cwd=ROOT, stdin=pipe, stdout=pipe)
             parts.servers.append(gateway)
         ready: "queue.Queue[Dict[str, str]]" = queue.Queue()
-        threading.Thread(target=read_gateway, args=(gateway, ready, tell), daemon=True).start()
+        threading.Thread(target=read_gateway, args=(gateway, ready), daemon=True).start()
         deadline = time.monotonic() + GATEWAY_READY_WITHIN
         while True:
             try:
@@ -220,7 +221,7 @@ def start_gateway(
                     raise Failure(f"the gateway is not ready after {GATEWAY_READY_WITHIN} s") from None
 
 
-def read_gateway(gateway: Server, ready: "queue.Queue[Dict[str, str]]", tell: Callable[[str], None]) -> None:
+def read_gateway(gateway: Server, ready: "queue.Queue[Dict[str, str]]") -> None:
     """Waits for the one line that says where the gateway answers, and passes on whatever else it prints."""
     for line in gateway.child.stdout or ():
         text = line.decode(errors="replace").rstrip()
@@ -231,7 +232,7 @@ def read_gateway(gateway: Server, ready: "queue.Queue[Dict[str, str]]", tell: Ca
         if isinstance(message, dict) and message.get("ready") is True:
             ready.put(message)
         else:
-            tell(text)
+            say(text)
 
 
 def find_cargo_lambda(settings: Settings) -> List[Any]:
@@ -467,7 +468,7 @@ def hold_to_contract(settings: Settings, arguments: List[str]) -> None:
             settings, port=free_port(), console_port=free_port(), data_dir=folder, functions=unthrottled
         )
         # A line for each of some thousand requests tells nobody anything; they are in the logs.
-        addresses = start_gateway(own, function_environment(own, parts), parts, [], tell=lambda _: None)
+        addresses = start_gateway(own, function_environment(own, parts), parts, [], quiet=True)
         contract.check(settings, addresses, arguments, folder)
 
 

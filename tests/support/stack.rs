@@ -388,6 +388,7 @@ fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec
         ("JWT_KEYS", &Settings::get().jwt_keys),
         ("ENVIRONMENT", options.environment),
         ("METRICS_TOKEN", options.metrics_token),
+        ("METRICS_NAMESPACE", ""),
         ("PUBLIC_URL", "http://localhost"),
         ("ALLOWED_ORIGINS", ALLOWED_ORIGIN),
         ("MAIL_FROM", options.mail_from),

@@ -125,9 +125,9 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// How long it took, in milliseconds.
+    /// How long it took, in milliseconds, to the microsecond.
     pub fn latency_ms(&self) -> f64 {
-        self.latency.as_secs_f64() * 1000.0
+        f64::from(u32::try_from(self.latency.as_micros()).unwrap_or(u32::MAX)) / 1000.0
     }
 }
 
