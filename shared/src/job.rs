@@ -30,9 +30,7 @@ pub fn serve<E: DeserializeOwned + 'static>(
                 }
                 let failed = done.is_err();
                 app.metrics.job(!failed);
-                let ended = telemetry::end(Served::Job, failed);
-                let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
-                tracing::info!(failed, latency_ms, cold_start, "job");
+                telemetry::end(Served::Job, failed);
                 done.map_err(lambda_runtime::Error::from)
             };
             invocation.run(run).await

@@ -62,7 +62,7 @@ impl Request {
             query: query.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             body: event.body.unwrap_or_default(),
             ip: identity.source_ip,
-            user_agent: identity.user_agent.map(|text| text.chars().take(200).collect()),
+            user_agent: identity.user_agent.as_deref().map(http::shortened),
         })
     }
 
@@ -170,9 +170,7 @@ async fn connect(app: &App, origins: &[String], request: Request) -> Response {
     if let Err(error) = &opened {
         telemetry::report(error);
     }
-    let ended = telemetry::end(Served::Handshake { status: status.as_u16() }, failed);
-    let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
-    tracing::info!(status = status.as_u16(), latency_ms, failed, cold_start, "connect");
+    telemetry::end(Served::Handshake { status: status.as_u16() }, failed);
     match opened {
         Ok(protocol) => {
             app.metrics.opened();
@@ -214,16 +212,8 @@ pub async fn message(app: &App, request: Request) -> Response {
     if let Err(error) = &answer {
         telemetry::report(error);
     }
-    let ended = telemetry::end(Served::Frame { command, code }, failed);
-    app.metrics.command(known, code, ended.latency);
-    tracing::info!(
-        command,
-        code,
-        latency_ms = ended.latency_ms(),
-        failed,
-        cold_start = ended.cold_start,
-        "command"
-    );
+    let latency = telemetry::end(Served::Frame { command, code }, failed);
+    app.metrics.command(known, code, latency);
     match answer {
         Ok(Some(answer)) => {
             Response::frame(to_text(&Framed { answer: &answer, reference: reference.as_ref() }))
@@ -296,9 +286,7 @@ async fn disconnect(app: &App, request: &Request) -> Response {
         // What stays expires, and the first push that finds the connection gone forgets it.
         Err(error) => telemetry::report(&error),
     }
-    let ended = telemetry::end(Served::Disconnect, failed);
-    let (latency_ms, cold_start) = (ended.latency_ms(), ended.cold_start);
-    tracing::info!(latency_ms, failed, cold_start, "disconnect");
+    telemetry::end(Served::Disconnect, failed);
     Response::empty()
 }
 

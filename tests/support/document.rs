@@ -94,6 +94,7 @@ impl Document {
     fn read() -> Self {
         let text = fs::read_to_string(documents().join("openapi.json")).expect("the document is there");
         let document: Value = serde_json::from_str(&text).expect("the document is JSON");
+        let schemas = closed(&document["components"]["schemas"]);
         let expected = |response: &Value| {
             let reference = response.get("$ref").and_then(Value::as_str);
             let response = reference.map_or(response, |reference| at(&document, reference));
@@ -102,7 +103,7 @@ impl Document {
             Expected {
                 headers: headers.map(|(name, _)| name.clone()).collect(),
                 content: content
-                    .map(|(kind, content)| (kind.clone(), validator(&content["schema"], &document)))
+                    .map(|(kind, content)| (kind.clone(), validator(&content["schema"], &schemas)))
                     .collect(),
             }
         };
@@ -135,12 +136,18 @@ fn at<'a>(document: &'a Value, reference: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("the document has no {reference}"))
 }
 
-/// Of an answer, which holds nothing that is not described.
-fn validator(schema: &Value, document: &Value) -> Validator {
-    let (mut schema, mut schemas) = (schema.clone(), document["components"]["schemas"].clone());
+/// The schemas of answers, which hold nothing that is not described.
+fn closed(schemas: &Value) -> Value {
+    let mut schemas = schemas.clone();
     let parts = parts(&schemas);
     let whole = schemas.as_object_mut().into_iter().flatten().filter(|(name, _)| !parts.contains(*name));
     whole.for_each(|(_, schema)| close(schema));
+    schemas
+}
+
+/// Of an answer, by its schema and those that it refers to.
+fn validator(schema: &Value, schemas: &Value) -> Validator {
+    let mut schema = schema.clone();
     close(&mut schema);
     schema["components"] = json!({ "schemas": schemas });
     let options = jsonschema::draft202012::options().should_validate_formats(true);

@@ -11,7 +11,7 @@ pub(crate) fn routes() -> impl IntoIterator<Item = Route> {
     shared::routes![show_openapi, show_asyncapi]
 }
 
-/// Shows this document: the HTTP API, in `OpenAPI`.
+/// Shows this document: the HTTP API, in OpenAPI.
 #[utoipa::path(
     get,
     path = "/openapi.json",

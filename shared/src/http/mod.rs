@@ -98,17 +98,8 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
         }
         let (name, status) = (route.as_deref().unwrap_or("unmatched"), response.status().as_u16());
         let served = Served::Request { method: method.as_str(), route: name, status };
-        let ended = telemetry::end(served, failed);
-        app.metrics.request(&method, route.as_deref(), response.status(), ended.latency);
-        tracing::info!(
-            method = %method,
-            route = name,
-            status,
-            latency_ms = ended.latency_ms(),
-            failed,
-            cold_start = ended.cold_start,
-            "request"
-        );
+        let latency = telemetry::end(served, failed);
+        app.metrics.request(&method, route.as_deref(), response.status(), latency);
         response
     };
     invocation.run(answer).await
@@ -228,7 +219,12 @@ fn device(extensions: &Extensions, headers: &HeaderMap) -> Device {
         _ => None,
     };
     let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-    Device { ip, user_agent: user_agent.map(|text| text.chars().take(200).collect()) }
+    Device { ip, user_agent: user_agent.map(shortened) }
+}
+
+/// What a client says it is, as far as it is kept.
+pub(crate) fn shortened(user_agent: &str) -> String {
+    user_agent.chars().take(200).collect()
 }
 
 /// The idempotency key of a change: the request's id.

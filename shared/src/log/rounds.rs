@@ -255,8 +255,8 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
     let (live, expired): (Vec<_>, Vec<_>) = cut.connections.iter().partition(|one| one.expires_at > cut.at);
     let expired: Vec<_> = expired.into_iter().map(|one| one.id.clone()).collect();
 
-    // Serialised once for all but the connections that sent some of it.
-    let for_all = frames(&cut.entries, None);
+    // Serialised and counted once for all but the connections that sent some of it.
+    let (for_all, messages_for_all) = (frames(&cut.entries, None), messages(&cut.entries, None));
     let lag = Frame::Lag { conversation_id: conversation, latest: cut.through };
     let lag = serde_json::to_string(&lag).expect("an id and a number always serialise");
     let origins: HashSet<_> = cut.entries.iter().filter_map(|entry| entry.connection.as_ref()).collect();
@@ -264,14 +264,13 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
     let mut posts = Vec::with_capacity(live.len());
     for one in live {
         let lagging = cut.lagging.contains_key(&one.id.0) || cut.entries.is_empty();
-        let frames = if lagging {
-            vec![Blob::new(lag.clone())]
+        let (frames, messages) = if lagging {
+            (vec![Blob::new(lag.clone())], 0)
         } else if origins.contains(&one.id) {
-            frames(&cut.entries, Some(&one.id))
+            (frames(&cut.entries, Some(&one.id)), messages(&cut.entries, Some(&one.id)))
         } else {
-            for_all.clone()
+            (for_all.clone(), messages_for_all)
         };
-        let messages = if lagging { 0 } else { messages_for(&cut.entries, &one.id) };
         posts.push(async move { (one, lagging, messages, post_all(app, &one.id, frames).await) });
     }
     let mut posts = stream::iter(posts).buffer_unordered(PARALLEL_POSTS);
@@ -306,9 +305,10 @@ async fn post(app: &App, conversation: ConversationId, cut: &Cut) -> Round {
     round
 }
 
-/// How many of the entries are messages that did not come over this connection.
-fn messages_for(entries: &[StreamEntry], connection: &ConnectionId) -> usize {
-    entries.iter().filter(|entry| entry.is_message() && entry.connection.as_ref() != Some(connection)).count()
+/// How many of the entries are messages.
+fn messages(entries: &[StreamEntry], but_of: Option<&ConnectionId>) -> usize {
+    let wanted = entries.iter().filter(|entry| but_of.is_none() || entry.connection.as_ref() != but_of);
+    wanted.filter(|entry| entry.is_message()).count()
 }
 
 /// Posts frames in order, until one is not taken.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::logs;
 use super::traces::{self, Parent, Span};
 use crate::ids::{ConnectionId, ConversationId, UserId};
 
@@ -115,22 +116,6 @@ impl Invocation {
     }
 }
 
-/// How an invocation went.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Ended {
-    /// How long it took.
-    pub latency: Duration,
-    /// Whether it was the first of this process.
-    pub cold_start: bool,
-}
-
-impl Ended {
-    /// How long it took, in milliseconds, to the microsecond.
-    pub fn latency_ms(&self) -> f64 {
-        f64::from(u32::try_from(self.latency.as_micros()).unwrap_or(u32::MAX)) / 1000.0
-    }
-}
-
 /// What an invocation turned out to be.
 #[derive(Clone, Copy, Debug)]
 pub enum Served<'a> {
@@ -161,8 +146,9 @@ pub enum Served<'a> {
     Job,
 }
 
-/// Ends the current invocation but for its answer.
-pub fn end(served: Served<'_>, failed: bool) -> Ended {
+/// Ends the current invocation but for its answer: its span, and the one line that tells of it as a whole. Returns how
+/// long it took.
+pub fn end(served: Served<'_>, failed: bool) -> Duration {
     let ended = CURRENT.try_with(|invocation| {
         if let Some(span) = &invocation.span {
             // Where the client is, and what it says it is, stays in the log.
@@ -170,9 +156,11 @@ pub fn end(served: Served<'_>, failed: bool) -> Ended {
             let facts = facts.filter(|(name, _)| !["ip", "user_agent", "trace_id"].contains(name));
             span.end(served, failed, facts);
         }
-        Ended { latency: invocation.began.elapsed(), cold_start: invocation.is_cold_start }
+        (invocation.began.elapsed(), invocation.is_cold_start)
     });
-    ended.unwrap_or_default()
+    let (latency, cold_start) = ended.unwrap_or_default();
+    logs::tell(served, latency, failed, cold_start);
+    latency
 }
 
 const UNPOISONED: &str = "nobody panics while holding it";

@@ -4,6 +4,7 @@
 //! (CloudWatch User Guide, "Embedded metric format specification").
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -16,7 +17,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::invocation;
+use super::invocation::{self, Served};
 use crate::config::Logging;
 
 /// Figures that CloudWatch counts by function, and their units.
@@ -35,6 +36,30 @@ pub(super) fn init(logging: Logging) {
     let filter = EnvFilter::new(format!("{},{libraries}", logging.level));
     let lines = Lines { function: logging.function, namespace: logging.metrics_namespace };
     tracing_subscriber::fmt().event_format(lines).with_env_filter(filter).init();
+}
+
+/// The line of an invocation that is over. What it does not have is left out.
+pub(super) fn tell(served: Served<'_>, latency: Duration, failed: bool, cold_start: bool) {
+    let (mut method, mut route, mut status, mut command, mut code) = (None, None, None, None, None);
+    let message = match served {
+        Served::Request { method: by, route: to, status: with } => {
+            (method, route, status) = (Some(by), Some(to), Some(with));
+            "request"
+        }
+        Served::Handshake { status: with } => {
+            status = Some(with);
+            "connect"
+        }
+        Served::Frame { command: named, code: with } => {
+            (command, code) = (Some(named), Some(with));
+            "command"
+        }
+        Served::Disconnect => "disconnect",
+        Served::Job => "job",
+    };
+    // To the microsecond.
+    let latency_ms = f64::from(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX)) / 1000.0;
+    tracing::info!(method, route, command, code, status, latency_ms, failed, cold_start, "{message}");
 }
 
 /// Events as lines.

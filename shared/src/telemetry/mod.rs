@@ -9,9 +9,7 @@ mod invocation;
 mod logs;
 mod traces;
 
-pub use self::invocation::{
-    Arrival, Ended, Fact, Handed, Invocation, Origin, Served, carry, end, hand, note,
-};
+pub use self::invocation::{Arrival, Fact, Handed, Invocation, Origin, Served, carry, end, hand, note};
 pub use self::traces::{Call, traced};
 use crate::Error;
 use crate::config::{Logging, Traces};
