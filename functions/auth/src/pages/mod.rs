@@ -22,7 +22,8 @@ pub(crate) fn verify() -> Response {
 
 /// The page that says so.
 pub(crate) fn verified() -> Response {
-    page(StatusCode::OK, "Your address is verified", "<p>Thank you. You can close this page.</p>")
+    let content = "<p>Thank you.</p><p><a href=\"/\">Go on to the chat</a></p>";
+    page(StatusCode::OK, "Your address is verified", content)
 }
 
 /// The page that sets a new password.
@@ -32,7 +33,7 @@ pub(crate) fn reset() -> Response {
 
 /// The page that says so.
 pub(crate) fn password_set() -> Response {
-    let content = "<p>All devices are signed out. Sign in with the new password.</p>";
+    let content = "<p>All devices are signed out.</p><p><a href=\"/\">Sign in with the new password</a></p>";
     page(StatusCode::OK, "Your new password is set", content)
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn refused(error: Error, form: Refused) -> Response {
         reasons = format!("<p role=\"alert\">{}</p>", escape(&error.to_string()));
     }
     let (title, form) = match form {
-        _ if wrong_token => ("This link is not valid", "<p>Ask for another mail.</p>"),
+        _ if wrong_token => ("This link is not valid", "<p>Ask for another mail.</p><p><a href=\"/\">Go to the chat</a></p>"),
         Refused::Verification => ("Your address is not verified", VERIFY),
         Refused::Reset => ("Set a new password", RESET),
     };

@@ -1,0 +1,325 @@
+/** What the pages are put together from beside plain elements: fields, forms, dialogs, menus, notes, people. */
+import { h, icon, set } from "./dom.js";
+
+let drawn = 0;
+
+/** An id of an element, unique on the page. */
+export function uniqueId(prefix) {
+  drawn += 1;
+  return `${prefix}-${drawn}`;
+}
+
+/**
+ * A labelled field.
+ *
+ * @param {{label: string, name: string, type?: string, value?: string, hint?: any, autocomplete?: string,
+ *   required?: boolean, minlength?: number, maxlength?: number, multiline?: boolean, placeholder?: string,
+ *   options?: {value: string, label: string}[]}} about
+ * @returns {{element: HTMLElement, input: HTMLInputElement, name: string, error: (text: string | null) => void}}
+ */
+export function field({ label, name, hint, value, multiline, options, ...attributes }) {
+  const id = uniqueId(name);
+  const tag = options ? "select" : multiline ? "textarea" : "input";
+  const input = h(
+    tag,
+    { class: "input", id, name, ...attributes },
+    options?.map((option) => h("option", { value: option.value, text: option.label })),
+  );
+  if (value !== undefined) input.value = value;
+  const help = hint ? h("div", { class: "hint", id: `${id}-hint` }, hint) : null;
+  const problem = h("div", { class: "error", id: `${id}-error`, hidden: true });
+  const element = h("div", { class: "field" }, h("label", { for: id, text: label }), input, help, problem);
+  const error = (text) => {
+    problem.textContent = text ?? "";
+    problem.hidden = !text;
+    set(input, "aria-invalid", text ? "true" : null);
+    const described = [text && problem.id, help?.id].filter(Boolean).join(" ");
+    set(input, "aria-describedby", described || null);
+  };
+  error(null);
+  return { element, input, name, error };
+}
+
+/**
+ * A form. While it runs its button waits; what is wrong with a field stands beside that field, the rest above the
+ * button.
+ *
+ * @param {{fields: (ReturnType<typeof field> | {element: Element})[], submit: string, danger?: boolean, note?: any,
+ *   run: (values: Record<string, string>) => any}} about
+ * @returns {HTMLFormElement}
+ */
+export function form({ fields, submit, danger = false, run, note }) {
+  const inputs = fields.filter((one) => one.input);
+  const problem = h("p", { class: "form-error", role: "alert", hidden: true });
+  const button = h("button", { class: danger ? "button danger" : "button primary", type: "submit", text: submit });
+  const element = h("form", { class: "stack", novalidate: true }, fields.map((one) => one.element), problem, note, button);
+  element.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (button.disabled) return;
+    problem.hidden = true;
+    for (const one of inputs) one.error(null);
+    if (complains(inputs)) return;
+    const values = Object.fromEntries(inputs.map((one) => [one.name, one.input.value]));
+    button.disabled = true;
+    element.setAttribute("aria-busy", "true");
+    try {
+      await run(values);
+    } catch (error) {
+      explain(error, inputs, problem);
+    } finally {
+      button.disabled = false;
+      element.removeAttribute("aria-busy");
+    }
+  });
+  return element;
+}
+
+/** Says what the browser finds wrong, before anybody is asked. */
+function complains(inputs) {
+  const wrong = inputs.filter((one) => !one.input.checkValidity());
+  for (const one of wrong) one.error(one.input.value ? one.input.validationMessage : "Please fill this in.");
+  wrong[0]?.input.focus();
+  return wrong.length > 0;
+}
+
+function explain(error, inputs, problem) {
+  let rest = Object.entries(error.fields ?? {});
+  for (const one of inputs) {
+    const message = error.fields?.[one.name];
+    if (!message) continue;
+    one.error(sentence(message));
+    rest = rest.filter(([name]) => name !== one.name);
+  }
+  inputs.find((one) => error.fields?.[one.name])?.input.focus();
+  if (error.fields && Object.keys(error.fields).length > 0 && rest.length === 0) return;
+  const named = rest.map(([name, message]) => `${name}: ${message}`).join("; ");
+  problem.textContent = named || wording(error);
+  problem.hidden = false;
+}
+
+/**
+ * What went wrong, for people: the server's words, and how long to wait.
+ *
+ * @param {any} error an ApiError, or whatever was thrown
+ * @returns {string}
+ */
+export function wording(error) {
+  if (error.code === "offline") return "The server cannot be reached. Check your connection and try again.";
+  const detail = error.detail || "Something went wrong. Try again.";
+  if (!error.retryAfter) return detail;
+  const seconds = Math.ceil(error.retryAfter);
+  return `Too many of these in a short time. Try again in ${seconds === 1 ? "1 second" : `${seconds} seconds`}.`;
+}
+
+/** A field's message as a sentence of its own: the server's go on after the field's name. */
+function sentence(message) {
+  const text = message.charAt(0).toUpperCase() + message.slice(1);
+  return /[.?]$/.test(text) ? text : `${text}.`;
+}
+
+/**
+ * A dialog. It keeps the focus, gives it back, and is closed by Escape, by its button, and by its actions unless they
+ * return false. An action that fails is explained in it.
+ *
+ * @param {{title: string, body?: any, wide?: boolean,
+ *   actions?: {label: string, kind?: "primary" | "danger", run?: () => any}[]}} about
+ * @returns {{close: () => void, element: HTMLDialogElement, closed: Promise<void>}}
+ */
+export function dialog({ title, body, actions = [], wide = false }) {
+  const heading = h("h2", { id: uniqueId("dialog"), text: title });
+  const closing = h("button", { class: "button icon", type: "button", "aria-label": "Close" }, icon("close"));
+  const problem = h("p", { class: "form-error", role: "alert", hidden: true });
+  const element = h(
+    "dialog",
+    { class: wide ? "dialog wide" : "dialog", "aria-labelledby": heading.id },
+    h("header", null, heading, closing),
+    h("div", { class: "body" }, body, problem),
+  );
+  const buttons = actions.map(({ label, kind, run }) => {
+    const button = h("button", { class: `button ${kind ?? ""}`, type: "button", text: label });
+    button.addEventListener("click", async () => {
+      problem.hidden = true;
+      for (const one of buttons) one.disabled = true;
+      try {
+        if ((await run?.()) !== false) element.close();
+      } catch (error) {
+        problem.textContent = wording(error);
+        problem.hidden = false;
+      } finally {
+        for (const one of buttons) one.disabled = false;
+      }
+    });
+    return button;
+  });
+  if (buttons.length > 0) element.append(h("footer", null, buttons));
+  closing.addEventListener("click", () => element.close());
+  element.addEventListener("click", (event) => {
+    if (event.target === element) element.close();
+  });
+  const before = document.activeElement;
+  const closed = new Promise((resolve) => {
+    element.addEventListener("close", () => {
+      element.remove();
+      if (before?.isConnected) before.focus();
+      resolve();
+    });
+  });
+  document.body.append(element);
+  element.showModal();
+  return { close: () => element.close(), element, closed };
+}
+
+/**
+ * Asks before something is done.
+ *
+ * @param {{title: string, text: string, action: string, danger?: boolean}} about
+ * @returns {Promise<boolean>}
+ */
+export async function confirm({ title, text, action, danger = false }) {
+  let agreed = false;
+  const asked = dialog({
+    title,
+    body: h("p", { text }),
+    actions: [
+      { label: "Cancel" },
+      {
+        label: action,
+        kind: danger ? "danger" : "primary",
+        run: () => {
+          agreed = true;
+        },
+      },
+    ],
+  });
+  await asked.closed;
+  return agreed;
+}
+
+/**
+ * Opens a menu at a button. Arrows move in it, Escape and a click elsewhere close it.
+ *
+ * @param {HTMLElement} button
+ * @param {{label: string, icon?: string, danger?: boolean, run: () => any}[]} items
+ */
+export function menu(button, items) {
+  const element = h("div", { class: "menu", role: "menu", popover: "auto", "aria-label": button.getAttribute("aria-label") });
+  for (const item of items) {
+    const choose = () => {
+      element.hidePopover();
+      item.run();
+    };
+    const attributes = { type: "button", role: "menuitem", tabindex: "-1", class: item.danger ? "danger" : "" };
+    element.append(h("button", { ...attributes, on: { click: choose } }, item.icon ? icon(item.icon) : null, item.label));
+  }
+  element.addEventListener("keydown", (event) => move(element, event));
+  element.addEventListener("toggle", (event) => {
+    const open = event.newState === "open";
+    button.setAttribute("aria-expanded", String(open));
+    if (open) return;
+    const inside = element.contains(document.activeElement) || document.activeElement === document.body;
+    element.remove();
+    if (inside && button.isConnected && !document.querySelector("dialog[open]")) button.focus();
+  });
+  button.setAttribute("aria-haspopup", "menu");
+  // In a dialog it must be the dialog's, or it is out of reach.
+  (button.closest("dialog") ?? document.body).append(element);
+  element.showPopover();
+  place(element, button);
+  element.firstElementChild?.focus();
+}
+
+function move(element, event) {
+  const buttons = [...element.children];
+  const at = buttons.indexOf(document.activeElement);
+  const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+  if (event.key === "Tab") element.hidePopover();
+  if (to === undefined) return;
+  event.preventDefault();
+  buttons[(to + buttons.length) % buttons.length].focus();
+}
+
+/** Below the button if there is room, else above it, never outside of the window. */
+function place(element, button) {
+  const anchor = button.getBoundingClientRect();
+  const { width, height } = element.getBoundingClientRect();
+  const below = anchor.bottom + 4;
+  const top = below + height > window.innerHeight ? Math.max(8, anchor.top - height - 4) : below;
+  const left = Math.min(Math.max(8, anchor.right - width), Math.max(8, window.innerWidth - width - 8));
+  element.style.setProperty("top", `${top}px`);
+  element.style.setProperty("left", `${left}px`);
+}
+
+let toasts = null;
+
+/**
+ * A note that goes by itself, after 6 s, or 12 s when there is something to do about it.
+ *
+ * @param {string} text
+ * @param {{action?: {label: string, run: () => any}, kind?: "error"}} [about]
+ */
+export function toast(text, { action, kind } = {}) {
+  toasts ??= h("div", { class: "toasts", popover: "manual" });
+  // Shown anew each time, so that it lies above a dialog that was opened since.
+  const holder = document.querySelector("dialog[open]") ?? document.body;
+  if (toasts.parentNode !== holder) holder.append(toasts);
+  if (toasts.matches(":popover-open")) toasts.hidePopover();
+  const element = h("div", { class: "toast", role: kind === "error" ? "alert" : "status" }, h("span", { class: "grow", text }));
+  const gone = () => {
+    element.remove();
+    if (toasts.childElementCount === 0 && toasts.matches(":popover-open")) toasts.hidePopover();
+  };
+  const run = () => {
+    gone();
+    action?.run();
+  };
+  element.append(h("button", { class: "button", type: "button", text: action?.label ?? "Dismiss", on: { click: run } }));
+  toasts.append(element);
+  toasts.showPopover();
+  setTimeout(gone, action ? 12_000 : 6_000);
+}
+
+/**
+ * Says something to screen readers alone, when they are done with what they say.
+ *
+ * @param {string} text
+ */
+export function announce(text) {
+  const region = document.getElementById("announcements");
+  region.textContent = region.textContent === text ? `${text}\u00a0` : text;
+}
+
+/**
+ * Somebody's initials, on a colour of their own.
+ *
+ * @param {string} name
+ * @param {string | null} id decides the colour
+ * @param {{size?: "small" | "large", online?: boolean}} [about]
+ * @returns {HTMLElement}
+ */
+export function avatar(name, id, { size, online } = {}) {
+  const words = name.trim().split(/\s+/u).filter(Boolean);
+  const ends = words.length > 1 ? [words[0], words[words.length - 1]] : words;
+  const initials = ends.map((word) => [...word][0]).join("").toUpperCase();
+  const element = h("span", { class: `avatar ${size ?? ""}`, "aria-hidden": "true", text: initials || "?" });
+  let hue = 0;
+  for (const letter of id ?? name) hue = (hue * 31 + letter.codePointAt(0)) % 360;
+  element.style.setProperty("--hue", hue);
+  if (online !== undefined) element.dataset.online = String(online);
+  return element;
+}
+
+/** What is shown while something is awaited; `label` says what. */
+export function spinner(label) {
+  return h("div", { class: "empty", role: "status" }, h("span", { class: "spinner" }), h("span", { text: label }));
+}
+
+/**
+ * What is shown where there is nothing, and what to do about it.
+ *
+ * @param {{title: string, text?: string, action?: {label: string, run: () => any}}} about
+ * @returns {HTMLElement}
+ */
+export function empty({ title, text, action }) {
+  const button = action && h("button", { class: "button", type: "button", text: action.label, on: { click: action.run } });
+  return h("div", { class: "empty" }, h("h2", { text: title }), text && h("p", { text }), button);
+}
