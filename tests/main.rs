@@ -36,3 +36,4 @@ mod slow;
 mod telling;
 mod throttle;
 mod traces;
+mod web;
