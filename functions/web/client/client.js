@@ -139,9 +139,9 @@ class View {
     this.page = last === null ? [] : null;
   }
 
-  /** The highest seq that has come but was not applied. */
+  /** The highest seq that is known to be there, but was not applied: a server that knows less asks its log. */
   seen() {
-    return Math.max(0, ...this.held.keys());
+    return Math.max(0, this.gap?.target ?? 0, ...this.held.keys());
   }
 
   misses(target, askAt) {
@@ -453,9 +453,10 @@ export class ChatClient {
       const now = this.#clock.now();
       if (!this.#due(link.freeAt(now))) return;
       // Unanswered: either the command is lost or the connection is.
-      if (request.attempts > 0) this.#pingNow(link);
+      if (request.waiting) this.#pingNow(link);
       request.dueAt = now + ANSWER_WITHIN + this.#delay(request.attempts);
       request.attempts += 1;
+      request.waiting = true;
       link.transmit(request.text, now);
       this.#due(request.dueAt);
     }
@@ -469,7 +470,7 @@ export class ChatClient {
       return Promise.reject(new ChatError("TOO_LARGE", "This is more than one command may hold (32 KiB)."));
     }
     return new Promise((resolve, reject) => {
-      this.#requests.set(ref, { text, order: ordered ? id : null, resolve, reject, dueAt: 0, attempts: 0 });
+      this.#requests.set(ref, { text, order: ordered ? id : null, resolve, reject, dueAt: 0, attempts: 0, waiting: false });
       this.#pass();
     });
   }
@@ -527,6 +528,7 @@ export class ChatClient {
     for (const request of this.#requests.values()) {
       request.dueAt = 0;
       request.attempts = 0;
+      request.waiting = false;
     }
     this.#changeState("open");
   }
@@ -678,7 +680,9 @@ export class ChatClient {
       link.pingAt = now + SECOND;
     }
     for (const request of this.#requests.values()) {
-      if (request.attempts > 0) request.dueAt = Math.min(request.dueAt, now + this.#delay(request.attempts));
+      if (!request.waiting) continue;
+      request.waiting = false;
+      request.dueAt = now + this.#delay(request.attempts);
     }
   }
 
@@ -687,13 +691,18 @@ export class ChatClient {
     if (link.asking?.ref !== ref) return;
     const { asked } = link.asking;
     link.asking = null;
-    link.askFailures = 0;
     if (expires_at) this.#learnExpiry(link, expires_at);
     for (const [id, ask] of asked) {
       if (ask.view.ended) continue;
       const answer = conversations[id];
       link.subscribed.add(id);
       if (!answer?.complete) link.wanted.add(id);
+      // Asked again without a pause only when that brings more.
+      if (!answer || (!answer.complete && answer.through === ask.from)) {
+        link.askAfter = this.#clock.now() + this.#delay(++link.askFailures);
+      } else {
+        link.askFailures = 0;
+      }
       if (answer) this.#resume(link, ask, answer);
     }
   }
@@ -701,10 +710,9 @@ export class ChatClient {
   #resume(link, { view, from, seen }, { messages, through, complete, role }) {
     view.role = role;
     view.leaving = false;
-    const first = messages[0]?.seq ?? through + 1;
     // A server that was restored from a backup knows less than it told once, and answers with its newest page.
-    const knowsLess = through < seen && (complete || first > from + 1);
-    if (from !== null && (through < from || knowsLess)) {
+    const isPage = messages.length ? messages[0].seq !== from + 1 : !complete && through > from;
+    if (from !== null && (through < from || (through < seen && isPage))) {
       Object.assign(view, { last: null, page: [], gap: null });
       view.held.clear();
       link.wanted.add(view.id);
@@ -763,6 +771,7 @@ export class ChatClient {
     } else if (this.#requests.has(ref)) {
       const request = this.#requests.get(ref);
       if (OPEN_OUTCOMES.has(code)) {
+        request.waiting = false;
         request.dueAt = this.#clock.now() + this.#delay(request.attempts);
       } else {
         this.#requests.delete(ref);
