@@ -5,6 +5,7 @@ import { fill, h, icon, set } from "./dom.js";
 import { avatar } from "./ui.js";
 import { count, title, when } from "./format.js";
 import { address } from "./router.js";
+import { shortened } from "./text.js";
 
 /** More of a message is neither seen nor worth being read out, in characters. */
 const SNIPPET = 120;
@@ -61,7 +62,7 @@ function viewOf(conversation) {
     online: Boolean(other && chat.presence(other.user_id)?.online),
     when: when(last?.created_at ?? conversation.created_at),
     author: authorOf(last, kind, me),
-    snippet: !last ? "No messages yet" : last.deleted_at ? "Message deleted" : cut(last.content ?? ""),
+    snippet: !last ? "No messages yet" : last.deleted_at ? "Message deleted" : shortened(last.content ?? "", SNIPPET),
     isQuiet: !last || Boolean(last.deleted_at),
     unread,
     muted,
@@ -90,6 +91,3 @@ function unreadBadge({ unread, muted }) {
   badge.append(h("span", { class: "visually-hidden", text: " unread" }));
   return badge;
 }
-
-/** By whole characters, as people see them. */
-const cut = (text) => (text.length > SNIPPET ? `${[...text.slice(0, 2 * SNIPPET)].slice(0, SNIPPET).join("")}…` : text);

@@ -1,16 +1,14 @@
 // Searching the messages of all one's conversations. What is searched for is in the address, so that going back finds it again.
-import { session, api } from "./api.js";
+import { session } from "./api.js";
 import { chat } from "./chat.js";
 import { fill, h, icon } from "./dom.js";
 import { empty, spinner, wording } from "./ui.js";
 import { title, when } from "./format.js";
 import { doing } from "./forms.js";
+import { marked } from "./text.js";
 import { address, go } from "./router.js";
 
 const LEAST = 2;
-/** How much of a message stands before what was found, and in all, in characters. */
-const BEFORE = 40;
-const SNIPPET = 200;
 
 /**
  * @param {import("./router.js").Route} route
@@ -33,7 +31,7 @@ export function searchView(route) {
     fill(more);
     if (!cursor) fill(state, spinner("Searching …"));
     try {
-      const page = await api.get("/search", { q: text, cursor });
+      const page = await chat.search(text, null, cursor);
       if (mine !== asked) return;
       results.append(...page.items.map((message) => h("li", null, result(message, text))));
       fill(state, results.childElementCount === 0
@@ -89,7 +87,7 @@ function result(message, text) {
   const place = conversation ? title(conversation, session.user?.id) : "Conversation";
   return h(
     "a",
-    { class: "row result", href: address.conversation(message.conversation_id, message.id) },
+    { class: "row message-found", href: address.conversation(message.conversation_id, message.id) },
     h(
       "span",
       { class: "grow" },
@@ -102,33 +100,6 @@ function result(message, text) {
       h("span", { class: "found-text", dir: "auto" }, marked(message.content ?? "", text)),
     ),
   );
-}
-
-/**
- * The part of a text that was found, with the words marked in it.
- * @param {string} content
- * @param {string} text what was searched for
- * @returns {(string | HTMLElement)[]}
- */
-export function marked(content, text) {
-  const words = text.split(/\s+/u).filter(Boolean).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-  const pattern = new RegExp(`(?<![\\p{L}\\p{N}])(?:${words.join("|")})`, "giu");
-  const start = startOf(content, content.search(pattern));
-  const shown = `${start > 0 ? "…" : ""}${content.slice(start, start + SNIPPET)}${content.length > start + SNIPPET ? "…" : ""}`;
-  const parts = [];
-  let end = 0;
-  for (const { 0: word, index } of shown.matchAll(pattern)) {
-    parts.push(shown.slice(end, index), h("mark", { text: word }));
-    end = index + word.length;
-  }
-  return [...parts, shown.slice(end)];
-}
-
-/** A little before what was found, at the beginning of a word, so that no character is cut in two. */
-function startOf(content, found) {
-  if (found <= BEFORE) return 0;
-  const space = content.indexOf(" ", found - BEFORE);
-  return space >= 0 && space < found ? space + 1 : found;
 }
 
 const foundWords = (number, next) => (next ? `The newest ${number}` : number === 1 ? "One message" : `${number} messages`);

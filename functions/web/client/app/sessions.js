@@ -48,7 +48,7 @@ export function sessionList() {
       "div",
       { class: "grow" },
       h("div", { class: "cluster" }, h("span", { class: "name", text: nameOf(one) }), one.current && h("span", { class: "badge accent", text: "This device" })),
-      h("div", { class: "muted small", text: aboutOf(one) }),
+      h("div", { class: "muted fine", text: aboutOf(one) }),
     ),
     one.current ? null : ending(one),
   );

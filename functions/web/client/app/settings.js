@@ -38,7 +38,7 @@ export function settingsView() {
       ),
       h(
         "p",
-        { class: "muted small cluster" },
+        { class: "muted fine cluster" },
         h("a", { href: "/docs", text: "API reference" }),
         session.user?.role === "admin" && h("a", { href: "/admin", text: "Administration" }),
       ),
