@@ -261,10 +261,7 @@ export class ChatClient {
       throw new ChatError("TOO_MANY_SUBSCRIPTIONS", `A connection has at most ${MAX_SUBSCRIPTIONS} subscriptions.`);
     }
     this.#views.set(id, new View(id, last));
-    for (const link of this.#links()) {
-      link.unwanted.delete(id);
-      link.wanted.add(id);
-    }
+    for (const link of this.#links()) link.wanted.add(id);
     this.#pass();
   }
 
@@ -664,7 +661,7 @@ export class ChatClient {
         this.#refused(link, frame);
         break;
       case "lag":
-        this.#lagged(link, frame);
+        this.#lagged(frame);
         break;
       default:
         this.#told(link, frame);
@@ -797,11 +794,9 @@ export class ChatClient {
     }
   }
 
-  #lagged(link, { conversation_id, latest }) {
+  #lagged({ conversation_id, latest }) {
     const view = this.#views.get(conversation_id);
-    if (!view) return;
-    link.wanted.add(conversation_id);
-    if (view.last !== null && latest > view.last) view.misses(latest, this.#clock.now());
+    if (view && latest > (view.last ?? Infinity)) view.misses(latest, this.#clock.now());
   }
 
   #told(link, frame) {
@@ -826,7 +821,6 @@ export class ChatClient {
   // The client rule.
 
   #receive(view, entry) {
-    if (entry.seq <= (view.last ?? 0)) return;
     view.held.set(entry.seq, entry);
     this.#release(view);
   }

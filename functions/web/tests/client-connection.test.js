@@ -65,6 +65,16 @@ test("started again it goes on from where it was", async () => {
   assert.deepEqual(socket.subscribed().conversations, { c: 2 });
 });
 
+test("where there is a document, it tells whether somebody looks", async (context) => {
+  globalThis.document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+  context.after(() => delete globalThis.document);
+  const chat = play();
+  const socket = await chat.connect();
+  await chat.clock.advance(8 * MINUTE - 1);
+  assert.deepEqual(socket.unread, []);
+  chat.client.stop();
+});
+
 for (const [random, first, last] of [[0, 30, 30], [0.5, 45, 45], [1, 60, 60]]) {
   test(`it pings every ${first} s when chance says ${random}`, async () => {
     const chat = play({ random: () => random });
@@ -83,7 +93,8 @@ test("it pings every 8 minutes while nobody looks, and at once when somebody doe
   globalThis.document = page;
   context.after(() => delete globalThis.document);
   page.visibilityState = "visible";
-  const chat = play();
+  let looked = 0;
+  const chat = play({ visible: () => (looked += 1) && page.visibilityState === "visible" });
   const socket = await chat.connect();
 
   page.visibilityState = "hidden";
@@ -100,8 +111,9 @@ test("it pings every 8 minutes while nobody looks, and at once when somebody doe
   socket.pong();
 
   chat.client.stop();
+  looked = 0;
   page.dispatchEvent(new Event("visibilitychange"));
-  assert.equal(chat.clock.waiting, 0);
+  assert.equal(looked, 0);
 });
 
 test("a ping that is not answered within 10 s means another connection", async () => {
@@ -361,7 +373,9 @@ test("a second connection that fails is tried again while the first one works", 
   await live(chat, 110);
   chat.socket.end(1006);
   old.receive(say(2));
-  await chat.clock.advance(SECOND);
+  await chat.clock.advance(SECOND - 1);
+  assert.equal(chat.sockets.length, 2);
+  await chat.clock.advance(1);
   chat.socket.open();
   chat.socket.subscribed();
   chat.socket.receive(say(3));

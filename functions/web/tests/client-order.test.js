@@ -215,6 +215,15 @@ test("`lag` is asked for at once, from the last entry", async () => {
   assert.deepEqual(chat.seqs(), [2]);
 });
 
+test("a late `lag` asks for nothing", async () => {
+  const chat = play();
+  const socket = await chat.follow(9);
+  socket.receive({ type: "lag", conversation_id: "c", latest: 9 });
+  socket.receive({ type: "lag", conversation_id: "another", latest: 9 });
+  await chat.clock.advance(SECOND);
+  assert.deepEqual(socket.unread, []);
+});
+
 test("a head above the last entry is asked for, unless what is missing comes by itself", async () => {
   const chat = play();
   const socket = await chat.follow(1);
@@ -279,10 +288,11 @@ test("a server that was restored to before what was seen is begun with anew", as
   await chat.clock.advance(500);
   socket.subscribed({ c: { messages: [item(4), item(5), item(6)], through: 6 } });
   socket.subscribed();
-  socket.receive(say(7));
+  for (const seq of [7, 8, 9]) socket.receive(say(seq, "of the new log"));
 
   assert.deepEqual(chat.of("page")[0].messages.map(({ seq }) => seq), [4, 5, 6]);
-  assert.deepEqual(chat.seqs(), [7], "what was seen of the lost log is forgotten");
+  const contents = chat.of("entry").map(({ message }) => message.content);
+  assert.deepEqual(contents, Array(3).fill("of the new log"));
 });
 
 test("a new connection resumes each conversation from its last entry", async () => {

@@ -89,6 +89,15 @@ test("a listener may unsubscribe while entries are given to it", async () => {
   assert.deepEqual(chat.seqs(), [2]);
 });
 
+test("a listener may unsubscribe while it is given what was missed", async () => {
+  const chat = play();
+  chat.client.on("entry", () => chat.client.unsubscribe("c"));
+  chat.client.subscribe("c", 1);
+  const socket = await chat.connect();
+  socket.subscribed({ c: { messages: [item(2), item(3)], through: 3 } });
+  assert.deepEqual(chat.seqs(), [2]);
+});
+
 test("a listener that is taken off hears nothing more", async () => {
   const chat = play();
   const heard = [];
