@@ -15,11 +15,11 @@ export function showAudit(main) {
     label: "Audit trail",
     noun: ["entry", "entries"],
     columns: [
-      { label: "When", show: (entry) => moment(entry.created_at) },
-      { label: "Who", show: actor },
-      { label: "What", show: (entry) => h("span", { title: entry.action, text: deed(entry).what }) },
-      { label: "To whom or what", show: target },
-      { label: "Details", show: details, class: "wide" },
+      { label: "When", show: (entry) => moment(entry.created_at), class: "plain nowrap" },
+      { label: "Who", show: actor, class: "nowrap" },
+      { label: "What", show: (entry) => h("span", { title: entry.action, text: deed(entry).what }), class: "nowrap" },
+      { label: "Target", show: target },
+      { label: "Details", show: details },
     ],
     load: (cursor) => calls.get("/admin/audit", { cursor }),
     key: (entry) => entry.id,
@@ -28,7 +28,10 @@ export function showAudit(main) {
   section(main, {
     title: "Audit",
     about: "What admins did, newest first. Entries are neither changed nor removed.",
-    refresh: list.reload,
+    refresh: () => {
+      forget();
+      list.reload();
+    },
     body: list.element,
   });
   list.reload();

@@ -17,7 +17,7 @@ export function showClients(main) {
       { label: "Name", show: named },
       { label: "Kind", show: ({ confidential }) => (confidential ? "Confidential" : "Public") },
       { label: "Gets tokens by", show: ({ grant_types: types }) => types.map((type) => grants[type] ?? type).join(", ") },
-      { label: "Redirect URIs", show: redirects, class: "wide" },
+      { label: "Redirect URIs", show: redirects },
       { label: "Created", show: (client) => date(client.created_at), class: "nowrap" },
     ],
     load: (cursor) => calls.get("/admin/oauth-clients", { cursor }),
@@ -77,7 +77,7 @@ function clientFields(client) {
   const uris = field({
     label: "Redirect URIs",
     name: "redirect_uris",
-    hint: "One per line: https, http to this machine, or an app’s own scheme with a dot in it. Needed for the sign-in page.",
+    hint: "One per line, where the sign-in page may lead back to.",
     value: client?.redirect_uris.join("\n"),
     multiline: true,
     rows: 3,
@@ -135,10 +135,10 @@ async function register(list) {
   const kind = field({
     label: "Kind",
     name: "confidential",
-    hint: "It cannot be changed later.",
+    hint: "Confidential ones run on a server and keep a secret, public ones are apps and pages. It cannot be changed later.",
     options: [
-      { value: "yes", label: "Confidential: runs on a server and keeps a secret" },
-      { value: "no", label: "Public: an app or a page, which can keep none" },
+      { value: "yes", label: "Confidential, keeps a secret" },
+      { value: "no", label: "Public, keeps none" },
     ],
   });
   let made = null;

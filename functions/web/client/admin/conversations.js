@@ -63,7 +63,7 @@ export function showConversations(main) {
 const title = (one) => one.name ?? `${kinds[one.kind] ?? one.kind} ${one.id.slice(-8)}`;
 
 function named(one) {
-  const name = one.name ? h("span", { text: one.name }) : h("span", { class: "muted" }, "No name ", id(one.id));
+  const name = one.name ? h("span", { text: one.name }) : h("span", { class: "unnamed" }, "No name ", id(one.id));
   return h("span", { class: "who" }, h("span", { class: "symbol" }, icon(symbols[one.kind] ?? "people")), name);
 }
 
@@ -89,7 +89,11 @@ async function newChannel() {
       submit: "Create channel",
       note: h("p", { class: "muted small", text: "You will be its first person and its admin." }),
       run: async (values) => {
-        made = await calls.post("/conversations", { kind: "channel", name: values.name.trim() });
+        made = await calls.post("/conversations", { kind: "channel", name: values.name.trim() }).catch((error) => {
+          // The field says already what it is the name of.
+          const message = error.fields?.name?.replace(/^of a channel /, "");
+          throw message ? Object.assign(error, { fields: { ...error.fields, name: message } }) : error;
+        });
         asked.close();
       },
     }),

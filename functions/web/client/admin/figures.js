@@ -125,7 +125,7 @@ class Reading {
   #showHealth(answer) {
     const checks = Object.entries(answer?.checks ?? {});
     const good = answer?.status === "healthy";
-    const words = good ? "All stores answer" : answer ? "Not all stores answer" : "The health check does not answer";
+    const words = good ? "Healthy" : answer ? "Unhealthy" : "The health check does not answer";
     if (this.#health !== undefined && this.#health !== words) announce(words);
     this.#health = words;
     fill(
@@ -140,19 +140,19 @@ class Reading {
 
 function cardOf({ label, figure, parts, pace }, stats) {
   const perMinute = pace ? samples.perMinute(figure, PACE) : null;
-  const list = parts.map(([name, part]) =>
-    h("div", null, h("dt", { text: name }), h("dd", null, number(part(stats)), change(samples.change(part)))),
-  );
+  const list = parts.map(([name, part]) => line(name, number(part(stats)), change(samples.change(part))));
+  if (pace) list.push(line("A minute, lately", perMinute === null ? "–" : number(Math.round(perMinute * 10) / 10)));
   return h(
     "section",
     { class: "card figure-card", "aria-label": label },
     h("h2", { text: label }),
     h("p", { class: "big" }, number(figure(stats)), change(samples.change(figure))),
-    sparkline(samples.values(figure)),
     list.length > 0 ? h("dl", null, list) : null,
-    perMinute === null ? null : h("p", { class: "muted small", text: `${number(Math.round(perMinute * 10) / 10)} a minute lately` }),
+    sparkline(samples.values(figure)),
   );
 }
+
+const line = (name, ...values) => h("div", null, h("dt", { text: name }), h("dd", null, values));
 
 /** A change since the page was opened; nothing where there is none. */
 function change(by) {

@@ -26,7 +26,7 @@ export function signIn(notice) {
       submit: "Sign in",
       run: (values) => session.signIn({ username: values.username.trim(), password: values.password }),
     }),
-    h("p", { class: "cluster small" }, h("a", { href: "/", text: "To the chat" }), h("a", { href: "/#/forgot", text: "Forgot your password?" })),
+    h("p", { class: "links small" }, h("a", { href: "/", text: "To the chat" }), h("a", { href: "/#/forgot", text: "Forgot your password?" })),
   );
 }
 

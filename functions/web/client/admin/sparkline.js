@@ -7,14 +7,15 @@ const MARGIN = 2;
 
 /**
  * The points of a line through values at even distances, the lowest at the bottom and the highest at the top; level, in
- * the middle, when they are all the same.
+ * the middle, when they are all the same or there is but one.
  *
- * @param {number[]} values at least two
+ * @param {number[]} values at least one
  * @param {number} width
  * @param {number} height
  * @returns {[number, number][]} from the top left corner
  */
 export function points(values, width, height) {
+  if (values.length === 1) return points([values[0], values[0]], width, height);
   const low = Math.min(...values);
   const span = Math.max(...values) - low;
   return values.map((value, at) => [
@@ -24,8 +25,8 @@ export function points(values, width, height) {
 }
 
 /**
- * @param {number[]} values in the order of time
- * @returns {SVGElement} without a line while there are fewer than two values
+ * @param {number[]} values in the order of time, at least one
+ * @returns {SVGElement}
  */
 export function sparkline(values) {
   const svg = document.createElementNS(SVG, "svg");
@@ -33,7 +34,6 @@ export function sparkline(values) {
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("class", "sparkline");
   svg.setAttribute("aria-hidden", "true");
-  if (values.length < 2) return svg;
   const line = document.createElementNS(SVG, "polyline");
   const shifted = points(values, WIDTH - 2 * MARGIN, HEIGHT - 2 * MARGIN).map(([x, y]) => [x + MARGIN, y + MARGIN]);
   line.setAttribute("points", shifted.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join(" "));

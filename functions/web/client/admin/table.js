@@ -43,12 +43,14 @@ export function pagedTable({ label, noun, columns, load, key, name, actions, emp
     update(row, item);
     return row;
   };
-  const update = (row, item) => columns.forEach((column, at) => fill(row.children[at], column.show(item)));
+  const update = (row, item) => {
+    columns.forEach((column, at) => fill(row.children[at], column.show(item)));
+    // The button itself stays, so that the focus does, too.
+    row.querySelector(":scope > .actions > button")?.setAttribute("aria-label", `Actions for ${name(item)}`);
+  };
   const actionsButton = (id) => {
-    const button = h("button", { class: "button icon", type: "button" }, icon("more"));
-    button.setAttribute("aria-label", `Actions for ${name(items.get(id))}`);
-    button.setAttribute("aria-haspopup", "menu");
-    button.setAttribute("aria-expanded", "false");
+    const attributes = { class: "button icon", type: "button", "aria-haspopup": "menu", "aria-expanded": "false" };
+    const button = h("button", attributes, icon("more"));
     button.addEventListener("click", () => menu(button, actions(items.get(id))));
     return button;
   };
@@ -158,7 +160,7 @@ function table(label, columns, actions, body) {
 }
 
 function cell({ label, class: name }, at) {
-  if (at === 0) return h("th", { scope: "row", role: "rowheader", class: "main" });
+  if (at === 0) return h("th", { scope: "row", role: "rowheader", class: `main ${name ?? ""}` });
   return h("td", { role: "cell", class: name, dataset: { label } });
 }
 

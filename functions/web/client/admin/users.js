@@ -21,7 +21,7 @@ export function showUsers(main) {
     noun: ["user", "users"],
     columns: [
       { label: "Name", show: person },
-      { label: "E-mail", show: address, class: "wide" },
+      { label: "E-mail", show: address },
       { label: "Role", show: ({ role }) => (role === "admin" ? h("span", { class: "badge accent", text: roles.admin }) : roles.user) },
       { label: "State", show: ({ disabled }) => (disabled ? h("span", { class: "badge danger", text: "Disabled" }) : "Active") },
       { label: "Created", show: (user) => date(user.created_at), class: "nowrap" },
@@ -105,7 +105,7 @@ function address(user) {
     "span",
     { class: "address" },
     h("span", { text: user.email }),
-    user.email_verified ? null : h("span", { class: "muted", text: "not verified" }),
+    h("span", { class: "muted" }, user.email_verified ? [icon("check"), "verified"] : "not verified"),
   );
 }
 

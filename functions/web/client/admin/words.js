@@ -24,10 +24,10 @@ export const grants = {
 
 /** What a client does by each of them. */
 export const grantHints = {
-  authorization_code: "People sign in at the authorization page and allow it.",
+  authorization_code: "People sign in and allow it. Needs a redirect URI.",
   refresh_token: "It stays signed in without asking again.",
   client_credentials: "It has a user of its own. For confidential clients.",
-  password: "People tell it their password. For programs of your own alone.",
+  password: "People tell it their password. For your own programs only.",
 };
 
 /**
