@@ -5,8 +5,6 @@ import { uniqueId, wording } from "./ui.js";
 
 const MOST = 2000;
 const COUNTED_FROM = 1800;
-/** How often others are told that somebody is typing, in ms. */
-const TYPING = 3000;
 
 export class Composer {
   #room;
@@ -15,7 +13,6 @@ export class Composer {
   #onSent;
   #draftKey;
   #about = null;
-  #typedAt = 0;
   #input = h("textarea", { class: "input", rows: 1, "aria-label": "Message", placeholder: "Message", dir: "auto", enterkeyhint: "send" });
   #send = h("button", { class: "button primary icon send", type: "submit", "aria-label": "Send", title: "Send" }, icon("send"));
   #count = h("p", { class: "count", id: uniqueId("count"), hidden: true });
@@ -52,16 +49,21 @@ export class Composer {
     });
     this.#input.addEventListener("input", () => this.#typed());
     this.#input.addEventListener("keydown", (event) => this.#pressed(event));
-    this.#input.addEventListener("blur", () => this.#stopTyping());
+    this.#input.addEventListener("blur", () => this.#room.setTyping(false));
     this.#draw();
   }
 
   destroy() {
-    this.#stopTyping();
+    this.#room.setTyping(false);
   }
 
   focus() {
     this.#input.focus();
+  }
+
+  /** Says to whom one writes. */
+  name(title) {
+    set(this.#input, "aria-label", `Message ${title}`);
   }
 
   /** Fits the height to the text, once it is on the page. */
@@ -133,7 +135,7 @@ export class Composer {
     const content = this.#input.value.trim();
     if (this.#send.disabled) return;
     const about = this.#about;
-    this.#stopTyping();
+    this.#room.setTyping(false);
     if (about?.kind === "edit") return this.#change(about.message, content);
     this.#about = null;
     this.#bar.hidden = true;
@@ -163,15 +165,7 @@ export class Composer {
   #typed() {
     if (this.#about?.kind !== "edit") keep(this.#draftKey, this.#input.value);
     this.#draw();
-    if (this.#input.value.trim() === "") return this.#stopTyping();
-    if (this.#about?.kind === "edit" || Date.now() - this.#typedAt < TYPING) return;
-    this.#typedAt = Date.now();
-    this.#room.setTyping(true);
-  }
-
-  #stopTyping() {
-    if (this.#typedAt > 0) this.#room.setTyping(false);
-    this.#typedAt = 0;
+    if (this.#about?.kind !== "edit") this.#room.setTyping(this.#input.value.trim() !== "");
   }
 
   #pressed(event) {

@@ -264,7 +264,7 @@ function personRow(person, me) {
 }
 
 function updatePerson(row, { user_id: id, user_name: name, role }, me) {
-  const presence = chat.presence(id);
+  const presence = id === me ? null : chat.presence(id);
   const known = presence?.online ? "online" : presence?.last_seen ? `last seen ${ago(presence.last_seen)}` : "";
   const now = JSON.stringify([name, role, known]);
   if (row.dataset.shown === now) return;

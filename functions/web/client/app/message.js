@@ -47,15 +47,15 @@ export function createMessage(row, room) {
     author: h("p", { class: "author", id: uniqueId("author") }, h("bdi")),
     quote: h("div", { class: "quoted", hidden: true }),
     said: h("div", { class: "said", dir: "auto", id: uniqueId("said") }),
-    facts: h("p", { class: "facts", id: uniqueId("facts") }),
+    facts: h("p", { class: "message-facts", id: uniqueId("facts") }),
     tools: h("div", { class: "tools" }),
     reactions: h("div", { class: "reactions", hidden: true }),
     problem: h("div", { class: "problem", hidden: true }),
     readers: h("p", { class: "readers", hidden: true }),
     waiting: 0,
   };
-  const bubble = h("div", { class: "bubble" }, part.quote, part.said, part.facts);
-  const body = h("div", { class: "body" }, part.author, h("div", { class: "line" }, bubble, part.tools));
+  const bubble = h("div", { class: "bubble" }, part.quote, h("div", { class: "bubble-line" }, part.said, part.facts));
+  const body = h("div", { class: "body" }, part.author, h("div", { class: "message-line" }, bubble, part.tools));
   body.append(part.reactions, part.problem, part.readers);
   const element = h("article", { class: "message", tabindex: "-1" }, part.avatar, body);
   set(element, "aria-labelledby", `${part.author.id} ${part.said.id} ${part.facts.id}`);
@@ -82,7 +82,7 @@ export function updateMessage(element, row, room) {
     facts: `${item.state} ${message.created_at} ${message.edited_at} ${message.deleted_at} ${part.own && readersOf(item, room).join()}`,
     tools: mayBeActedOn(item) && room.mayAct(),
     reactions: message.reactions?.length > 0 ? `${room.known()} ${JSON.stringify(message.reactions)}` : "",
-    problem: item.state === "failed" ? item.error : null,
+    problem: item.error ?? null,
     newest: row.newest && room.known(),
   };
   part.seen = now;
@@ -225,28 +225,28 @@ function nameReaction(button, message, emoji, room) {
   set(button, "title", said);
 }
 
+/** Why it was refused, or until when it waits: one that is throttled is sent by itself. */
 function fillProblem(part, item, room) {
   clearInterval(part.waiting);
   const { error } = item;
-  part.problem.hidden = item.state !== "failed";
-  if (part.problem.hidden) return fill(part.problem);
+  part.problem.hidden = !error;
+  if (!error) return fill(part.problem);
   const reason = h("span", { class: "reason" });
   const button = (label, sign, run) =>
     h("button", { type: "button", class: "button quiet", on: { click: () => run(part.row.item.key) } }, icon(sign), label);
-  const retry = button("Retry", "retry", room.retry);
-  fill(part.problem, reason, retry, button("Discard", "delete", room.discard));
-  const until = Date.now() + (error?.retryAfter ?? 0) * 1000;
-  const explain = () => {
-    const seconds = Math.ceil((until - Date.now()) / 1000);
-    if (error?.code === "throttled" && seconds > 0) {
-      reason.textContent = `Not sent: too many messages. Try again in ${seconds} s.`;
-      return;
-    }
-    reason.textContent = error && error.code !== "throttled" ? `Not sent: ${reasonOf(error)}` : "Not sent: you can try again now.";
-    clearInterval(part.waiting);
+  const retry = item.state === "failed" && button("Retry", "retry", room.retry);
+  fill(part.problem, reason, h("span", { class: "problem-actions" }, retry, button("Discard", "delete", room.discard)));
+  if (item.state === "failed") {
+    reason.textContent = `Not sent: ${reasonOf(error)}`;
+    return undefined;
+  }
+  const until = Date.now() + (error.retryAfter ?? 0) * 1000;
+  const count = () => {
+    const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1000));
+    reason.textContent = `Too many messages in a short time. This one is sent in ${seconds} s.`;
   };
-  if (error?.code === "throttled") part.waiting = setInterval(() => (reason.isConnected ? explain() : clearInterval(part.waiting)), 1000);
-  explain();
+  part.waiting = setInterval(() => (reason.isConnected ? count() : clearInterval(part.waiting)), 1000);
+  return count();
 }
 
 function reasonOf(error) {

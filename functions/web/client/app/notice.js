@@ -7,7 +7,7 @@ import { fill, h } from "./dom.js";
  * @returns {HTMLElement}
  */
 export function createNotice(item, room) {
-  const element = h("p", { class: "notice", dataset: { seq: item.seq } });
+  const element = h("p", { class: "happened", dataset: { seq: item.seq } });
   updateNotice(element, item, room);
   return element;
 }

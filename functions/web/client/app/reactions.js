@@ -36,7 +36,7 @@ export function pickReaction(button, choose) {
     choose(emoji);
   };
   const choices = AT_HAND.map(([emoji, name]) =>
-    h("button", { class: "choice", type: "button", "aria-label": `${emoji} ${name}`, title: name, text: emoji, on: { click: () => take(emoji) } }),
+    h("button", { class: "emoji-choice", type: "button", "aria-label": `${emoji} ${name}`, title: name, text: emoji, on: { click: () => take(emoji) } }),
   );
   const other = h("form", { class: "other-emoji", novalidate: true }, input, submit, problem);
   other.addEventListener("submit", (event) => {
@@ -52,7 +52,7 @@ export function pickReaction(button, choose) {
   const element = h(
     "div",
     { class: "menu reaction-picker", popover: "auto", role: "dialog", "aria-label": "React" },
-    h("div", { class: "choices" }, choices),
+    h("div", { class: "emoji-choices" }, choices),
     other,
   );
   element.addEventListener("keydown", (event) => moveIn(choices, event));

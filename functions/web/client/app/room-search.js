@@ -27,44 +27,54 @@ export function searchPanel({ id, onJump, onClose }) {
     state,
     results,
   );
-  let asked = 0;
+  const list = h("ul", { class: "list", "aria-label": "What was found" });
+  const more = h("button", { class: "button quiet", type: "button", text: "Show older ones" });
+  const problem = h("p", { class: "form-error panel-note", role: "alert" });
+  let search = null;
+
+  /** Adds a page of what is found, unless something else was searched for meanwhile. */
+  const add = async (mine) => {
+    more.disabled = true;
+    problem.remove();
+    try {
+      const { items, next } = await chat.search(mine.query, id, mine.next);
+      if (mine !== search) return;
+      mine.next = next;
+      list.append(...items.map((message) => result(message, mine.query, onJump)));
+      const found = list.childElementCount;
+      state.textContent = found === 0 ? "Nothing found" : found === 1 ? "One message found" : `${found} messages found`;
+      fill(results, found > 0 ? list : nothingFound(), next && more);
+    } catch (error) {
+      if (mine !== search) return;
+      problem.textContent = wording(error);
+      fill(results, list, problem, mine.next && more);
+    }
+    more.disabled = false;
+  };
+
   closing.addEventListener("click", onClose);
-  form.addEventListener("submit", async (event) => {
+  more.addEventListener("click", () => add(search));
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
     const query = words.input.value.trim();
     words.error(query.length < 2 ? "Type at least 2 characters." : null);
     if (query.length < 2) return;
-    asked += 1;
-    const turn = asked;
+    search = { query, next: null };
+    list.replaceChildren();
     fill(results, spinner("Searching …"));
-    const shown = await found(id, query, onJump);
-    if (turn !== asked) return;
-    fill(results, shown.nodes);
-    state.textContent = shown.said;
+    add(search);
   });
   return { element, focus: () => words.input.focus(), destroy: () => {} };
 }
 
-async function found(id, query, onJump) {
-  try {
-    const { items, next } = await chat.search(query, id);
-    if (items.length === 0) {
-      const nothing = empty({ title: "Nothing found", text: "Messages are found by all of the words, as they are written." });
-      return { nodes: [nothing], said: "Nothing found" };
-    }
-    const more = next ? h("p", { class: "muted panel-note", text: "These are the newest ones. More words find older ones." }) : null;
-    const list = h("ul", { class: "list", "aria-label": "What was found" }, items.map((message) => result(message, query, onJump)));
-    return { nodes: [list, more], said: items.length === 1 ? "One message found" : `${items.length} messages found` };
-  } catch (error) {
-    return { nodes: [h("p", { class: "form-error panel-note", role: "alert", text: wording(error) })], said: "" };
-  }
-}
+const nothingFound = () =>
+  empty({ title: "Nothing found", text: "Messages are found by all of the words, as they are written." });
 
 function result(message, query, onJump) {
   const { id, user_id: userId, user_name: name, created_at: at, content } = message;
   const button = h(
     "button",
-    { type: "button", class: "row result", on: { click: () => onJump(id) } },
+    { type: "button", class: "row found-message", on: { click: () => onJump(id) } },
     avatar(name, userId, { size: "small" }),
     h(
       "span",

@@ -126,11 +126,16 @@ export function roomView({ id, messageId, onBack, onGone }) {
 
   function drawHead() {
     const { conversation } = room;
-    if (!conversation) return;
+    for (const button of [searching, detailing]) button.hidden = !conversation;
+    if (!conversation) {
+      heading.textContent ||= "Conversation";
+      return;
+    }
     const { kind, participants, participant_count: count } = conversation;
     fill(heading, kind === "channel" && icon("hash"), h("bdi", { text: title(conversation, me) }));
     const other = kind === "direct" ? participants.find(({ user_id: userId }) => userId !== me) : null;
     below.textContent = kind === "direct" ? presenceOf(other) : count === 1 ? "Only you" : `${count} people`;
+    composer.name(title(conversation, me));
     below.classList.toggle("online", Boolean(other && chat.presence(other.user_id)?.online));
   }
 
@@ -149,6 +154,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
     drawHead();
     drawTyping();
     timeline.update();
+    composer.element.hidden = !room.conversation && !room.removed && Boolean(room.error);
     if (!room.removed) return;
     composer.close("You are not in this conversation any more. What is here is what you have seen of it.");
     leave("removed");
@@ -174,7 +180,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
     composer.fit();
     update();
     if (messageId) timeline.jump(messageId);
-    else if (matchMedia("(pointer: fine)").matches) composer.focus();
+    else if (!matchMedia("(pointer: coarse)").matches) composer.focus();
   });
 
   return {
@@ -251,7 +257,10 @@ function presenceOf(other) {
 function hello(conversation, me) {
   const others = conversation?.participants.filter(({ user_id: id }) => id !== me).map(({ user_name: name }) => name) ?? [];
   if (others.length === 0) return { title: "Nothing here yet", text: "You are the only one in this conversation. Add people in its details." };
-  return { title: `Say hello to ${listed(others)}`, text: "What you write here is seen by everybody in this conversation, and by who is added later." };
+  const seen = conversation.kind === "direct"
+    ? "Only the two of you see what is written here."
+    : "What is written here is seen by everybody in this conversation, and by who is added later.";
+  return { title: `Say hello to ${listed(others)}`, text: seen };
 }
 
 async function copy(text) {

@@ -29,12 +29,13 @@ export class Timeline {
   #problem = h("p", { class: "form-error", role: "alert", hidden: true });
   #earlier = h("button", { class: "button quiet", type: "button", text: "Show earlier messages" });
   #beginning = h("p", { class: "beginning", text: "Beginning of the conversation" });
+  #top = h("div", { class: "timeline-top" }, this.#problem, this.#earlier, this.#beginning);
   #placeholder = h("div", { class: "timeline-placeholder" });
   #list = h("div", { class: "messages" });
   #scroller = h(
     "div",
     { class: "timeline", role: "log", "aria-label": "Messages", "aria-live": "off", tabindex: "0" },
-    h("div", { class: "timeline-top" }, this.#problem, this.#earlier, this.#beginning),
+    this.#top,
     this.#placeholder,
     this.#list,
   );
@@ -81,12 +82,14 @@ export class Timeline {
     const nothing = items.length === 0;
     if (!loading && conversation) this.#unread ??= { count: conversation.unread_count, through: conversation.last_seq };
     this.#placeholder.hidden = !nothing;
+    this.#top.hidden = nothing;
     if (nothing) this.#fillPlaceholder(loading, error);
     const putBack = this.#hold();
     this.#draw(items);
-    this.#earlier.hidden = !hasEarlier || nothing;
-    this.#beginning.hidden = hasEarlier || nothing;
-    if (!this.#opened) return nothing || loading ? undefined : this.#open();
+    this.#earlier.hidden = !hasEarlier;
+    this.#beginning.hidden = hasEarlier;
+    // Before it is on the page nothing has a place.
+    if (!this.#opened) return nothing || loading || !this.element.isConnected ? undefined : this.#open();
     this.#tell(items);
     if (this.#atEnd) this.#scrollToEnd();
     else putBack();
@@ -116,9 +119,9 @@ export class Timeline {
     // What comes into sight takes the room that it really needs only then.
     requestAnimationFrame(() => element.scrollIntoView({ block: "center" }));
     element.focus({ preventScroll: true });
-    element.classList.remove("found");
+    element.classList.remove("flashed");
     void element.offsetWidth;
-    element.classList.add("found");
+    element.classList.add("flashed");
   }
 
   #elementOf(messageId) {
