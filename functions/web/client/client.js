@@ -29,29 +29,32 @@
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 
-/** How long an answer may take, and how long opening a connection, ticket included. */
+/** How long an answer may take, and opening a connection, ticket included. */
 const ANSWER_WITHIN = 10 * SECOND;
 const OPEN_WITHIN = 20 * SECOND;
-/** How long a jump in the numbers waits for those that were overtaken, and the pauses between asking for them. */
+/** How long a jump in the numbers waits for those that were overtaken, and then from one question to the next. */
 const STRAGGLERS_WITHIN = 500;
 const FIRST_PAUSE = SECOND;
 const LONGEST_PAUSE = 8 * SECOND;
-/** Between two attempts of anything that failed: up to 1, 2, 4 … s. */
+/** What failed is tried again after up to 1, 2, 4 … s. After a connection that lasted, the pauses are short again. */
 const LONGEST_DELAY = 30 * SECOND;
-/** A connection that lasted so long was a good one: the next attempt begins with short delays again. */
 const STABLE_AFTER = 30 * SECOND;
-/** The platform ends a connection after 2 hours, or after 10 minutes of silence. */
+/** The platform ends a connection after 2 hours, and after 10 minutes of silence. */
 const LIFE = 120 * MINUTE;
 const PING_HIDDEN = 8 * MINUTE;
-/** The server takes 20 commands a second of a connection; some of them may arrive closer than they were sent. */
+/** The server takes 20 commands a second of a connection; some arrive closer to each other than they were sent. */
 const COMMANDS_A_SECOND = 15;
 const MAX_SUBSCRIPTIONS = 200;
 const MAX_FRAME = 32 * 1024;
-/** Handshakes that are refused after the server ended a connection, before the session is taken for over. */
+/** How many handshakes are refused, after the server ended a connection, until the session is taken for over. */
 const REFUSALS = 2;
-
-/** These leave open what became of a command. It is sent again, with the same client id. */
+/** These leave open what became of a command: it is sent again with the same client id. */
 const OPEN_OUTCOMES = new Set(["UNAVAILABLE", "INTERNAL_ERROR"]);
+const CLOCK = {
+  now: () => Date.now(),
+  setTimeout: (run, delay) => setTimeout(run, delay),
+  clearTimeout: (timer) => clearTimeout(timer),
+};
 
 /** A command that was refused, or that cannot be sent. */
 export class ChatError extends Error {
@@ -71,9 +74,9 @@ export class ChatError extends Error {
     this.retryAfter = retryAfter;
   }
 
-  static fromFrame({ code, message, errors, retry_after }) {
-    const fields = Object.fromEntries((errors ?? []).map(({ field, message }) => [field, message]));
-    return new ChatError(code, message, { fields, retryAfter: retry_after ?? null });
+  static fromFrame({ code, message, errors = [], retry_after = null }) {
+    const fields = Object.fromEntries(errors.map(({ field, message }) => [field, message]));
+    return new ChatError(code, message, { fields, retryAfter: retry_after });
   }
 }
 
@@ -105,9 +108,9 @@ class Link {
     return this.#sentAt.length < COMMANDS_A_SECOND ? now : this.#sentAt[0] + SECOND;
   }
 
-  transmit(text, now) {
+  transmit(frame, now) {
     this.#sentAt.push(now);
-    this.socket.send(text);
+    this.socket.send(JSON.stringify(frame));
   }
 
   close() {
@@ -115,7 +118,6 @@ class Link {
     if (!this.socket) return;
     // The closing handshake of a dead network takes long: nothing that still comes is listened to.
     this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
-    this.socket.onerror = () => {};
     this.socket.close();
   }
 }
@@ -125,10 +127,9 @@ class View {
   ended = false;
   leaving = false;
   alone = false;
-  role = null;
   /** Entries that came before one that they follow. */
   held = new Map();
-  /** What is known to be missing: {target, askAt, pause}. */
+  /** What is known to be missing: {target, askAt, pause}. A server that knows less than `target` asks its log. */
   gap = null;
 
   constructor(id, last) {
@@ -137,11 +138,6 @@ class View {
     this.last = last;
     /** The first page while it is gathered. */
     this.page = last === null ? [] : null;
-  }
-
-  /** The highest seq that is known to be there, but was not applied: a server that knows less asks its log. */
-  seen() {
-    return Math.max(0, this.gap?.target ?? 0, ...this.held.keys());
   }
 
   misses(target, askAt) {
@@ -175,8 +171,8 @@ export class ChatClient {
   #next = null;
   #failures = 0;
   #connectAt = 0;
-  #suspect = false;
-  #refusals = 0;
+  /** How many more refused handshakes mean that the session is over; there is a suspicion when it is finite. */
+  #patience = Infinity;
   #timer = null;
   #wakeAt = Infinity;
   #passing = false;
@@ -194,17 +190,13 @@ export class ChatClient {
    * @param {() => number} [options.random] as Math.random
    * @param {{now: () => number, setTimeout: Function, clearTimeout: Function}} [options.clock]
    */
-  constructor({ ticket, WebSocket = globalThis.WebSocket, visible, me, random = Math.random, clock }) {
+  constructor({ ticket, WebSocket = globalThis.WebSocket, visible, me, random = Math.random, clock = CLOCK }) {
     this.#ticket = ticket;
     this.#WebSocket = WebSocket;
     this.#visible = visible ?? (() => globalThis.document?.visibilityState !== "hidden");
     this.#me = me ?? (() => null);
     this.#random = random;
-    this.#clock = clock ?? {
-      now: () => Date.now(),
-      setTimeout: (run, delay) => setTimeout(run, delay),
-      clearTimeout: (timer) => clearTimeout(timer),
-    };
+    this.#clock = clock;
   }
 
   /** @returns {"stopped"|"connecting"|"open"|"waiting"} */
@@ -225,8 +217,8 @@ export class ChatClient {
   /** Connects, and stays connected until `stop`. */
   start() {
     if (this.#state !== "stopped") return;
-    this.#failures = this.#refusals = 0;
-    this.#suspect = false;
+    this.#failures = 0;
+    this.#patience = Infinity;
     this.#connectAt = this.#clock.now();
     this.#watch();
     this.#changeState("connecting");
@@ -289,25 +281,22 @@ export class ChatClient {
    */
   send(id, content, { metadata, clientId = drawId(), replyTo } = {}) {
     const command = { type: "message.send", content, metadata, client_id: clientId, reply_to: replyTo };
-    return this.#request(id, command, { ordered: true });
+    return this.#request(id, command, id);
   }
 
-  /** Changes what a message of one's own says. Resolves and keeps its order as `send`. */
+  /** Changes what a message of one's own says. This and the next two resolve, and keep their order, as `send` does. */
   edit(id, messageId, content) {
-    const command = { type: "message.edit", message_id: messageId, content, client_id: drawId() };
-    return this.#request(id, command, { ordered: true });
+    return this.#request(id, { type: "message.edit", message_id: messageId, content, client_id: drawId() }, id);
   }
 
   /** Takes a message back. */
   delete(id, messageId) {
-    const command = { type: "message.delete", message_id: messageId, client_id: drawId() };
-    return this.#request(id, command, { ordered: true });
+    return this.#request(id, { type: "message.delete", message_id: messageId, client_id: drawId() }, id);
   }
 
   /** Reacts to a message, or no more. */
   react(id, messageId, emoji, on) {
-    const command = { type: "message.react", message_id: messageId, emoji, on, client_id: drawId() };
-    return this.#request(id, command, { ordered: true });
+    return this.#request(id, { type: "message.react", message_id: messageId, emoji, on, client_id: drawId() }, id);
   }
 
   /** Moves the read pointer up to a message. */
@@ -319,7 +308,7 @@ export class ChatClient {
   typing(id, active) {
     const now = this.#clock.now();
     if (this.#state !== "open" || this.#link.freeAt(now) > now) return;
-    this.#link.transmit(JSON.stringify({ type: "typing", conversation_id: id, active }), now);
+    this.#link.transmit({ type: "typing", conversation_id: id, active }, now);
   }
 
   /**
@@ -352,7 +341,7 @@ export class ChatClient {
       this.#wakeAt = Infinity;
       if (this.#state === "stopped") break;
       if (!this.#link && this.#due(this.#connectAt)) this.#connect("link");
-      for (const link of this.#links()) this.#serve(link);
+      for (const link of this.#links()) if (!link.closed) this.#serve(link);
     }
     this.#passing = false;
     this.#clock.clearTimeout(this.#timer);
@@ -368,7 +357,7 @@ export class ChatClient {
     }
     if (link.pingedAt === null && this.#due(link.pingAt)) {
       link.pingedAt = this.#clock.now();
-      this.#transmit(link, { type: "ping", ref: "ping" });
+      link.transmit({ type: "ping", ref: "ping" }, link.pingedAt);
     }
     if (link.pingedAt !== null && this.#due(link.pingedAt + ANSWER_WITHIN)) {
       this.#lose(link);
@@ -386,7 +375,7 @@ export class ChatClient {
 
   #fillGaps(link) {
     for (const view of this.#views.values()) {
-      if (view.gap && this.#due(view.gap.askAt)) link.wanted.add(view.id);
+      if (view.gap && !link.asking?.asked.has(view.id) && this.#due(view.gap.askAt)) link.wanted.add(view.id);
     }
   }
 
@@ -405,7 +394,7 @@ export class ChatClient {
     if (link.unwanted.size) {
       asking.left = new Set(link.unwanted);
       link.unwanted.clear();
-      this.#transmit(link, { type: "unsubscribe", ref, conversations: [...asking.left] });
+      link.transmit({ type: "unsubscribe", ref, conversations: [...asking.left] }, now);
     } else {
       this.#subscribe(link, asking, now);
     }
@@ -420,7 +409,7 @@ export class ChatClient {
       const view = this.#views.get(id);
       size += 2 * (id.length + 24);
       if (asking.asked.size && (view.alone || size > MAX_FRAME)) break;
-      const ask = { view, from: view.last, seen: view.seen() };
+      const ask = { view, from: view.last, seen: view.gap?.target ?? 0 };
       asking.asked.set(id, ask);
       conversations[id] = ask.from;
       if (ask.seen) seen[id] = ask.seen;
@@ -428,7 +417,7 @@ export class ChatClient {
       view.asked(now);
       if (view.alone) break;
     }
-    this.#transmit(link, { type: "subscribe", ref: asking.ref, conversations, seen });
+    link.transmit({ type: "subscribe", ref: asking.ref, conversations, seen }, now);
   }
 
   /** The command under way came to nothing: what it was about is asked again after a while. */
@@ -454,20 +443,20 @@ export class ChatClient {
       request.dueAt = now + ANSWER_WITHIN + this.#delay(request.attempts);
       request.attempts += 1;
       request.waiting = true;
-      link.transmit(request.text, now);
+      link.transmit(request.frame, now);
       this.#due(request.dueAt);
     }
   }
 
-  #request(id, command, { ordered = false } = {}) {
-    const kind = command.type === "message.send" ? "send" : "command";
-    const ref = `${kind}-${++this.#numbered}`;
-    const text = JSON.stringify({ ref, conversation_id: id, ...command });
-    if (new TextEncoder().encode(text).length > MAX_FRAME) {
+  /** A command that goes until it is answered. Those of the same `order` go one after the other. */
+  #request(id, command, order = null) {
+    const ref = `${command.type === "message.send" ? "send" : "command"}-${++this.#numbered}`;
+    const frame = { ref, conversation_id: id, ...command };
+    if (new TextEncoder().encode(JSON.stringify(frame)).length > MAX_FRAME) {
       return Promise.reject(new ChatError("TOO_LARGE", "This is more than one command may hold (32 KiB)."));
     }
     return new Promise((resolve, reject) => {
-      this.#requests.set(ref, { text, order: ordered ? id : null, resolve, reject, dueAt: 0, attempts: 0, waiting: false });
+      this.#requests.set(ref, { frame, order, resolve, reject, dueAt: 0, attempts: 0, waiting: false });
       this.#pass();
     });
   }
@@ -475,10 +464,6 @@ export class ChatClient {
   /** Full jitter: up to 1, 2, 4 … 30 s after so many failures. */
   #delay(failures) {
     return failures === 0 ? 0 : this.#random() * Math.min(LONGEST_DELAY, SECOND * 2 ** (failures - 1));
-  }
-
-  #transmit(link, frame) {
-    link.transmit(JSON.stringify(frame), this.#clock.now());
   }
 
   // Connections.
@@ -500,6 +485,8 @@ export class ChatClient {
       link.socket.onopen = () => this.#opened(link);
       link.socket.onmessage = ({ data }) => this.#heard(link, data);
       link.socket.onclose = ({ code }) => this.#lose(link, code);
+      // It is closed too, which is what counts; but some implementations want errors to be heard.
+      link.socket.onerror = () => {};
     } catch (error) {
       if (link.closed) return;
       if (error?.status === 401) this.#refuse();
@@ -514,8 +501,7 @@ export class ChatClient {
     link.wanted = new Set(this.#views.keys());
     link.unwanted.clear();
     this.#planPing(link);
-    this.#suspect = false;
-    this.#refusals = 0;
+    this.#patience = Infinity;
     if (link === this.#link) this.#carry();
     this.#pass();
   }
@@ -546,10 +532,9 @@ export class ChatClient {
     link.close();
     const now = this.#clock.now();
     const lasted = link.openedAt === null ? 0 : now - link.openedAt;
-    if (code === 1000) this.#suspect = true;
+    if (code === 1000) this.#suspect();
     // A browser does not tell why a handshake was refused.
-    const refused = this.#suspect && link.openedAt === null && code !== null;
-    if (refused && ++this.#refusals >= REFUSALS) {
+    if (link.openedAt === null && code !== null && --this.#patience === 0) {
       this.#refuse();
       return;
     }
@@ -567,6 +552,11 @@ export class ChatClient {
       else this.#changeState(this.#link ? "connecting" : "waiting");
     }
     this.#pass();
+  }
+
+  /** The server has ended a connection: perhaps it forgot it, perhaps the session is over. */
+  #suspect() {
+    this.#patience = Math.min(this.#patience, REFUSALS);
   }
 
   #refuse() {
@@ -616,11 +606,8 @@ export class ChatClient {
   }
 
   #seenOrHidden() {
-    if (this.#visible()) {
-      this.retryNow();
-      return;
-    }
-    for (const link of this.#links()) if (link.openedAt !== null) this.#planPing(link);
+    if (!this.#visible()) this.#links().forEach((link) => this.#planPing(link));
+    else this.retryNow();
     this.#pass();
   }
 
@@ -705,7 +692,6 @@ export class ChatClient {
   }
 
   #resume(link, { view, from, seen }, { messages, through, complete, role }) {
-    view.role = role;
     view.leaving = false;
     // A server that was restored from a backup knows less than it told once, and answers with its newest page.
     const isPage = messages.length ? messages[0].seq !== from + 1 : !complete && through > from;
@@ -717,10 +703,11 @@ export class ChatClient {
     for (const item of messages) {
       const entry = asEntry(view.id, item);
       if (entry.seq > (view.last ?? 0) && entry.seq <= through) this.#apply(view, entry);
+      if (this.#isOver(view)) return;
     }
     // Numbers up to `through` that were not in the answer hold nothing.
     view.last = Math.max(view.last ?? 0, through);
-    if (complete && view.page && !view.ended) {
+    if (complete && view.page) {
       const page = { conversation_id: view.id, messages: view.page, through: view.last, role };
       view.page = null;
       this.#emit("page", page);
@@ -757,9 +744,8 @@ export class ChatClient {
   #refused(link, frame) {
     const { code, ref, retry_after } = frame;
     if (code === "UNAUTHENTICATED") {
-      // The server closes next. It may only have forgotten the connection: whether the session is over, the next
-      // ticket or handshake tells.
-      this.#suspect = true;
+      // It closes next. What it means, the next ticket or handshake tells.
+      this.#suspect();
     } else if (ref === "ping") {
       link.pingedAt = null;
       link.pingAt = this.#clock.now() + (retry_after ?? 1) * SECOND;
@@ -782,11 +768,12 @@ export class ChatClient {
       this.#askAgain(link, retry_after ? retry_after * SECOND : undefined);
       return;
     }
-    const { asked } = link.asking;
+    const { asked, left } = link.asking;
     const named = new Set((errors ?? []).map(({ field }) => field.replace(/^conversations\./, "")));
     const refused = [...asked].filter(([id]) => named.has(id) || asked.size === 1);
     // One of them is refused, but it is not said which.
     if (!refused.length) for (const { view } of asked.values()) view.alone = true;
+    left.clear();
     this.#askAgain(link, 0);
     for (const [, { view }] of refused) {
       const gone = view.leaving ? "removed" : "gone";
@@ -823,19 +810,23 @@ export class ChatClient {
   #receive(view, entry) {
     view.held.set(entry.seq, entry);
     this.#release(view);
+    if (entry.seq > (view.last ?? 0)) view.misses(entry.seq, this.#clock.now() + STRAGGLERS_WITHIN);
   }
 
-  /** Applies what follows without a gap, and notices one. */
+  /** Applies what follows without a gap. */
   #release(view) {
     if (view.last === null) return;
-    while (view.held.has(view.last + 1)) this.#apply(view, view.held.get(view.last + 1));
+    while (view.held.has(view.last + 1) && !this.#isOver(view)) this.#apply(view, view.held.get(view.last + 1));
     for (const seq of view.held.keys()) if (seq <= view.last) view.held.delete(seq);
     if (view.gap && view.gap.target <= view.last) view.gap = null;
-    if (view.held.size) view.misses(view.seen(), this.#clock.now() + STRAGGLERS_WITHIN);
+  }
+
+  /** A listener may end everything while entries are given to it. */
+  #isOver(view) {
+    return view.ended || this.#state === "stopped";
   }
 
   #apply(view, entry) {
-    if (view.ended) return;
     view.last = entry.seq;
     view.held.delete(entry.seq);
     if (view.page) view.page.push(entry.type === "message" ? entry.message : entry);

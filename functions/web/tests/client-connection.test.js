@@ -271,6 +271,15 @@ test("a ticket that is refused with 401 ends it", async () => {
   await sent;
 });
 
+test("an implementation that wants errors to be heard has somebody to tell them", async () => {
+  const chat = play();
+  const socket = await chat.connect();
+  socket.onerror(new Event("error"));
+  assert.equal(chat.client.state, "open");
+  socket.end();
+  socket.onerror(new Event("error"));
+});
+
 test("a server that has forgotten the connection is connected to again", async () => {
   const chat = play();
   const socket = await chat.follow(1);

@@ -60,6 +60,17 @@ test("a gap that an answer leaves open is asked for again after 1, 2 and 4 secon
   assert.deepEqual(chat.seqs(), [2, 3]);
 });
 
+test("very much may wait for one that is missing", async () => {
+  const chat = play();
+  const socket = await chat.follow(1);
+  const frames = Array.from({ length: 2000 }, (_, number) => say(3 + number));
+  socket.receive({ type: "batch", frames: frames.reverse() });
+  await chat.clock.advance(500);
+  assert.deepEqual(socket.subscribed().seen, { c: 2002 });
+  socket.receive(say(2));
+  assert.equal(chat.client.last("c"), 2002);
+});
+
 test("`through` closes a gap that held nothing", async () => {
   const chat = play();
   const socket = await chat.follow(1);

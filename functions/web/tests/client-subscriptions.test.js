@@ -57,6 +57,24 @@ test("nothing more comes of a conversation that was unsubscribed", async () => {
   assert.deepEqual(chat.of("ended"), []);
 });
 
+test("a refusal to unsubscribe is left at that", async () => {
+  const chat = play();
+  const socket = await chat.follow(1);
+  chat.client.unsubscribe("c");
+  socket.refuse(socket.take("unsubscribe"), "INVALID");
+  await chat.clock.advance(SECOND);
+  assert.deepEqual(socket.unread, []);
+});
+
+test("a throttled `unsubscribe` is sent again", async () => {
+  const chat = play();
+  const socket = await chat.follow(1);
+  chat.client.unsubscribe("c");
+  socket.refuse(socket.take("unsubscribe"), "THROTTLED", { retry_after: 1 });
+  await chat.clock.advance(SECOND);
+  assert.deepEqual(socket.take("unsubscribe").conversations, ["c"]);
+});
+
 test("subscribing again waits for the answer to unsubscribing", async () => {
   const chat = play();
   const socket = await chat.follow(1);
@@ -96,6 +114,53 @@ test("a listener may unsubscribe while it is given what was missed", async () =>
   const socket = await chat.connect();
   socket.subscribed({ c: { messages: [item(2), item(3)], through: 3 } });
   assert.deepEqual(chat.seqs(), [2]);
+});
+
+test("a listener that fails is reported, and keeps nothing from the others", async (context) => {
+  const reported = [];
+  context.mock.method(globalThis, "queueMicrotask", (report) => reported.push(report));
+  const chat = play();
+  const heard = [];
+  chat.client.on("entry", () => assert.fail("of the page"));
+  chat.client.on("entry", ({ seq }) => heard.push(seq));
+  const socket = await chat.follow(1);
+  socket.receive(say(2));
+  socket.receive(say(3));
+  assert.deepEqual(heard, [2, 3]);
+  assert.equal(reported.length, 2);
+  assert.throws(reported[0], /of the page/);
+});
+
+test("a listener may stop the client at any time", async () => {
+  for (const type of ["state", "entry", "page"]) {
+    const chat = play();
+    chat.client.on(type, (event) => event === "connecting" || chat.client.stop());
+    chat.client.subscribe("c", type === "page" ? null : 1);
+    chat.client.subscribe("d", 1);
+    const socket = await chat.connect();
+    if (type !== "state") socket.subscribed({ c: { messages: [item(2), item(3)], through: 3 } });
+    assert.equal(chat.client.state, "stopped", type);
+    assert.equal(chat.clock.waiting, 0, type);
+    assert.equal(socket.closed, true, type);
+    await chat.clock.advance(SECOND);
+    assert.equal(chat.sockets.length, 1, type);
+  }
+});
+
+test("what comes after a listener stopped the client comes when it is started again", async () => {
+  for (const frames of [[say(3), say(2)], null]) {
+    const chat = play();
+    const off = chat.client.on("entry", () => chat.client.stop());
+    chat.client.subscribe("c", 1);
+    const socket = await chat.connect();
+    socket.subscribed(frames ? {} : { c: { messages: [item(2), item(3)], through: 3 } });
+    for (const frame of frames ?? []) socket.receive(frame);
+    assert.deepEqual(chat.seqs(), [2]);
+    off();
+    const next = await chat.connect();
+    next.subscribed({ c: { messages: [item(3)], through: 3 } });
+    assert.deepEqual(chat.seqs(), [2, 3]);
+  }
 });
 
 test("a listener that is taken off hears nothing more", async () => {
