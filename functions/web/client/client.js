@@ -341,7 +341,7 @@ export class ChatClient {
       this.#wakeAt = Infinity;
       if (this.#state === "stopped") break;
       if (!this.#link && this.#due(this.#connectAt)) this.#connect("link");
-      for (const link of this.#links()) if (!link.closed) this.#serve(link);
+      for (const link of this.#links()) this.#serve(link);
     }
     this.#passing = false;
     this.#clock.clearTimeout(this.#timer);

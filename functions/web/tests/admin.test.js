@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Samples } from "../client/admin/samples.js";
 import { points } from "../client/admin/sparkline.js";
-import { deed, device, grants, lineProblems, shortId } from "../client/admin/words.js";
+import { apart, deed, device, grants, lineProblems, shortId } from "../client/admin/words.js";
 
 const reference = readFileSync(new URL("../../../API.md", import.meta.url), "utf8");
 
@@ -122,4 +122,10 @@ test("of very many samples the first stays", () => {
   assert.equal(samples.values((stats) => stats.users).length, 720);
   assert.equal(samples.since, 0);
   assert.equal(samples.change((stats) => stats.users), 999);
+});
+
+test("a name does not turn the sentence around that it stands in", () => {
+  assert.equal(apart("Ada Lovelace"), "Ada Lovelace");
+  assert.equal(apart("\u202Eevil\u2069"), "evil");
+  assert.equal(apart("\u05e9\u05dc\u05d5\u05dd"), "\u2068\u05e9\u05dc\u05d5\u05dd\u2069");
 });

@@ -287,25 +287,40 @@ test("a server that has forgotten the connection is connected to again", async (
   socket.end(1000);
   const next = await chat.reconnect();
   assert.deepEqual(next.subscribed().conversations, { c: 1 });
-  assert.deepEqual(chat.of("unauthenticated"), []);
-});
 
-test("a session that the server ended is over when no other connection is admitted", async () => {
-  const chat = play();
-  const socket = await chat.follow(1);
-  socket.end(1000);
-  for (const pause of [1, 2]) {
-    assert.deepEqual(chat.of("unauthenticated"), []);
-    await chat.clock.advance(pause * SECOND);
+  next.end(1006);
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    await chat.clock.advance(30 * SECOND);
     chat.socket.end(1006);
   }
-  assert.deepEqual(chat.of("unauthenticated"), [undefined]);
-  assert.equal(chat.client.state, "stopped");
+  assert.deepEqual(chat.of("unauthenticated"), [], "what fails later is the network again");
 });
+
+for (const [how, end] of [
+  ["closing", (socket) => socket.end(1000)],
+  ["an error", (socket) => {
+    socket.receive({ type: "error", code: "UNAUTHENTICATED", message: "connect again" });
+    socket.end(1006);
+  }],
+]) {
+  test(`a session that the server ended by ${how} is over when no other connection is admitted`, async () => {
+    const chat = play();
+    end(await chat.follow(1));
+    for (const pause of [1, 2]) {
+      assert.deepEqual(chat.of("unauthenticated"), []);
+      await chat.clock.advance(pause * SECOND);
+      chat.socket.end(1006);
+    }
+    assert.deepEqual(chat.of("unauthenticated"), [undefined]);
+    assert.equal(chat.client.state, "stopped");
+  });
+}
 
 test("handshakes that fail because of the network do not end it", async () => {
   const chat = play();
-  (await chat.connect()).end(1006);
+  chat.client.start();
+  await settle();
+  chat.socket.end(1006);
   for (let attempt = 0; attempt < 5; attempt += 1) {
     await chat.clock.advance(30 * SECOND);
     chat.socket.end(1006);

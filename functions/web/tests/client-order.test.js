@@ -60,6 +60,19 @@ test("a gap that an answer leaves open is asked for again after 1, 2 and 4 secon
   assert.deepEqual(chat.seqs(), [2, 3]);
 });
 
+test("a gap is not asked for again while the answer may still come", async () => {
+  const chat = play();
+  const socket = await chat.follow(1);
+  socket.receive(say(3));
+  await chat.clock.advance(5 * SECOND);
+  socket.receive(say(4));
+  await chat.clock.advance(4 * SECOND);
+  socket.subscribed({ c: { messages: [item(2), item(3)], through: 3 } });
+  await chat.clock.advance(9 * SECOND);
+  assert.deepEqual(chat.seqs(), [2, 3, 4]);
+  assert.deepEqual(socket.unread, []);
+});
+
 test("very much may wait for one that is missing", async () => {
   const chat = play();
   const socket = await chat.follow(1);

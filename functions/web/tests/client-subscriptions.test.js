@@ -57,6 +57,15 @@ test("nothing more comes of a conversation that was unsubscribed", async () => {
   assert.deepEqual(chat.of("ended"), []);
 });
 
+test("what is unsubscribed before there is a connection is never mentioned", async () => {
+  const chat = play();
+  chat.client.subscribe("c", 1);
+  chat.client.start();
+  chat.client.unsubscribe("c");
+  const socket = await chat.connect();
+  assert.deepEqual(socket.unread, []);
+});
+
 test("a refusal to unsubscribe is left at that", async () => {
   const chat = play();
   const socket = await chat.follow(1);

@@ -8,6 +8,7 @@ import { announce, avatar, dialog, field, wording } from "../app/ui.js";
 import { calls } from "./calls.js";
 import { remember } from "./names.js";
 import { failure } from "./show.js";
+import { apart } from "./words.js";
 
 /** How long nothing is typed before it is searched for, in ms. */
 const PAUSE = 300;
@@ -133,19 +134,19 @@ class People {
         if (label === "Add") await calls.post(this.#path, { user_id: who.user_id });
         else await calls.delete(`${this.#path}/${who.user_id}`);
         this.changed = true;
-        announce(label === "Add" ? `${who.user_name} added.` : `${who.user_name} removed.`);
+        announce(`${apart(who.user_name)} ${label === "Add" ? "added" : "removed"}.`);
         // The button goes with its row.
         this.#search.input.focus();
         await this.#load();
       } catch (error) {
         button.disabled = false;
         const outside = label === "Remove" && error.status === 404;
-        this.#problem.textContent = outside ? `${who.user_name} is not in this channel.` : wording(error);
+        this.#problem.textContent = outside ? `${apart(who.user_name)} is not in this channel.` : wording(error);
         this.#problem.hidden = false;
       }
     };
     const style = label === "Add" ? "button" : "button quiet danger";
-    return h("button", { class: style, type: "button", "aria-label": `${label} ${who.user_name}`, on: { click: run } }, label === "Add" ? icon("plus") : null, text);
+    return h("button", { class: style, type: "button", "aria-label": text === label ? `${label} ${who.user_name}` : null, on: { click: run } }, label === "Add" ? icon("plus") : null, text);
   }
 }
 

@@ -6,7 +6,7 @@ import { forget } from "./names.js";
 import { section } from "./section.js";
 import { ask, copy, date, id } from "./show.js";
 import { pagedTable } from "./table.js";
-import { grants, grantHints, lineProblems } from "./words.js";
+import { apart, grants, grantHints, lineProblems } from "./words.js";
 
 /** Fills the section. */
 export function showClients(main) {
@@ -165,14 +165,14 @@ async function register(list) {
   const { client_secret: secret, ...client } = made;
   list.put(client);
   forget();
-  await showCredentials(client, secret, `${client.name} is registered`);
+  await showCredentials(client, secret, `${apart(client.name)} is registered`);
 }
 
 async function edit(client, list) {
   const { name, uris, types } = clientFields(client);
   let changed = null;
   const asked = dialog({
-    title: `Edit ${client.name}`,
+    title: `Edit ${apart(client.name)}`,
     body: form({
       fields: [name, types, uris],
       submit: "Save",
@@ -193,13 +193,13 @@ async function edit(client, list) {
   if (!changed) return;
   list.put(changed);
   forget();
-  toast(`${changed.name} is saved.`);
+  toast(`${apart(changed.name)} is saved.`);
 }
 
 async function replaceSecret(client) {
   let made = null;
   const replaced = await ask({
-    title: `Make a new secret for ${client.name}?`,
+    title: `Make a new secret for ${apart(client.name)}?`,
     text: "The one it has now stops working at once. Tokens that it has stay good.",
     action: "Make a new secret",
     kind: "danger",
@@ -207,12 +207,12 @@ async function replaceSecret(client) {
       made = await calls.post(`/admin/oauth-clients/${encodeURIComponent(client.client_id)}/secret`);
     },
   });
-  if (replaced) await showCredentials(client, made.client_secret, `New secret of ${client.name}`);
+  if (replaced) await showCredentials(client, made.client_secret, `New secret of ${apart(client.name)}`);
 }
 
 async function remove(client, list) {
   const removed = await ask({
-    title: `Delete ${client.name}?`,
+    title: `Delete ${apart(client.name)}?`,
     text: "All its sessions end at once, and the user that it acts as is shut out. It cannot be brought back.",
     action: "Delete client",
     kind: "danger",
@@ -220,7 +220,7 @@ async function remove(client, list) {
   });
   if (!removed) return;
   list.remove(client);
-  toast(`${client.name} is deleted.`);
+  toast(`${apart(client.name)} is deleted.`);
 }
 
 function showCredentials(client, secret, title) {

@@ -9,7 +9,7 @@ import { forget } from "./names.js";
 import { section } from "./section.js";
 import { copy, date, id, number } from "./show.js";
 import { pagedTable } from "./table.js";
-import { counted, kinds } from "./words.js";
+import { apart, counted, kinds } from "./words.js";
 
 const symbols = { direct: "user", group: "people", channel: "hash" };
 
@@ -60,7 +60,7 @@ export function showConversations(main) {
 }
 
 /** What a conversation is called here, where it is not known who is in it. */
-const title = (one) => one.name ?? `${kinds[one.kind] ?? one.kind} ${one.id.slice(-8)}`;
+const title = (one) => (one.name && apart(one.name)) ?? `${kinds[one.kind] ?? one.kind} ${one.id.slice(-8)}`;
 
 function named(one) {
   const name = one.name ? h("span", { text: one.name }) : h("span", { class: "unnamed" }, "No name ", id(one.id));
@@ -102,10 +102,13 @@ async function newChannel() {
   return made;
 }
 
-/** Deletes after its name was typed, or "delete" where it has none. */
+/** What one types to delete a conversation: its name, or "delete" where that has none or cannot be typed easily. */
+const wordFor = ({ name }) => (/^[ -~]{1,40}$/.test(name ?? "") ? name : "delete");
+
+/** Deletes after it was confirmed in writing. */
 async function remove(one, list) {
   let removed = false;
-  const word = one.name ?? "delete";
+  const word = wordFor(one);
   const typed = field({
     label: `Type “${word}” to confirm`,
     name: "confirm",

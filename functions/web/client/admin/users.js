@@ -8,7 +8,7 @@ import { remember } from "./names.js";
 import { section } from "./section.js";
 import { ask, copy, date, moment } from "./show.js";
 import { pagedTable } from "./table.js";
-import { device, roles } from "./words.js";
+import { apart, device, roles } from "./words.js";
 
 /** How long nothing is typed before it is searched for, in ms. */
 const PAUSE = 300;
@@ -113,40 +113,45 @@ const isMe = (user) => user.id === session.user?.id;
 
 async function changeRole(user, role, list) {
   const promote = role === "admin";
+  const name = apart(user.name);
   const text = promote
-    ? ["Admins see all users, conversations and figures, change roles, disable accounts, delete conversations and register OAuth clients."]
-    : ["They keep their account and their conversations, and can no longer open these pages."];
-  if (!promote && isMe(user)) text.unshift("This is you: you will be shown out at once, and only another admin can let you in again.");
+    ? "Admins see all users, conversations and figures, change roles, disable accounts, delete conversations and register OAuth clients."
+    : isMe(user)
+      ? "This is you: you keep your account and your conversations, but are shown out of these pages at once, and only another admin can let you in again."
+      : "They keep their account and their conversations, and can no longer open these pages.";
   const changed = await ask({
-    title: promote ? `Make ${user.name} an admin?` : `Make ${user.name} a member?`,
+    title: promote ? `Make ${name} an admin?` : `Make ${name} a member?`,
     text,
     action: promote ? "Make admin" : "Make member",
     run: async () => list.put(await calls.patch(`/admin/users/${user.id}`, { role })),
   });
   if (!changed) return;
-  toast(promote ? `${user.name} is an admin.` : `${user.name} is a member.`);
+  toast(promote ? `${name} is an admin.` : `${name} is a member.`);
   if (isMe(user)) session.reload().catch(() => {});
 }
 
 async function setDisabled(user, disabled, list) {
-  const text = disabled
-    ? ["They are signed out everywhere at once and cannot sign in again. Their messages stay, and they stay in their conversations.", "You can enable the account again at any time."]
-    : ["They can sign in again, with the same password, and find their conversations as they are."];
-  if (disabled && isMe(user)) text.unshift("This is you: you will be signed out, and only another admin can enable your account again.");
+  const name = apart(user.name);
+  const text = !disabled
+    ? "They can sign in again, with the same password, and find their conversations as they are."
+    : isMe(user)
+      ? "This is you: you are signed out everywhere at once, and only another admin can enable your account again."
+      : "They are signed out everywhere at once and cannot sign in until the account is enabled again. Their messages stay, and they stay in their conversations.";
   const changed = await ask({
-    title: disabled ? `Disable ${user.name}?` : `Enable ${user.name}?`,
+    title: disabled ? `Disable ${name}?` : `Enable ${name}?`,
     text,
     action: disabled ? "Disable" : "Enable",
     kind: disabled ? "danger" : "primary",
     run: async () => list.put(await calls.patch(`/admin/users/${user.id}`, { disabled })),
   });
-  if (changed) toast(disabled ? `${user.name} is disabled.` : `${user.name} is enabled.`);
+  if (changed) toast(disabled ? `${name} is disabled.` : `${name} is enabled.`);
 }
 
 function showSessions(user) {
   const path = `/admin/users/${user.id}/sessions`;
+  const name = apart(user.name);
   const list = pagedTable({
-    label: `Sessions of ${user.name}`,
+    label: `Sessions of ${name}`,
     noun: ["session", "sessions"],
     columns: [
       { label: "Device", show: deviceOf },
@@ -156,11 +161,11 @@ function showSessions(user) {
     ],
     load: (cursor) => calls.get(path, { cursor }),
     key: (one) => one.id,
-    empty: () => empty({ title: "Not signed in", text: `${user.name} has no live session.` }),
+    empty: () => empty({ title: "Not signed in", text: `${name} has no live session.` }),
   });
   const endAll = async () => {
     const ended = await ask({
-      title: `End all sessions of ${user.name}?`,
+      title: `End all sessions of ${name}?`,
       text: isMe(user)
         ? "This is you: you will be signed out here, too. You can sign in again."
         : "They are signed out everywhere and their connections are closed. They can sign in again.",
@@ -169,13 +174,13 @@ function showSessions(user) {
       run: () => calls.delete(path),
     });
     if (ended) {
-      toast(`All sessions of ${user.name} have ended.`);
+      toast(`All sessions of ${name} have ended.`);
       list.reload();
     }
     return false;
   };
   dialog({
-    title: `Sessions of ${user.name}`,
+    title: `Sessions of ${name}`,
     wide: true,
     body: list.element,
     actions: [{ label: "End all sessions", kind: "quiet danger", run: endAll }, { label: "Close" }],

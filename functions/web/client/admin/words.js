@@ -8,6 +8,15 @@ export const shortId = (id) => (id.length > 12 ? `…${id.slice(-8)}` : id);
 /** `5 people`, `1 person`. */
 export const counted = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
+const directing = /[\u202a-\u202e\u2066-\u2069]/g;
+const rightToLeft = /\p{Script=Arabic}|\p{Script=Hebrew}|\p{Script=Syriac}|\p{Script=Thaana}|\p{Script=Nko}|\p{Script=Adlam}/u;
+
+/** A name for use in a sentence, which it cannot turn around, whichever way it is written itself. */
+export function apart(name) {
+  const plain = name.replace(directing, "");
+  return rightToLeft.test(plain) ? `\u2068${plain}\u2069` : plain;
+}
+
 /** Roles of accounts. */
 export const roles = { admin: "Admin", user: "Member" };
 

@@ -66,8 +66,9 @@ export class Composer {
     set(this.#input, "aria-label", `Message ${title}`);
   }
 
-  /** Fits the height to the text, once it is on the page. */
+  /** Fits the height to the text, once it is on the page, in browsers that do not do so themselves. */
   fit() {
+    if (CSS.supports("field-sizing", "content")) return;
     this.#input.style.setProperty("height", "auto");
     this.#input.style.setProperty("height", `${this.#input.scrollHeight + 2}px`);
   }

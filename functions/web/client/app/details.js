@@ -9,6 +9,8 @@ import { session } from "./api.js";
 
 /** From how many people on a field helps to find one. */
 const MANY = 12;
+/** Who was removed learns in this time, in ms, that there is nothing to ask for any more. */
+const SETTLED = 300;
 
 /**
  * A panel beside the messages. What somebody may not do is not in it.
@@ -45,6 +47,7 @@ export function detailsPanel({ id, onClose, onGone }) {
   );
   let people = null;
   let version = "";
+  let timer;
 
   const conversation = () => chat.conversation(id);
   const failing = (run) => async (...values) => {
@@ -139,8 +142,9 @@ export function detailsPanel({ id, onClose, onGone }) {
     fill(top, nameOf(about, me, may.administer && (() => rename(about))));
     fill(keeping, h("h3", { text: "For you" }), settingsOf(about, failing));
     fill(ending, ends(about, may, { id, onGone, failing }));
-    if (changed) load();
-    else drawPeople();
+    drawPeople();
+    clearTimeout(timer);
+    if (changed) timer = setTimeout(() => conversation() && load(), SETTLED);
   };
 
   closing.addEventListener("click", onClose);
@@ -155,8 +159,8 @@ export function detailsPanel({ id, onClose, onGone }) {
   return {
     element,
     focus: () => heading.focus(),
-    reload: load,
     destroy: () => {
+      clearTimeout(timer);
       for (const off of offs) off();
     },
   };

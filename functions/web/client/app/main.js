@@ -37,11 +37,11 @@ function renderChat() {
     chat.start();
     shell = new Shell();
     root.replaceChildren(shell.element);
-  }
+    shell.show(route, shown !== null);
+  } else shell.show(route);
   wanted = null;
   notice = null;
   shown = null;
-  shell.show(route);
 }
 
 function renderAccounts() {

@@ -2,7 +2,7 @@
  * One message as it is seen: who said what and when, what it answers, how it fared, who reacted, and what one may do
  * about it.
  */
-import { avatar, uniqueId, wording } from "./ui.js";
+import { announce, avatar, uniqueId, wording } from "./ui.js";
 import { fill, h, icon, keyed, set } from "./dom.js";
 import { linked, listed, shortened } from "./text.js";
 import { time } from "./format.js";
@@ -94,7 +94,11 @@ export function updateMessage(element, row, room) {
   if (now.facts !== before.facts) fillFacts(part, item, room);
   if (now.tools !== before.tools) fillTools(part, now.tools, room);
   if (now.reactions !== before.reactions) fillReactions(part, message, room);
-  if (now.problem !== before.problem) fillProblem(part, item, room);
+  if (now.problem !== before.problem) {
+    fillProblem(part, item, room);
+    if (item.state === "failed" && part.told) announce(part.problem.firstChild.textContent);
+  }
+  part.told = true;
   if (now.facts !== before.facts || now.newest !== before.newest) fillReaders(part, row, room);
 }
 

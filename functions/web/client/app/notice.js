@@ -20,22 +20,28 @@ export function updateNotice(element, item, room) {
   fill(element, words.map((word) => (word.name === undefined ? word : h("bdi", { text: word.name }))));
 }
 
-function wordsOf(event, room) {
-  const mine = (id) => id === room.me;
-  const person = (id, name) => ({ name: mine(id) ? "You" : (name ?? room.nameOf(id)) });
-  const were = (id) => (mine(id) ? "were" : "was");
-  const are = (id) => (mine(id) ? "are" : "is");
-  if (event.type === "participant.added") {
-    const { user_id: id, user_name: name } = event.participant;
-    return [person(id, name), ` ${were(id)} added`];
-  }
-  if (event.type === "participant.updated") {
-    const { user_id: id, user_name: name, role } = event.participant;
-    return [person(id, name), ` ${are(id)} ${role === "admin" ? "an admin now" : "no admin any more"}`];
-  }
-  if (event.type === "participant.removed") {
-    if (event.by === event.user_id) return [person(event.user_id), " left"];
-    return [person(event.user_id), ` ${were(event.user_id)} removed by `, { name: mine(event.by) ? "you" : room.nameOf(event.by) }];
-  }
-  return ["The conversation is now called ", { name: event.conversation.name }];
+/** What is said of each kind of event: words, and names as `{name}`. */
+const SAID = {
+  "participant.added": ({ participant }, { person, was }) => [person(participant), ` ${was(participant)} added`],
+  "participant.updated": ({ participant }, { person, is }) => [
+    person(participant),
+    ` ${is(participant)} ${participant.role === "admin" ? "an admin now" : "no admin any more"}`,
+  ],
+  "participant.removed": ({ user_id, by }, { person, was, object }) =>
+    by === user_id ? [person({ user_id }), " left"] : [person({ user_id }), ` ${was({ user_id })} removed by `, object(by)],
+  "conversation.updated": ({ conversation }) => ["The conversation is now called ", { name: conversation.name }],
+  "conversation.deleted": () => ["The conversation was deleted"],
+};
+
+/** Whether there is anything to say: kinds of events that are not known here may come. */
+export const isSaid = (event) => event.type in SAID;
+
+function wordsOf(event, { me, nameOf }) {
+  const mine = ({ user_id: id }) => id === me;
+  return SAID[event.type](event, {
+    person: (one) => ({ name: mine(one) ? "You" : (one.user_name ?? nameOf(one.user_id)) }),
+    object: (id) => ({ name: id === me ? "you" : nameOf(id) }),
+    was: (one) => (mine(one) ? "were" : "was"),
+    is: (one) => (mine(one) ? "are" : "is"),
+  });
 }

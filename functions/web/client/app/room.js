@@ -20,7 +20,8 @@ const SPOKEN_EVERY = 30_000;
  * @param {{id: string, messageId?: string, onBack: () => void, onGone: (reason: "removed" | "deleted" | "left") => void}} about
  *   `messageId` is shown first; `onBack` is the phone's way back to the list; `onGone` is called once, when it is no
  *   longer one's own
- * @returns {{element: HTMLElement, jump: (messageId: string) => void, destroy: () => void}}
+ * @returns {{element: HTMLElement, jump: (messageId: string) => void, focus: () => void, destroy: () => void}} `focus` goes
+ *   to where one writes
  */
 export function roomView({ id, messageId, onBack, onGone }) {
   const me = session.user.id;
@@ -57,6 +58,8 @@ export function roomView({ id, messageId, onBack, onGone }) {
 
   const main = h("div", { class: "room-main" }, head, timeline.element, typing, spoken, composer.element);
   const element = h("section", { class: "room", "aria-labelledby": heading.id }, main);
+  const narrow = matchMedia("(max-width: 45rem)");
+  narrow.addEventListener("change", cover);
   let panel = null;
   let gone = false;
   let spokenAt = 0;
@@ -66,7 +69,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
   }
 
   function seen() {
-    if (document.visibilityState === "visible" && element.isConnected && !room.removed) room.markRead();
+    if (document.visibilityState === "visible" && room.conversation?.unread_count > 0) room.markRead();
   }
 
   function deeds(message, button) {
@@ -97,7 +100,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
     panel = { kind, button: kind === "details" ? detailing : searching, ...made };
     panel.button.setAttribute("aria-expanded", "true");
     element.append(panel.element);
-    element.classList.add("with-panel");
+    cover();
     panel.focus();
   }
 
@@ -107,13 +110,17 @@ export function roomView({ id, messageId, onBack, onGone }) {
     panel.destroy();
     panel.element.remove();
     panel = null;
-    element.classList.remove("with-panel");
+    cover();
     button.setAttribute("aria-expanded", "false");
     button.focus();
   }
 
+  /** Where the panel takes all of the window, what is below it is out of reach. */
+  function cover() {
+    main.inert = panel !== null && narrow.matches;
+  }
+
   function jumpFromSearch(wanted) {
-    // Where the panel covers the messages it makes way for them.
     if (getComputedStyle(panel.element).position === "absolute") closePanel();
     timeline.jump(wanted);
   }
@@ -186,7 +193,9 @@ export function roomView({ id, messageId, onBack, onGone }) {
   return {
     element,
     jump: (wanted) => timeline.jump(wanted),
+    focus: () => composer.focus(),
     destroy() {
+      narrow.removeEventListener("change", cover);
       for (const off of offs) off();
       clearInterval(clock);
       document.removeEventListener("visibilitychange", update);

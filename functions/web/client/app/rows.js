@@ -1,5 +1,6 @@
 /** What stands below what in a conversation: its messages and notices, its days, and where the unread ones begin. */
 import { day } from "./format.js";
+import { isSaid } from "./notice.js";
 
 /** Messages of one person within this time belong together, in ms. */
 const TOGETHER = 5 * 60_000;
@@ -19,6 +20,7 @@ export function rowsOf(items, me, unread) {
   let before = null;
   let date = null;
   for (const item of items) {
+    if (item.kind === "notice" && !isSaid(item.event)) continue;
     const at = new Date(item.created_at ?? item.message.created_at);
     const here = at.toDateString();
     if (here !== date) {

@@ -72,7 +72,7 @@ export function searchView(route) {
     h(
       "div",
       { class: "page-body stack" },
-      h("form", { role: "search", class: "searching", on: { submit } }, h("span", { class: "search-box" }, icon("search"), input), h("button", { class: "button primary", type: "submit", text: "Search" })),
+      h("form", { role: "search", class: "searching", "aria-label": "Messages", on: { submit } }, h("span", { class: "search-box" }, icon("search"), input), h("button", { class: "button primary", type: "submit", text: "Search" })),
       state,
       results,
       more,

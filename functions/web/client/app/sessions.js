@@ -28,9 +28,10 @@ export function device(userAgent) {
 
 /** @returns {HTMLElement} the list, filled when it has been read */
 export function sessionList() {
-  const list = h("ul", { class: "list sessions" });
+  const list = h("ul", { class: "list sessions", tabindex: "-1", "aria-label": "Devices" });
   const state = h("p", { class: "muted", role: "status", text: "Reading …" });
-  const others = doing("End all others", () => endAll());
+  const others = doing("Sign out all others", () => endAll());
+  others.classList.add("start");
   others.hidden = true;
   let sessions = [];
 
@@ -38,6 +39,7 @@ export function sessionList() {
     const elsewhere = sessions.filter(({ current }) => !current);
     others.hidden = elsewhere.length < 2;
     state.textContent = elsewhere.length === 0 ? "You are signed in nowhere else." : "";
+    state.hidden = elsewhere.length > 0;
     fill(list, [...sessions.filter(({ current }) => current), ...elsewhere].map(row));
   };
 
@@ -54,12 +56,14 @@ export function sessionList() {
   );
 
   const ending = (one) => {
-    const button = doing("End", async () => {
+    const button = doing("Sign out", async () => {
       await end(one);
       draw();
+      // Its button, which had the focus, is gone.
+      list.focus();
       toast(`${nameOf(one)} is signed out.`);
     });
-    button.setAttribute("aria-label", `End ${nameOf(one)}, ${aboutOf(one)}`);
+    button.setAttribute("aria-label", `Sign out ${nameOf(one)}, ${aboutOf(one)}`);
     return button;
   };
 
@@ -91,7 +95,7 @@ export function sessionList() {
     }
   };
   read();
-  return h("div", { class: "stack" }, list, state, h("div", { class: "cluster" }, others));
+  return h("div", { class: "stack" }, list, state, others);
 }
 
 const nameOf = (one) => (one.client_name ? `${one.client_name} (app)` : device(one.user_agent));

@@ -9,10 +9,10 @@ import { address } from "./router.js";
 
 /** @returns {{element: HTMLElement, title: () => string, destroy: () => void}} */
 export function settingsView() {
-  const email = h("div", { class: "stack" });
-  const drawEmail = () => session.user && fill(email, emailRow(session.user));
-  const off = session.onChange(drawEmail);
-  drawEmail();
+  const facts = h("div");
+  const drawFacts = () => session.user && fill(facts, factsOf(session.user));
+  const off = session.onChange(drawFacts);
+  drawFacts();
   const element = h(
     "div",
     { class: "page" },
@@ -26,10 +26,10 @@ export function settingsView() {
     h(
       "div",
       { class: "page-body stack" },
-      section("Profile", profileForm(), email),
+      section("Profile", facts, profileForm()),
       section("Appearance", themeChoice()),
       section("Password", passwordForm()),
-      section("Devices", h("p", { class: "muted", text: "Where you are signed in. End what you do not know, then change your password." }), sessionList()),
+      section("Devices", h("p", { class: "muted", text: "Where you are signed in. Sign out what you do not know, then change your password." }), sessionList()),
       section("Your data", h("p", { class: "muted", text: "All there is of you here as one file: your profile, devices, conversations and messages." }), exportButton()),
       section(
         "Erase the account",
@@ -65,11 +65,7 @@ function profileForm() {
   return element;
 }
 
-function emailRow(user) {
-  const resend = async () => {
-    await session.resendVerification();
-    toast("Another mail is on its way.");
-  };
+function factsOf(user) {
   return h(
     "dl",
     { class: "facts" },
@@ -80,7 +76,7 @@ function emailRow(user) {
       "dd",
       { class: "cluster" },
       h("span", { text: user.email }),
-      user.email_verified ? h("span", { class: "badge", text: "Verified" }) : [h("span", { class: "badge danger", text: "Not verified" }), doing("Send the mail again", resend, "quiet")],
+      user.email_verified ? h("span", { class: "badge", text: "Verified" }) : h("span", { class: "badge danger", text: "Not verified" }),
     ),
   );
 }
@@ -93,7 +89,7 @@ function themeChoice() {
     h("input", { type: "radio", name: "theme", value, checked: value === chosen, on: { change: () => setTheme(value) } }),
     label,
   );
-  const choices = [["system", "As the system"], ["light", "Light"], ["dark", "Dark"]];
+  const choices = [["system", "System"], ["light", "Light"], ["dark", "Dark"]];
   return h("fieldset", { class: "choices" }, h("legend", { class: "visually-hidden", text: "Theme" }), choices.map(choice));
 }
 

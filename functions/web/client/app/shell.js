@@ -14,6 +14,9 @@ import { Sidebar } from "./sidebar.js";
 /** Why a conversation that was open is left, by the room's reasons. */
 const GONE = { removed: "You are not in this conversation.", deleted: "This conversation was deleted." };
 
+/** Where one pane is shown at a time; the width is that of styles/shell.css. */
+const phone = matchMedia("(max-width: 45rem)");
+
 export class Shell {
   #sidebar = new Sidebar();
   #banner = connectionBanner();
@@ -25,10 +28,14 @@ export class Shell {
   constructor() {
     this.element = h("div", { class: "app" }, this.#banner.element, this.#sidebar.element, this.#pane);
     this.#off = chat.on("conversations", () => this.#name());
+    phone.addEventListener("change", this.#landmark);
   }
 
-  /** @param {import("./router.js").Route} route */
-  show(route) {
+  /**
+   * @param {import("./router.js").Route} route
+   * @param {boolean} [isNext] whether another view was there before, so that this one takes the focus
+   */
+  show(route, isNext = this.#route !== null) {
     const before = this.#route;
     this.#route = route;
     if (before?.name === route.name && before.id === route.id && this.#view.update) {
@@ -39,13 +46,15 @@ export class Shell {
     this.#view = this.#make(route);
     this.#pane.replaceChildren(this.#view.element);
     this.element.dataset.pane = route.name === "list" ? "list" : "view";
+    this.#landmark();
     this.#sidebar.setCurrent(route.name === "conversation" ? route.id : null);
     this.#name();
-    if (before) this.#focus();
+    if (isNext) this.#focus();
   }
 
   destroy() {
     this.#off();
+    phone.removeEventListener("change", this.#landmark);
     this.#view?.destroy?.();
     this.#sidebar.destroy();
     this.#banner.destroy();
@@ -75,6 +84,12 @@ export class Shell {
     };
     return { element: view.element, title: name, update, destroy: () => view.destroy() };
   }
+
+  /** The list is what a phone's page is about when nothing else is shown. */
+  #landmark = () => {
+    const isMain = phone.matches && this.#route?.name === "list";
+    this.#sidebar.element.setAttribute("role", isMain ? "main" : "region");
+  };
 
   #name() {
     const unread = chat.conversations.reduce((sum, one) => sum + (one.muted || one.archived ? 0 : one.unread_count), 0);

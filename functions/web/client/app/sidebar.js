@@ -39,7 +39,7 @@ export class Sidebar {
   constructor() {
     const add = h("button", { class: "button icon add", type: "button", "aria-label": "New conversation", title: "New conversation" }, icon("plus"));
     add.addEventListener("click", () => newConversation(add));
-    const searching = h("form", { role: "search", class: "searching" }, h("span", { class: "search-box" }, icon("search"), this.#search), add);
+    const searching = h("form", { role: "search", class: "searching", "aria-label": "People and conversations" }, h("span", { class: "search-box" }, icon("search"), this.#search), add);
     const scroller = h(
       "nav",
       { class: "scroller", "aria-label": "Conversations" },
@@ -98,7 +98,7 @@ export class Sidebar {
   #draw() {
     const text = this.#search.value.trim();
     const isSearching = text !== "";
-    const matching = isSearching ? chat.conversations.filter((one) => matches(one, text)) : chat.conversations;
+    const matching = isSearching ? found(text) : chat.conversations;
     this.#keep(this.#list, isSearching ? matching : matching.filter((one) => !one.archived));
     const archived = isSearching ? [] : matching.filter((one) => one.archived);
     this.#keep(this.#archived, archived);
@@ -221,10 +221,14 @@ export class Sidebar {
   }
 }
 
-function matches(conversation, text) {
+/** What is called so stands before what somebody of that name is in. */
+function found(text) {
   const wanted = text.toLowerCase();
-  const names = [title(conversation, session.user?.id), ...conversation.participants.map(({ user_name: name }) => name)];
-  return names.some((name) => name.toLowerCase().includes(wanted));
+  const has = (name) => name.toLowerCase().includes(wanted);
+  const isCalledSo = (one) => has(title(one, session.user?.id));
+  const called = chat.conversations.filter(isCalledSo);
+  const others = chat.conversations.filter((one) => !isCalledSo(one) && one.participants.some(({ user_name: name }) => has(name)));
+  return [...called, ...others];
 }
 
 function skeleton() {

@@ -39,6 +39,7 @@ export class Timeline {
     this.#placeholder,
     this.#list,
   );
+  #note = h("p", { class: "timeline-note", role: "status", hidden: true });
   #news = h("span");
   #toEnd = h("button", { class: "button to-end", type: "button", hidden: true }, this.#news, icon("down"));
   // What is drawn is not read out by itself: earlier messages come into it as well, and buttons.
@@ -49,7 +50,7 @@ export class Timeline {
   });
   #sizes = new ResizeObserver(() => this.#opened && this.#atEnd && this.#scrollToEnd());
 
-  element = h("div", { class: "timeline-frame" }, this.#scroller, this.#toEnd, this.#spoken);
+  element = h("div", { class: "timeline-frame" }, this.#scroller, this.#note, this.#toEnd, this.#spoken);
 
   /**
    * @param {{room: object, around: import("./message.js").Surroundings, hello: () => {title: string, text: string},
@@ -106,9 +107,9 @@ export class Timeline {
   /** Shows a message, wherever it is. */
   async jump(messageId) {
     try {
-      if (!this.#elementOf(messageId)) await this.#room.around(messageId);
+      if (!this.#elementOf(messageId)) await this.#fetch(messageId);
     } catch (error) {
-      toast(error.code === "not_found" ? "This message is not there any more." : wording(error), { kind: "error" });
+      toast(wording(error), { kind: "error" });
       return;
     }
     const element = this.#elementOf(messageId);
@@ -122,6 +123,19 @@ export class Timeline {
     element.classList.remove("flashed");
     void element.offsetWidth;
     element.classList.add("flashed");
+  }
+
+  /** Loads back to a message, which takes a while when it is long ago. */
+  async #fetch(messageId) {
+    this.#note.textContent = "Going back to the message …";
+    this.#note.hidden = false;
+    try {
+      await this.#room.around(messageId);
+      // Who listens is told of what was loaded only later.
+      this.update();
+    } finally {
+      this.#note.hidden = true;
+    }
   }
 
   #elementOf(messageId) {

@@ -16,6 +16,7 @@ class Socket {
   }
 
   send(text) {
+    if (this.closed) throw new Error(`sent after closing: ${text}`);
     this.unread.push(JSON.parse(text));
   }
 
