@@ -149,6 +149,19 @@ async fn every_answer_bounds_what_a_page_may_do() {
 }
 
 #[tokio::test]
+async fn what_a_page_loads_is_nothing_by_itself() {
+    let chat = TestChat::start().await;
+    let assets = assets_in(&get(&chat, "/").await.text());
+    assert!(assets.len() > 10);
+
+    for path in assets {
+        let sent = get(&chat, &path).await;
+        assert_eq!(sent.header("content-security-policy"), Some("default-src 'none'"), "{path}");
+        assert_eq!(sent.header("x-content-type-options"), Some("nosniff"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn where_the_api_is_reached_by_tls_browsers_are_told_to_stay_with_it() {
     let variables = vec![("PUBLIC_URL", "https://chat.example.com".to_owned())];
     let chat = TestChat::alone(StackOptions { variables, ..StackOptions::default() }).await;

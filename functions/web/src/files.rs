@@ -10,7 +10,7 @@ use shared::{Error, Result};
 use crate::negotiation::{self, Encoding};
 
 /// The files that have a hash in their names.
-const ASSETS: &str = "/assets/";
+pub(crate) const ASSETS: &str = "/assets/";
 
 /// A file as it is served.
 pub(crate) struct File {

@@ -3,7 +3,7 @@
 use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::HeaderMap;
 
-/// Those that all answers have.
+/// Those of pages, and of all else but assets.
 #[derive(Clone)]
 pub struct Headers(HeaderMap);
 
@@ -32,6 +32,13 @@ impl Headers {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, a_year);
         }
         Ok(Self(headers))
+    }
+
+    /// A page loads some dozens of assets, and all of them are bound by its headers: their own only say that they are nothing
+    /// else, and nothing by themselves.
+    pub(crate) fn put_on_asset(answer: &mut HeaderMap) {
+        answer.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        answer.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
     }
 
     pub(crate) fn put_on(&self, answer: &mut HeaderMap) {

@@ -9,9 +9,9 @@ mod headers;
 mod negotiation;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::{self, HeaderValue};
-use axum::middleware;
+use axum::middleware::{self, Next};
 use axum::response::Response;
 use shared::http::Routes;
 
@@ -22,13 +22,19 @@ pub fn routes() -> Routes<()> {
     Routes::new(documents::routes()).beside(files::router())
 }
 
-/// All that is served, with these headers on every answer.
+/// All that is served, with these headers on the answers.
 pub fn router(headers: Headers) -> Router {
-    routes().unchecked().layer(middleware::map_response_with_state(headers, completed))
+    routes().unchecked().layer(middleware::from_fn_with_state(headers, complete))
 }
 
-async fn completed(State(headers): State<Headers>, mut answer: Response) -> Response {
-    headers.put_on(answer.headers_mut());
+async fn complete(State(headers): State<Headers>, request: Request, next: Next) -> Response {
+    let is_asset = request.uri().path().starts_with(files::ASSETS);
+    let mut answer = next.run(request).await;
+    if is_asset {
+        Headers::put_on_asset(answer.headers_mut());
+    } else {
+        headers.put_on(answer.headers_mut());
+    }
     // What is not there may be there after the next deployment.
     answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     answer

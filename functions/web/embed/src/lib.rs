@@ -6,6 +6,7 @@
 
 mod compress;
 mod references;
+mod shorten;
 mod site;
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Which file is served under which path, and for how long it may be kept.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Files;
 use crate::references::{self, Reference};
+use crate::shorten::shortened;
 
 pub(crate) const JSON: &str = "application/json";
 /// Where a page has the links to what its script imports, so that they are fetched at once and not one after the other.
@@ -56,7 +57,8 @@ pub(crate) fn serve(client: &Files) -> Result<BTreeMap<String, Served>> {
     for path in client.keys() {
         let kind = kind(path)?;
         if let Some((address, caching)) = stable(path) {
-            let body = site.finish(path, &[])?.body;
+            // What programs import, people read.
+            let body = if path == "client.js" { site.as_written(path)? } else { site.finish(path, &[])?.body };
             served.insert(address, Served { kind, caching, body });
         }
         if has_hash(path) {
@@ -145,9 +147,29 @@ impl Site<'_> {
 
     fn finish_now(&self, path: &str, path_to: &[&str]) -> Result<Finished> {
         let bytes = self.files.get(path).context("there is no such file")?;
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            return Ok(Finished { address: with_hash(path, bytes), body: bytes.clone(), modules: Vec::new() });
-        };
+        let (mut body, mut modules) = (bytes.clone(), Vec::new());
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            let kind = path.rsplit_once('.').map(|(_, kind)| kind);
+            let mut renamed = match kind {
+                Some("js" | "css") => self.renamed(path, &shortened(text, kind == Some("js")), path_to)?,
+                _ => self.renamed(path, text, path_to)?,
+            };
+            if kind == Some("html") {
+                renamed.text = with_modules(&renamed.text, &renamed.modules);
+            }
+            (body, modules) = (renamed.text.into_bytes(), renamed.modules);
+        }
+        Ok(Finished { address: with_hash(path, &body), body, modules })
+    }
+
+    /// A script whose references are those that are served, with its comments.
+    fn as_written(&self, path: &str) -> Result<Vec<u8>> {
+        let text = std::str::from_utf8(&self.files[path]).with_context(|| format!("{path} is no text"))?;
+        Ok(self.renamed(path, text, &[path])?.text.into_bytes())
+    }
+
+    /// A text with the names that are served in place of its references.
+    fn renamed(&self, path: &str, text: &str, path_to: &[&str]) -> Result<Renamed> {
         let is_page = path.ends_with(".html");
         let (mut names, mut modules) = (Vec::new(), Vec::new());
         for Reference { at, path: named, is_entry } in references::find(path, text)? {
@@ -168,19 +190,16 @@ impl Site<'_> {
             };
             names.push((at, address));
         }
-        let mut first = Vec::new();
-        for module in modules {
-            if !first.contains(&module) {
-                first.push(module);
-            }
-        }
-        let mut body = references::replace(text, &names);
-        if is_page {
-            body = with_modules(&body, &first);
-        }
-        let body = body.into_bytes();
-        Ok(Finished { address: with_hash(path, &body), body, modules: first })
+        let mut known = BTreeSet::new();
+        modules.retain(|module| known.insert(module.clone()));
+        Ok(Renamed { text: references::replace(text, &names), modules })
     }
+}
+
+/// A text as it is served, and the scripts that it leads to.
+struct Renamed {
+    text: String,
+    modules: Vec<String>,
 }
 
 /// A page that tells the browser of the scripts that its own script will import.
@@ -217,15 +236,15 @@ mod tests {
         let served = serve(&client(&[
             ("index.html", "<head></head><script type=\"module\" src=\"app/main.js\"></script>"),
             ("app/main.js", "import \"./leaf.js\";"),
-            ("app/leaf.js", "1;"),
+            ("app/leaf.js", "// One.\n1;"),
         ]))
         .unwrap();
 
         for (path, file) in served.iter().filter(|(_, file)| file.caching == Caching::Forever) {
             assert!(path.ends_with(&format!("-{}.js", hash(&file.body, 8))), "{path}");
         }
-        let leaf = format!("/assets/app/leaf-{}.js", hash(b"1;", 8));
-        assert_eq!(text(&served, "/assets/app/main-"), format!("import \"{leaf}\";"));
+        let leaf = format!("/assets/app/leaf-{}.js", hash(b"1;\n", 8));
+        assert_eq!(text(&served, "/assets/app/main-"), format!("import \"{leaf}\";\n"));
     }
 
     #[test]
@@ -272,17 +291,18 @@ mod tests {
             ("admin.html", "<a href=\"index.html\"></a>"),
             ("m.webmanifest", "{ \"icons\": [{ \"src\": \"icon.svg\" }] }"),
             ("icon.svg", "<svg/>"),
-            ("client.js", "1;"),
+            ("client.js", "// One.\n1;"),
             ("service-worker.js", "2;"),
         ]))
         .unwrap();
 
-        let (icon, client) = (hash(b"<svg/>", 8), hash(b"1;", 8));
+        let (icon, client) = (hash(b"<svg/>", 8), hash(b"1;\n", 8));
         let (icon, client) = (format!("/assets/icon-{icon}.svg"), format!("/assets/client-{client}.js"));
         let mut paths =
             ["/", "/admin", "/client.js", "/favicon.ico", "/m.webmanifest", "/service-worker.js", &*icon, &*client];
         paths.sort_unstable();
         assert!(served.keys().eq(paths));
+        assert_eq!(text(&served, "/client.js"), "// One.\n1;", "people read it");
         assert_eq!(text(&served, "/admin"), "<a href=\"/\"></a>");
         assert!(text(&served, "/m.webmanifest").contains(&icon));
         assert!(text(&served, "/").contains("\"/m.webmanifest\""));
