@@ -172,7 +172,8 @@ async fn where_the_api_is_reached_by_tls_browsers_are_told_to_stay_with_it() {
 #[tokio::test]
 async fn a_file_comes_in_the_encoding_that_the_client_likes_most() {
     let chat = TestChat::start().await;
-    let script = assets_in(&get(&chat, "/").await.text()).into_iter().find(|path| path.ends_with(".js")).unwrap();
+    let script =
+        assets_in(&get(&chat, "/").await.text()).into_iter().find(|path| path.ends_with(".js")).unwrap();
     for path in ["/", "/openapi.json", &script] {
         let plain = get(&chat, path).await;
         assert_eq!(plain.header("content-encoding"), None, "{path}");
@@ -198,7 +199,10 @@ async fn a_file_comes_in_the_encoding_that_the_client_likes_most() {
                 None => sent.body.as_slice().read_to_end(&mut decoded).unwrap(),
             };
             assert!(decoded == plain.body, "{path}: {accepted}: the same file");
-            assert!(expected.is_none() || sent.body.len() < plain.body.len(), "{path}: {accepted}: it is smaller");
+            assert!(
+                expected.is_none() || sent.body.len() < plain.body.len(),
+                "{path}: {accepted}: it is smaller"
+            );
             tags.insert(sent.header("etag").unwrap().to_owned());
         }
         assert_eq!(tags.len(), 3, "{path}: other bytes have another tag");
@@ -319,7 +323,9 @@ async fn every_reference_leads_to_a_file_and_every_file_is_referred_to() {
         };
         let reached = everything.keys().any(|path| {
             *path == served
-                || path.strip_prefix(&*served).is_some_and(|hash| served.ends_with('-') && !hash.contains('-'))
+                || path
+                    .strip_prefix(&*served)
+                    .is_some_and(|hash| served.ends_with('-') && !hash.contains('-'))
         });
         assert!(reached, "{file} is in vain: no page leads to it");
     }
@@ -398,7 +404,8 @@ async fn the_first_page_takes_at_most_a_hundred_kilobytes() {
     for path in needed {
         let sent = ask(&chat, Method::GET, &path, &accept).await;
         assert_eq!(sent.status, 200, "{path}");
-        let head: usize = sent.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let head: usize =
+            sent.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         total += head + sent.body.len();
     }
 

@@ -63,7 +63,8 @@ pub fn write(served: &BTreeMap<String, Served>, folder: &Path) -> Result<()> {
         fs::write(folder.join(number.to_string()), body)?;
         let brotli = compressed(folder, &format!("{number}.br"), body, compress::brotli(body)?)?;
         let gzip = compressed(folder, &format!("{number}.gz"), body, compress::gzip(body)?)?;
-        let (plain, cache_control, tag) = (embedding(&number.to_string()), caching.header(), site::hash(body, 16));
+        let (plain, cache_control, tag) =
+            (embedding(&number.to_string()), caching.header(), site::hash(body, 16));
         writeln!(
             list,
             "    File {{ path: {path:?}, kind: {kind:?}, cache_control: {cache_control:?}, tag: {tag:?}, \

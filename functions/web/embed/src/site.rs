@@ -58,7 +58,8 @@ pub(crate) fn serve(client: &Files) -> Result<BTreeMap<String, Served>> {
         let kind = kind(path)?;
         if let Some((address, caching)) = stable(path) {
             // What programs import, people read.
-            let body = if path == "client.js" { site.as_written(path)? } else { site.finish(path, &[])?.body };
+            let body =
+                if path == "client.js" { site.as_written(path)? } else { site.finish(path, &[])?.body };
             served.insert(address, Served { kind, caching, body });
         }
         if has_hash(path) {
@@ -137,8 +138,12 @@ impl Site<'_> {
             return Ok(finished.clone());
         }
         let path_to = [path_to, &[path]].concat();
-        if let Some(first) = path_to.iter().position(|one| *one == path).filter(|at| *at + 1 < path_to.len()) {
-            bail!("files that refer to each other in a circle have no hashes: {}", path_to[first..].join(" → "));
+        if let Some(first) = path_to.iter().position(|one| *one == path).filter(|at| *at + 1 < path_to.len())
+        {
+            bail!(
+                "files that refer to each other in a circle have no hashes: {}",
+                path_to[first..].join(" → ")
+            );
         }
         let finished = self.finish_now(path, &path_to).with_context(|| path.to_owned())?;
         self.finished.borrow_mut().insert(path.to_owned(), finished.clone());
@@ -250,15 +255,21 @@ mod tests {
     #[test]
     fn a_change_in_a_leaf_changes_every_name_above_it() {
         let names = |leaf: &str| -> Vec<String> {
-            let files = [("a.js", "import \"./b.js\";"), ("b.js", "import \"./c.js\";"), ("c.js", leaf), ("d.js", "4;")];
+            let files = [
+                ("a.js", "import \"./b.js\";"),
+                ("b.js", "import \"./c.js\";"),
+                ("c.js", leaf),
+                ("d.js", "4;"),
+            ];
             serve(&client(&files)).unwrap().into_keys().collect()
         };
 
         let (before, after) = (names("1;"), names("2;"));
 
-        assert_eq!(before.iter().zip(&after).map(|(one, other)| one == other).collect::<Vec<_>>(), [
-            false, false, false, true
-        ]);
+        assert_eq!(
+            before.iter().zip(&after).map(|(one, other)| one == other).collect::<Vec<_>>(),
+            [false, false, false, true]
+        );
     }
 
     #[test]
@@ -279,9 +290,14 @@ mod tests {
         let page = text(&files("<!-- modules --><title>T</title>"), "/");
 
         assert_eq!(page.matches("modulepreload").count(), 2, "{page}");
-        assert!(page.find("/assets/b-") < page.find("/assets/c-") && page.find("/assets/c-") < page.find("<title>"));
+        assert!(
+            page.find("/assets/b-") < page.find("/assets/c-")
+                && page.find("/assets/c-") < page.find("<title>")
+        );
         let page = text(&files("<title>T</title>"), "/");
-        assert!(page.find("<title>") < page.find("/assets/b-") && page.find("/assets/c-") < page.find("</head>"));
+        assert!(
+            page.find("<title>") < page.find("/assets/b-") && page.find("/assets/c-") < page.find("</head>")
+        );
     }
 
     #[test]
@@ -298,8 +314,16 @@ mod tests {
 
         let (icon, client) = (hash(b"<svg/>", 8), hash(b"1;\n", 8));
         let (icon, client) = (format!("/assets/icon-{icon}.svg"), format!("/assets/client-{client}.js"));
-        let mut paths =
-            ["/", "/admin", "/client.js", "/favicon.ico", "/m.webmanifest", "/service-worker.js", &*icon, &*client];
+        let mut paths = [
+            "/",
+            "/admin",
+            "/client.js",
+            "/favicon.ico",
+            "/m.webmanifest",
+            "/service-worker.js",
+            &*icon,
+            &*client,
+        ];
         paths.sort_unstable();
         assert!(served.keys().eq(paths));
         assert_eq!(text(&served, "/client.js"), "// One.\n1;", "people read it");
