@@ -61,7 +61,7 @@ function starting(title, body, name, start) {
     } catch (error) {
       const problem = error.fields?.name;
       if (!problem) throw error;
-      name.error(`It ${problem}.`);
+      name.error(`The name ${problem}.`);
       name.input.focus();
       return false;
     }

@@ -136,13 +136,18 @@ export function needing(people) {
 /** @param {{element: HTMLElement}} opened a dialog @returns {HTMLButtonElement} its main button */
 export const submitOf = (opened) => opened.element.querySelector("footer .primary");
 
-function option(user, { id, isChosen, isActive, choose }) {
+/** Somebody's name, and below it what tells them from others of that name. */
+export function who(user) {
   const about = user.username ? `@${user.username}` : user.email;
+  return h("span", { class: "grow who" }, h("bdi", { class: "truncate", text: user.name }), about && h("span", { class: "muted truncate", text: about }));
+}
+
+function option(user, { id, isChosen, isActive, choose }) {
   const element = h(
     "div",
     { class: isActive ? "row option active" : "row option", role: "option", id, "aria-selected": String(isChosen) },
     avatar(user.name, user.id, { size: "small" }),
-    h("span", { class: "grow truncate" }, h("bdi", { text: user.name }), about && h("span", { class: "muted", text: ` ${about}` })),
+    who(user),
     isChosen && icon("check"),
   );
   // The field keeps the focus.

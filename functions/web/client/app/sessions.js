@@ -26,21 +26,32 @@ export function device(userAgent) {
   return browser ?? system ?? (userAgent?.split(/[/\s]/)[0] || "Unknown device");
 }
 
+/** How many are shown before all are asked for. */
+const SHOWN = 5;
+
 /** @returns {HTMLElement} the list, filled when it has been read */
 export function sessionList() {
   const list = h("ul", { class: "list sessions", tabindex: "-1", "aria-label": "Devices" });
   const state = h("p", { class: "muted", role: "status", text: "Reading …" });
   const others = doing("Sign out all others", () => endAll());
-  others.classList.add("start");
   others.hidden = true;
   let sessions = [];
+  let most = SHOWN;
+  const all = doing("", () => {
+    most = Infinity;
+    draw();
+    list.focus();
+  });
+  all.hidden = true;
 
   const draw = () => {
     const elsewhere = sessions.filter(({ current }) => !current);
     others.hidden = elsewhere.length < 2;
     state.textContent = elsewhere.length === 0 ? "You are signed in nowhere else." : "";
     state.hidden = elsewhere.length > 0;
-    fill(list, [...sessions.filter(({ current }) => current), ...elsewhere].map(row));
+    fill(list, [...sessions.filter(({ current }) => current), ...elsewhere].slice(0, most).map(row));
+    all.hidden = sessions.length <= most;
+    all.textContent = `Show all ${sessions.length}`;
   };
 
   const row = (one) => h(
@@ -95,7 +106,7 @@ export function sessionList() {
     }
   };
   read();
-  return h("div", { class: "stack" }, list, state, others);
+  return h("div", { class: "stack" }, list, state, h("div", { class: "cluster" }, all, others));
 }
 
 const nameOf = (one) => (one.client_name ? `${one.client_name} (app)` : device(one.user_agent));

@@ -107,12 +107,13 @@ function passwordForm() {
     after.input.dispatchEvent(new Event("input"));
     toast("Your password is changed. Your other devices are signed out.");
   });
-  // Password managers want to know whose password it is.
-  const whose = h("input", { type: "text", autocomplete: "username", value: session.user.username, hidden: true });
-  const element = form({ fields: [{ element: whose }, before, after], submit: "Change the password", run: patient.run, note: patient.note });
+  const element = form({ fields: [whose(), before, after], submit: "Change the password", run: patient.run, note: patient.note });
   element.classList.add("short");
   return element;
 }
+
+/** Password managers want to know whose password it is. */
+const whose = () => ({ element: h("input", { type: "text", autocomplete: "username", value: session.user.username, hidden: true }) });
 
 function exportButton() {
   const run = async () => {
@@ -127,6 +128,7 @@ function exportButton() {
 
 function erase() {
   const password = passwordField({ autocomplete: "current-password" });
+  password.input.autofocus = true;
   const patient = patiently(async (values) => {
     try {
       await session.erase(values.password);
@@ -140,7 +142,7 @@ function erase() {
   const body = [
     h("p", { text: "This cannot be undone. Your profile, your devices and your memberships go at once, and your address and username are free again." }),
     h("p", { text: "Your messages stay where they are, under “deleted user”. Download your data first if you want to keep it." }),
-    form({ fields: [password], submit: "Erase my account", danger: true, run: patient.run, note: patient.note }),
+    form({ fields: [whose(), password], submit: "Erase my account", danger: true, run: patient.run, note: patient.note }),
   ];
   const opened = dialog({ title: "Erase your account?", body });
 }

@@ -9,6 +9,7 @@ import { address, go } from "./router.js";
 import { connectionWord } from "./connection.js";
 import { conversationRow, markCurrent, updateRow } from "./conversation-row.js";
 import { newConversation } from "./new-conversation.js";
+import { who } from "./people.js";
 import { verifyNote } from "./verify-note.js";
 
 /** How long typing must pause before people are searched, in ms, and how much must be typed. */
@@ -156,7 +157,7 @@ export class Sidebar {
       "button",
       { class: "row person", type: "button" },
       avatar(user.name, user.id, { size: "small" }),
-      h("span", { class: "grow truncate" }, h("bdi", { text: user.name }), h("span", { class: "muted", text: ` @${user.username}` })),
+      who(user),
     );
     row.addEventListener("click", async () => {
       row.disabled = true;
