@@ -25,7 +25,7 @@ export function updateRow(row, conversation) {
   const signature = JSON.stringify(view);
   if (shown.get(row) === signature) return;
   shown.set(row, signature);
-  row.classList.toggle("unread", view.unread > 0);
+  row.classList.toggle("unread", view.unread > 0 && !view.muted);
   fill(
     row,
     pictureOf(conversation, view),

@@ -3,7 +3,7 @@
 import { session } from "./api.js";
 import { chat } from "./chat.js";
 import { fill, h, icon, keyed } from "./dom.js";
-import { avatar, empty, wording } from "./ui.js";
+import { announce, avatar, empty, wording } from "./ui.js";
 import { title } from "./format.js";
 import { address, go } from "./router.js";
 import { connectionWord } from "./connection.js";
@@ -141,13 +141,14 @@ export class Sidebar {
   #drawFound(text) {
     this.#found.hidden = text === "";
     if (text === "") return;
+    const isAnswered = this.#people.text === text || text.length < ENOUGH;
     const { users, note } = this.#people.text === text ? this.#people : { users: [], note: "" };
-    const known = this.#list.childElementCount;
+    const isNothing = isAnswered && users.length === 0 && this.#list.childElementCount === 0;
     fill(
       this.#found,
       users.length > 0 && h("h2", { class: "group-title", text: "People" }),
       users.length > 0 && h("ul", { class: "list" }, users.map((user) => h("li", null, this.#person(user)))),
-      known === 0 && users.length === 0 && h("p", { class: "muted hint-line", text: note || "No conversation or person of that name." }),
+      isNothing && h("p", { class: "muted hint-line", text: note || "No conversation or person of that name." }),
       text.length >= ENOUGH && h("a", { class: "row", href: address.search(text) }, icon("search"), h("span", { class: "grow" }, "Search messages for “", h("bdi", { text }), "”")),
     );
   }
@@ -187,7 +188,9 @@ export class Sidebar {
       }
       if (this.#search.value.trim() !== text) return;
       this.#people = people;
-      this.draw();
+      this.#draw();
+      const { childElementCount: conversations } = this.#list;
+      announce(`Found: ${counted(conversations, "conversation", "conversations")}, ${counted(people.users.length, "person", "people")}.`);
     }, PAUSE);
   }
 
@@ -231,6 +234,8 @@ function found(text) {
   const others = chat.conversations.filter((one) => !isCalledSo(one) && one.participants.some(({ user_name: name }) => has(name)));
   return [...called, ...others];
 }
+
+const counted = (number, one, more) => `${number} ${number === 1 ? one : more}`;
 
 function skeleton() {
   const row = () => h("div", { class: "row" }, h("span", { class: "skeleton picture" }), h("span", { class: "grow stack" }, h("span", { class: "skeleton" }), h("span", { class: "skeleton" })));
