@@ -42,7 +42,12 @@ export function updateRow(row, conversation) {
       h(
         "span",
         { class: "line" },
-        h("span", { class: view.isQuiet ? "grow truncate snippet quiet" : "grow truncate snippet", dir: "auto" }, view.author, view.snippet),
+        h(
+          "span",
+          { class: view.isQuiet ? "grow truncate snippet quiet" : "grow truncate snippet", dir: "auto" },
+          view.author,
+          view.snippet,
+        ),
         view.muted && h("span", { class: "mark", text: "Muted" }),
         view.unread > 0 && unreadBadge(view),
       ),

@@ -6,12 +6,21 @@ import { ago, when } from "./format.js";
 import { doing } from "./forms.js";
 
 const BROWSERS = [
-  [/\bEdgA?\//, "Edge"], [/\bOPR\//, "Opera"], [/\bSamsungBrowser\//, "Samsung Internet"], [/\b(Firefox|FxiOS)\//, "Firefox"],
-  [/\b(Chrome|CriOS|HeadlessChrome)\//, "Chrome"], [/\bSafari\//, "Safari"],
+  [/\bEdgA?\//, "Edge"],
+  [/\bOPR\//, "Opera"],
+  [/\bSamsungBrowser\//, "Samsung Internet"],
+  [/\b(Firefox|FxiOS)\//, "Firefox"],
+  [/\b(Chrome|CriOS|HeadlessChrome)\//, "Chrome"],
+  [/\bSafari\//, "Safari"],
 ];
 const SYSTEMS = [
-  [/\biPhone\b/, "iPhone"], [/\biPad\b/, "iPad"], [/\bAndroid\b/, "Android"], [/\bWindows\b/, "Windows"],
-  [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b/, "Linux"],
+  [/\biPhone\b/, "iPhone"],
+  [/\biPad\b/, "iPad"],
+  [/\bAndroid\b/, "Android"],
+  [/\bWindows\b/, "Windows"],
+  [/\bMac OS X\b|\bMacintosh\b/, "macOS"],
+  [/\bCrOS\b/, "ChromeOS"],
+  [/\bLinux\b/, "Linux"],
 ];
 
 /**
@@ -54,17 +63,23 @@ export function sessionList() {
     all.textContent = `Show all ${sessions.length}`;
   };
 
-  const row = (one) => h(
-    "li",
-    { class: "row" },
+  const row = (one) =>
     h(
-      "div",
-      { class: "grow" },
-      h("div", { class: "cluster" }, h("span", { class: "name", text: nameOf(one) }), one.current && h("span", { class: "badge accent", text: "This device" })),
-      h("div", { class: "muted fine", text: aboutOf(one) }),
-    ),
-    one.current ? null : ending(one),
-  );
+      "li",
+      { class: "row" },
+      h(
+        "div",
+        { class: "grow" },
+        h(
+          "div",
+          { class: "cluster" },
+          h("span", { class: "name", text: nameOf(one) }),
+          one.current && h("span", { class: "badge accent", text: "This device" }),
+        ),
+        h("div", { class: "muted fine", text: aboutOf(one) }),
+      ),
+      one.current ? null : ending(one),
+    );
 
   const ending = (one) => {
     const button = doing("Sign out", async () => {
@@ -112,4 +127,6 @@ export function sessionList() {
 const nameOf = (one) => (one.client_name ? `${one.client_name} (app)` : device(one.user_agent));
 
 const aboutOf = (one) =>
-  [one.ip, one.current ? "active now" : `last used ${ago(one.last_used_at)}`, `since ${when(one.created_at)}`].filter(Boolean).join(" · ");
+  [one.ip, one.current ? "active now" : `last used ${ago(one.last_used_at)}`, `since ${when(one.created_at)}`]
+    .filter(Boolean)
+    .join(" · ");
