@@ -677,7 +677,7 @@ export class ChatClient {
     link.asking = null;
     if (expires_at) this.#learnExpiry(link, expires_at);
     for (const [id, ask] of asked) {
-      if (ask.view.ended) continue;
+      if (this.#isOver(ask.view)) continue;
       const answer = conversations[id];
       link.subscribed.add(id);
       if (!answer?.complete) link.wanted.add(id);
@@ -744,8 +744,9 @@ export class ChatClient {
   #refused(link, frame) {
     const { code, ref, retry_after } = frame;
     if (code === "UNAUTHENTICATED") {
-      // It closes next. What it means, the next ticket or handshake tells.
+      // It closes next. What that means, the next ticket or handshake tells.
       this.#suspect();
+      this.#lose(link);
     } else if (ref === "ping") {
       link.pingedAt = null;
       link.pingAt = this.#clock.now() + (retry_after ?? 1) * SECOND;

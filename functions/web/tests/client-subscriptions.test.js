@@ -161,8 +161,10 @@ test("what comes after a listener stopped the client comes when it is started ag
     const chat = play();
     const off = chat.client.on("entry", () => chat.client.stop());
     chat.client.subscribe("c", 1);
+    chat.client.subscribe("d", 1);
     const socket = await chat.connect();
-    socket.subscribed(frames ? {} : { c: { messages: [item(2), item(3)], through: 3 } });
+    const missed = { messages: [item(2), item(3)], through: 3 };
+    socket.subscribed(frames ? {} : { c: missed, d: missed });
     for (const frame of frames ?? []) socket.receive(frame);
     assert.deepEqual(chat.seqs(), [2]);
     off();

@@ -25,7 +25,7 @@ export function updateRow(row, conversation) {
   const signature = JSON.stringify(view);
   if (shown.get(row) === signature) return;
   shown.set(row, signature);
-  row.classList.toggle("unread", view.unread > 0);
+  row.classList.toggle("unread", view.unread > 0 && !view.muted);
   fill(
     row,
     pictureOf(conversation, view),
@@ -42,7 +42,12 @@ export function updateRow(row, conversation) {
       h(
         "span",
         { class: "line" },
-        h("span", { class: view.isQuiet ? "grow truncate snippet quiet" : "grow truncate snippet", dir: "auto" }, view.author, view.snippet),
+        h(
+          "span",
+          { class: view.isQuiet ? "grow truncate snippet quiet" : "grow truncate snippet", dir: "auto" },
+          view.author,
+          view.snippet,
+        ),
         view.muted && h("span", { class: "mark", text: "Muted" }),
         view.unread > 0 && unreadBadge(view),
       ),

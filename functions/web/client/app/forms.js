@@ -21,7 +21,13 @@ const RULES = [
 export function passwordField({ label = "Password", name = "password", autocomplete }) {
   const isNew = autocomplete === "new-password";
   const rules = RULES.map(([text, met]) => ({ text, met, element: h("li", null, h("span", { class: "mark" }), text) }));
-  const hint = isNew ? h("ul", { class: "rules" }, rules.map((rule) => rule.element)) : undefined;
+  const hint = isNew
+    ? h(
+        "ul",
+        { class: "rules" },
+        rules.map((rule) => rule.element),
+      )
+    : undefined;
   const one = field({ label, name, type: "password", autocomplete, required: true, maxlength: 128, hint });
   const { input } = one;
   const box = h("div", { class: "password" });

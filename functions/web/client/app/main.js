@@ -19,6 +19,8 @@ let notice = null;
 let wanted = null;
 
 function render() {
+  // What was asked about the view before is not asked about this one.
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
   if (session.signedIn) renderChat();
   else renderAccounts();
 }

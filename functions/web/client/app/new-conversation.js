@@ -17,7 +17,10 @@ export function newConversation(button) {
 
 function startConversation() {
   const name = field({
-    label: "Group name", name: "name", maxlength: 100, autocomplete: "off",
+    label: "Group name",
+    name: "name",
+    maxlength: 100,
+    autocomplete: "off",
     hint: "Optional. Without one it is called by who is in it.",
   });
   name.element.hidden = true;
@@ -37,17 +40,28 @@ function startConversation() {
 
 function startChannel() {
   const name = field({
-    label: "Channel name", name: "name", minlength: 2, maxlength: 50, required: true, autocomplete: "off", autocapitalize: "none",
-    spellcheck: "false", autofocus: true, hint: "2 to 50 of a–z, 0–9 and -. No other channel may have it.",
+    label: "Channel name",
+    name: "name",
+    minlength: 2,
+    maxlength: 50,
+    required: true,
+    autocomplete: "off",
+    autocapitalize: "none",
+    spellcheck: "false",
+    autofocus: true,
+    hint: "2 to 50 of a–z, 0–9 and -. No other channel may have it.",
   });
   name.input.addEventListener("input", () => {
     const allowed = name.input.value.toLowerCase().replace(/[\s_]+/g, "-");
     if (allowed !== name.input.value) name.input.value = allowed;
   });
   const picker = peoplePicker({ onSubmit: () => submitOf(opened).click() });
-  const start = () => chat.create({
-    kind: "channel", name: name.input.value, participant_ids: picker.chosen().map(({ id }) => id),
-  });
+  const start = () =>
+    chat.create({
+      kind: "channel",
+      name: name.input.value,
+      participant_ids: picker.chosen().map(({ id }) => id),
+    });
   const opened = starting("New channel", [name.element, picker.element], name, start);
 }
 
@@ -61,12 +75,16 @@ function starting(title, body, name, start) {
     } catch (error) {
       const problem = error.fields?.name;
       if (!problem) throw error;
-      name.error(`It ${problem}.`);
+      name.error(`The name ${problem}.`);
       name.input.focus();
       return false;
     }
   };
-  const opened = dialog({ title, body: h("div", { class: "stack" }, body), actions: [{ label: "Cancel" }, { label: "Start", kind: "primary", run }] });
+  const opened = dialog({
+    title,
+    body: h("div", { class: "stack" }, body),
+    actions: [{ label: "Cancel" }, { label: "Start", kind: "primary", run }],
+  });
   // The dialog gives the focus back as it closes; the conversation takes it after that.
   opened.closed.then(() => started && go(address.conversation(started.id)));
   return opened;

@@ -24,13 +24,23 @@ export function peoplePicker({ exclude = [], onChange, onSubmit } = {}) {
   let timer;
 
   const search = field({
-    label: "Find people", name: "people", type: "text", autocomplete: "off", maxlength: 254, autocapitalize: "none",
-    spellcheck: "false", hint: "The beginning of a username, or a full email address.",
+    label: "Find people",
+    name: "people",
+    type: "text",
+    autocomplete: "off",
+    maxlength: 254,
+    autocapitalize: "none",
+    spellcheck: "false",
+    hint: "The beginning of a username, or a full email address.",
   });
   const { input } = search;
   const chips = h("ul", { class: "chips", "aria-label": "Chosen", hidden: true });
   const list = h("div", {
-    class: "list options", role: "listbox", id: uniqueId("people"), "aria-label": "People", "aria-multiselectable": "true",
+    class: "list options",
+    role: "listbox",
+    id: uniqueId("people"),
+    "aria-label": "People",
+    "aria-multiselectable": "true",
     hidden: true,
   });
   const state = h("p", { class: "muted hint-line", role: "status" });
@@ -53,14 +63,27 @@ export function peoplePicker({ exclude = [], onChange, onSubmit } = {}) {
 
   const draw = () => {
     chips.hidden = chosen.size === 0;
-    fill(chips, [...chosen.values()].map((user) => chip(user, () => {
-      toggle(user);
-      input.focus();
-    })));
+    fill(
+      chips,
+      [...chosen.values()].map((user) =>
+        chip(user, () => {
+          toggle(user);
+          input.focus();
+        }),
+      ),
+    );
     list.hidden = found.length === 0;
-    fill(list, found.map((user, index) => option(user, {
-      id: `${list.id}-${index}`, isChosen: chosen.has(user.id), isActive: index === active, choose: () => toggle(user),
-    })));
+    fill(
+      list,
+      found.map((user, index) =>
+        option(user, {
+          id: `${list.id}-${index}`,
+          isChosen: chosen.has(user.id),
+          isActive: index === active,
+          choose: () => toggle(user),
+        }),
+      ),
+    );
     set(input, "aria-expanded", String(found.length > 0));
     set(input, "aria-activedescendant", active >= 0 ? `${list.id}-${active}` : null);
     list.children[active]?.scrollIntoView({ block: "nearest" });
@@ -122,7 +145,11 @@ export async function pickPeople({ title, submit, exclude }) {
   const run = () => {
     picked = needing(picker.chosen());
   };
-  const opened = dialog({ title, body: picker.element, actions: [{ label: "Cancel" }, { label: submit, kind: "primary", run }] });
+  const opened = dialog({
+    title,
+    body: picker.element,
+    actions: [{ label: "Cancel" }, { label: submit, kind: "primary", run }],
+  });
   await opened.closed;
   return picked;
 }
@@ -136,13 +163,23 @@ export function needing(people) {
 /** @param {{element: HTMLElement}} opened a dialog @returns {HTMLButtonElement} its main button */
 export const submitOf = (opened) => opened.element.querySelector("footer .primary");
 
-function option(user, { id, isChosen, isActive, choose }) {
+/** Somebody's name, and below it what tells them from others of that name. */
+export function who(user) {
   const about = user.username ? `@${user.username}` : user.email;
+  return h(
+    "span",
+    { class: "grow who" },
+    h("bdi", { class: "truncate", text: user.name }),
+    about && h("span", { class: "muted truncate", text: about }),
+  );
+}
+
+function option(user, { id, isChosen, isActive, choose }) {
   const element = h(
     "div",
     { class: isActive ? "row option active" : "row option", role: "option", id, "aria-selected": String(isChosen) },
     avatar(user.name, user.id, { size: "small" }),
-    h("span", { class: "grow truncate" }, h("bdi", { text: user.name }), about && h("span", { class: "muted", text: ` ${about}` })),
+    who(user),
     isChosen && icon("check"),
   );
   // The field keeps the focus.

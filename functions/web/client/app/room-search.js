@@ -14,7 +14,7 @@ import { marked } from "./text.js";
 export function searchPanel({ id, onJump, onClose }) {
   const heading = h("h2", { id: uniqueId("search"), text: "Search" });
   const closing = h("button", { class: "button icon", type: "button", "aria-label": "Close search" }, icon("close"));
-  const words = field({ label: "Words in this conversation", name: "words", type: "search", autocomplete: "off", maxlength: 200 });
+  const words = field({ label: "Search for", name: "words", type: "search", autocomplete: "off", maxlength: 200 });
   const submit = h("button", { class: "button primary", type: "submit", text: "Search" });
   const form = h("form", { class: "search-form", role: "search", novalidate: true }, words.element, submit);
   const state = h("p", { class: "visually-hidden", role: "status" });

@@ -15,8 +15,7 @@ export const address = {
   forgot: "#/forgot",
   verify: "#/verify",
   /** @param {string} id @param {string} [messageId] a message to begin at */
-  conversation: (id, messageId) =>
-    `#/c/${encodeURIComponent(id)}${messageId ? `/m/${encodeURIComponent(messageId)}` : ""}`,
+  conversation: (id, messageId) => `#/c/${encodeURIComponent(id)}${messageId ? `/m/${encodeURIComponent(messageId)}` : ""}`,
   /** @param {string} [text] */
   search: (text) => (text ? `#/search?q=${encodeURIComponent(text)}` : "#/search"),
 };

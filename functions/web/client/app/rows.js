@@ -51,7 +51,7 @@ function unique(rows) {
  * @param {object[]} items
  * @param {{count: number, through: number}} unread how many of the others' there were, up to this seq
  * @param {string} me
- * @returns {object | null} an item
+ * @returns {{item: object | null, missing: number}} the first one, and how many more there are before what is loaded
  */
 export function firstUnread(items, { count, through }, me) {
   let left = count;
@@ -63,5 +63,5 @@ export function firstUnread(items, { count, through }, me) {
     first = item;
     left -= 1;
   }
-  return first;
+  return { item: first, missing: left };
 }

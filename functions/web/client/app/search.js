@@ -16,8 +16,13 @@ const LEAST = 2;
  */
 export function searchView(route) {
   const input = h("input", {
-    class: "input", type: "search", name: "q", "aria-label": "Search all messages", placeholder: "Words as they are written",
-    autocomplete: "off", maxlength: "200",
+    class: "input",
+    type: "search",
+    name: "q",
+    "aria-label": "Search all messages",
+    placeholder: "Words as they are written",
+    autocomplete: "off",
+    maxlength: "200",
   });
   const results = h("ul", { class: "list results" });
   const state = h("div", { role: "status" });
@@ -34,13 +39,26 @@ export function searchView(route) {
       const page = await chat.search(text, null, cursor);
       if (mine !== asked) return;
       results.append(...page.items.map((message) => h("li", null, result(message, text))));
-      fill(state, results.childElementCount === 0
-        ? empty({ title: "Nothing found", text: "Messages are found that have all the words; the last one may be a beginning." })
-        : h("p", { class: "muted hint-line", text: foundWords(results.childElementCount, page.next) }));
+      fill(
+        state,
+        results.childElementCount === 0
+          ? empty({
+              title: "Nothing found",
+              text: "Messages are found that have all the words; the last one may be a beginning.",
+            })
+          : h("p", { class: "muted hint-line", text: foundWords(results.childElementCount, page.next) }),
+      );
       fill(more, page.next && doing("Show more", () => read(page.next)));
     } catch (error) {
       if (mine !== asked) return;
-      fill(state, empty({ title: "The search did not work", text: wording(error), action: { label: "Try again", run: () => read(cursor) } }));
+      fill(
+        state,
+        empty({
+          title: "The search did not work",
+          text: wording(error),
+          action: { label: "Try again", run: () => read(cursor) },
+        }),
+      );
     }
   };
 
@@ -72,7 +90,12 @@ export function searchView(route) {
     h(
       "div",
       { class: "page-body stack" },
-      h("form", { role: "search", class: "searching", "aria-label": "Messages", on: { submit } }, h("span", { class: "search-box" }, icon("search"), input), h("button", { class: "button primary", type: "submit", text: "Search" })),
+      h(
+        "form",
+        { role: "search", class: "searching", "aria-label": "Messages", on: { submit } },
+        h("span", { class: "search-box" }, icon("search"), input),
+        h("button", { class: "button primary", type: "submit", text: "Search" }),
+      ),
       state,
       results,
       more,
@@ -94,7 +117,12 @@ function result(message, text) {
       h(
         "span",
         { class: "line" },
-        h("span", { class: "grow truncate" }, h("bdi", { class: "name", text: message.user_name }), h("span", { class: "muted" }, " in ", h("bdi", { text: place }))),
+        h(
+          "span",
+          { class: "grow truncate" },
+          h("bdi", { class: "name", text: message.user_name }),
+          h("span", { class: "muted" }, " in ", h("bdi", { text: place })),
+        ),
         h("span", { class: "when", text: when(message.created_at) }),
       ),
       h("span", { class: "found-text", dir: "auto" }, marked(message.content ?? "", text)),

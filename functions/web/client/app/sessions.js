@@ -6,12 +6,21 @@ import { ago, when } from "./format.js";
 import { doing } from "./forms.js";
 
 const BROWSERS = [
-  [/\bEdgA?\//, "Edge"], [/\bOPR\//, "Opera"], [/\bSamsungBrowser\//, "Samsung Internet"], [/\b(Firefox|FxiOS)\//, "Firefox"],
-  [/\b(Chrome|CriOS|HeadlessChrome)\//, "Chrome"], [/\bSafari\//, "Safari"],
+  [/\bEdgA?\//, "Edge"],
+  [/\bOPR\//, "Opera"],
+  [/\bSamsungBrowser\//, "Samsung Internet"],
+  [/\b(Firefox|FxiOS)\//, "Firefox"],
+  [/\b(Chrome|CriOS|HeadlessChrome)\//, "Chrome"],
+  [/\bSafari\//, "Safari"],
 ];
 const SYSTEMS = [
-  [/\biPhone\b/, "iPhone"], [/\biPad\b/, "iPad"], [/\bAndroid\b/, "Android"], [/\bWindows\b/, "Windows"],
-  [/\bMac OS X\b|\bMacintosh\b/, "macOS"], [/\bCrOS\b/, "ChromeOS"], [/\bLinux\b/, "Linux"],
+  [/\biPhone\b/, "iPhone"],
+  [/\biPad\b/, "iPad"],
+  [/\bAndroid\b/, "Android"],
+  [/\bWindows\b/, "Windows"],
+  [/\bMac OS X\b|\bMacintosh\b/, "macOS"],
+  [/\bCrOS\b/, "ChromeOS"],
+  [/\bLinux\b/, "Linux"],
 ];
 
 /**
@@ -26,34 +35,51 @@ export function device(userAgent) {
   return browser ?? system ?? (userAgent?.split(/[/\s]/)[0] || "Unknown device");
 }
 
+/** How many are shown before all are asked for. */
+const SHOWN = 5;
+
 /** @returns {HTMLElement} the list, filled when it has been read */
 export function sessionList() {
   const list = h("ul", { class: "list sessions", tabindex: "-1", "aria-label": "Devices" });
   const state = h("p", { class: "muted", role: "status", text: "Reading …" });
   const others = doing("Sign out all others", () => endAll());
-  others.classList.add("start");
   others.hidden = true;
   let sessions = [];
+  let most = SHOWN;
+  const all = doing("", () => {
+    most = Infinity;
+    draw();
+    list.focus();
+  });
+  all.hidden = true;
 
   const draw = () => {
     const elsewhere = sessions.filter(({ current }) => !current);
     others.hidden = elsewhere.length < 2;
     state.textContent = elsewhere.length === 0 ? "You are signed in nowhere else." : "";
     state.hidden = elsewhere.length > 0;
-    fill(list, [...sessions.filter(({ current }) => current), ...elsewhere].map(row));
+    fill(list, [...sessions.filter(({ current }) => current), ...elsewhere].slice(0, most).map(row));
+    all.hidden = sessions.length <= most;
+    all.textContent = `Show all ${sessions.length}`;
   };
 
-  const row = (one) => h(
-    "li",
-    { class: "row" },
+  const row = (one) =>
     h(
-      "div",
-      { class: "grow" },
-      h("div", { class: "cluster" }, h("span", { class: "name", text: nameOf(one) }), one.current && h("span", { class: "badge accent", text: "This device" })),
-      h("div", { class: "muted fine", text: aboutOf(one) }),
-    ),
-    one.current ? null : ending(one),
-  );
+      "li",
+      { class: "row" },
+      h(
+        "div",
+        { class: "grow" },
+        h(
+          "div",
+          { class: "cluster" },
+          h("span", { class: "name", text: nameOf(one) }),
+          one.current && h("span", { class: "badge accent", text: "This device" }),
+        ),
+        h("div", { class: "muted fine", text: aboutOf(one) }),
+      ),
+      one.current ? null : ending(one),
+    );
 
   const ending = (one) => {
     const button = doing("Sign out", async () => {
@@ -95,10 +121,12 @@ export function sessionList() {
     }
   };
   read();
-  return h("div", { class: "stack" }, list, state, others);
+  return h("div", { class: "stack" }, list, state, h("div", { class: "cluster" }, all, others));
 }
 
 const nameOf = (one) => (one.client_name ? `${one.client_name} (app)` : device(one.user_agent));
 
 const aboutOf = (one) =>
-  [one.ip, one.current ? "active now" : `last used ${ago(one.last_used_at)}`, `since ${when(one.created_at)}`].filter(Boolean).join(" · ");
+  [one.ip, one.current ? "active now" : `last used ${ago(one.last_used_at)}`, `since ${when(one.created_at)}`]
+    .filter(Boolean)
+    .join(" · ");

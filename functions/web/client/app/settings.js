@@ -29,11 +29,25 @@ export function settingsView() {
       section("Profile", facts, profileForm()),
       section("Appearance", themeChoice()),
       section("Password", passwordForm()),
-      section("Devices", h("p", { class: "muted", text: "Where you are signed in. Sign out what you do not know, then change your password." }), sessionList()),
-      section("Your data", h("p", { class: "muted", text: "All there is of you here as one file: your profile, devices, conversations and messages." }), exportButton()),
+      section(
+        "Devices",
+        h("p", { class: "muted", text: "Where you are signed in. Sign out what you do not know, then change your password." }),
+        sessionList(),
+      ),
+      section(
+        "Your data",
+        h("p", {
+          class: "muted",
+          text: "All there is of you here as one file: your profile, devices, conversations and messages.",
+        }),
+        exportButton(),
+      ),
       section(
         "Erase the account",
-        h("p", { class: "muted", text: "You leave every conversation and cannot come back. What you wrote stays, under “deleted user”." }),
+        h("p", {
+          class: "muted",
+          text: "You leave every conversation and cannot come back. What you wrote stays, under “deleted user”.",
+        }),
         h("div", null, h("button", { class: "button danger", type: "button", text: "Erase my account", on: { click: erase } })),
       ),
       h(
@@ -51,7 +65,8 @@ const section = (name, ...content) => h("section", { class: "card stack" }, h("h
 
 function profileForm() {
   const { first_name: first, last_name: last } = session.user;
-  const names = (label, name, value, autocomplete) => field({ label, name, value, autocomplete, required: true, maxlength: 50 });
+  const names = (label, name, value, autocomplete) =>
+    field({ label, name, value, autocomplete, required: true, maxlength: 50 });
   const fields = [names("First name", "first_name", first, "given-name"), names("Last name", "last_name", last, "family-name")];
   const element = form({
     fields,
@@ -76,20 +91,27 @@ function factsOf(user) {
       "dd",
       { class: "cluster" },
       h("span", { text: user.email }),
-      user.email_verified ? h("span", { class: "badge", text: "Verified" }) : h("span", { class: "badge danger", text: "Not verified" }),
+      user.email_verified
+        ? h("span", { class: "badge", text: "Verified" })
+        : h("span", { class: "badge danger", text: "Not verified" }),
     ),
   );
 }
 
 function themeChoice() {
   const chosen = theme();
-  const choice = ([value, label]) => h(
-    "label",
-    { class: "choice" },
-    h("input", { type: "radio", name: "theme", value, checked: value === chosen, on: { change: () => setTheme(value) } }),
-    label,
-  );
-  const choices = [["system", "System"], ["light", "Light"], ["dark", "Dark"]];
+  const choice = ([value, label]) =>
+    h(
+      "label",
+      { class: "choice" },
+      h("input", { type: "radio", name: "theme", value, checked: value === chosen, on: { change: () => setTheme(value) } }),
+      label,
+    );
+  const choices = [
+    ["system", "System"],
+    ["light", "Light"],
+    ["dark", "Dark"],
+  ];
   return h("fieldset", { class: "choices" }, h("legend", { class: "visually-hidden", text: "Theme" }), choices.map(choice));
 }
 
@@ -107,12 +129,20 @@ function passwordForm() {
     after.input.dispatchEvent(new Event("input"));
     toast("Your password is changed. Your other devices are signed out.");
   });
-  // Password managers want to know whose password it is.
-  const whose = h("input", { type: "text", autocomplete: "username", value: session.user.username, hidden: true });
-  const element = form({ fields: [{ element: whose }, before, after], submit: "Change the password", run: patient.run, note: patient.note });
+  const element = form({
+    fields: [whose(), before, after],
+    submit: "Change the password",
+    run: patient.run,
+    note: patient.note,
+  });
   element.classList.add("short");
   return element;
 }
+
+/** Password managers want to know whose password it is. */
+const whose = () => ({
+  element: h("input", { type: "text", autocomplete: "username", value: session.user.username, hidden: true }),
+});
 
 function exportButton() {
   const run = async () => {
@@ -127,6 +157,7 @@ function exportButton() {
 
 function erase() {
   const password = passwordField({ autocomplete: "current-password" });
+  password.input.autofocus = true;
   const patient = patiently(async (values) => {
     try {
       await session.erase(values.password);
@@ -138,9 +169,13 @@ function erase() {
     toast("Your account is erased.");
   });
   const body = [
-    h("p", { text: "This cannot be undone. Your profile, your devices and your memberships go at once, and your address and username are free again." }),
-    h("p", { text: "Your messages stay where they are, under “deleted user”. Download your data first if you want to keep it." }),
-    form({ fields: [password], submit: "Erase my account", danger: true, run: patient.run, note: patient.note }),
+    h("p", {
+      text: "This cannot be undone. Your profile, your devices and your memberships go at once, and your address and username are free again.",
+    }),
+    h("p", {
+      text: "Your messages stay where they are, under “deleted user”. Download your data first if you want to keep it.",
+    }),
+    form({ fields: [whose(), password], submit: "Erase my account", danger: true, run: patient.run, note: patient.note }),
   ];
   const opened = dialog({ title: "Erase your account?", body });
 }

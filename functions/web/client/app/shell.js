@@ -28,6 +28,8 @@ export class Shell {
   constructor() {
     this.element = h("div", { class: "app" }, this.#banner.element, this.#sidebar.element, this.#pane);
     this.#off = chat.on("conversations", () => this.#name());
+    // The address does not change then, but one wants to be there.
+    this.#sidebar.element.addEventListener("click", (event) => event.target.closest("a[aria-current]") && this.#enter());
     phone.addEventListener("change", this.#landmark);
   }
 
@@ -94,6 +96,10 @@ export class Shell {
   #name() {
     const unread = chat.conversations.reduce((sum, one) => sum + (one.muted || one.archived ? 0 : one.unread_count), 0);
     document.title = `${unread > 0 ? `(${count(unread)}) ` : ""}${this.#view.title()} – Chat`;
+  }
+
+  #enter() {
+    (this.#pane.querySelector("textarea") ?? this.#pane.querySelector("h1")).focus();
   }
 
   /** Where the view begins, so that it is read out and the next Tab goes on from there. */

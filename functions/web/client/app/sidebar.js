@@ -3,12 +3,13 @@
 import { session } from "./api.js";
 import { chat } from "./chat.js";
 import { fill, h, icon, keyed } from "./dom.js";
-import { avatar, empty, wording } from "./ui.js";
+import { announce, avatar, empty, wording } from "./ui.js";
 import { title } from "./format.js";
 import { address, go } from "./router.js";
 import { connectionWord } from "./connection.js";
 import { conversationRow, markCurrent, updateRow } from "./conversation-row.js";
 import { newConversation } from "./new-conversation.js";
+import { who } from "./people.js";
 import { verifyNote } from "./verify-note.js";
 
 /** How long typing must pause before people are searched, in ms, and how much must be typed. */
@@ -24,8 +25,13 @@ export class Sidebar {
 
   #self = h("div", { class: "self" });
   #search = h("input", {
-    class: "input", type: "search", placeholder: "Search", "aria-label": "Search people, conversations and messages",
-    autocomplete: "off", spellcheck: "false", maxlength: "200",
+    class: "input",
+    type: "search",
+    placeholder: "Search",
+    "aria-label": "Search people, conversations and messages",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: "200",
   });
   #list = h("ul", { class: "list" });
   #archived = h("ul", { class: "list" });
@@ -37,9 +43,18 @@ export class Sidebar {
   #note = verifyNote();
 
   constructor() {
-    const add = h("button", { class: "button icon add", type: "button", "aria-label": "New conversation", title: "New conversation" }, icon("plus"));
+    const add = h(
+      "button",
+      { class: "button icon add", type: "button", "aria-label": "New conversation", title: "New conversation" },
+      icon("plus"),
+    );
     add.addEventListener("click", () => newConversation(add));
-    const searching = h("form", { role: "search", class: "searching", "aria-label": "People and conversations" }, h("span", { class: "search-box" }, icon("search"), this.#search), add);
+    const searching = h(
+      "form",
+      { role: "search", class: "searching", "aria-label": "People and conversations" },
+      h("span", { class: "search-box" }, icon("search"), this.#search),
+      add,
+    );
     const scroller = h(
       "nav",
       { class: "scroller", "aria-label": "Conversations" },
@@ -48,7 +63,15 @@ export class Sidebar {
       this.#archive,
       this.#found,
     );
-    this.element = h("div", { class: "sidebar", role: "region", "aria-label": "Your conversations" }, this.#heading, this.#self, searching, scroller, this.#note.element);
+    this.element = h(
+      "div",
+      { class: "sidebar", role: "region", "aria-label": "Your conversations" },
+      this.#heading,
+      this.#self,
+      searching,
+      scroller,
+      this.#note.element,
+    );
 
     searching.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -114,11 +137,17 @@ export class Sidebar {
       updateRow(item.firstChild, conversation);
       markCurrent(item.firstChild, conversation.id === this.#current);
     };
-    keyed(list, conversations, ({ id }) => id, (conversation) => {
-      const item = conversationRow(conversation);
-      update(item, conversation);
-      return item;
-    }, update);
+    keyed(
+      list,
+      conversations,
+      ({ id }) => id,
+      (conversation) => {
+        const item = conversationRow(conversation);
+        update(item, conversation);
+        return item;
+      },
+      update,
+    );
   }
 
   /** What stands in place of the list while there is none. */
@@ -131,7 +160,8 @@ export class Sidebar {
     const again = { label: "Try again", run: () => chat.reload() };
     fill(
       this.#state,
-      kind === "none" && empty({ title: "No conversations yet", text: "Find somebody by username or email and write to them.", action: start }),
+      kind === "none" &&
+        empty({ title: "No conversations yet", text: "Find somebody by username or email and write to them.", action: start }),
       kind === "error" && empty({ title: "Your conversations could not be read", text: wording(chat.error), action: again }),
       kind === "loading" && skeleton(),
     );
@@ -140,24 +170,31 @@ export class Sidebar {
   #drawFound(text) {
     this.#found.hidden = text === "";
     if (text === "") return;
+    const isAnswered = this.#people.text === text || text.length < ENOUGH;
     const { users, note } = this.#people.text === text ? this.#people : { users: [], note: "" };
-    const known = this.#list.childElementCount;
+    const isNothing = isAnswered && users.length === 0 && this.#list.childElementCount === 0;
     fill(
       this.#found,
       users.length > 0 && h("h2", { class: "group-title", text: "People" }),
-      users.length > 0 && h("ul", { class: "list" }, users.map((user) => h("li", null, this.#person(user)))),
-      known === 0 && users.length === 0 && h("p", { class: "muted hint-line", text: note || "No conversation or person of that name." }),
-      text.length >= ENOUGH && h("a", { class: "row", href: address.search(text) }, icon("search"), h("span", { class: "grow" }, "Search messages for “", h("bdi", { text }), "”")),
+      users.length > 0 &&
+        h(
+          "ul",
+          { class: "list" },
+          users.map((user) => h("li", null, this.#person(user))),
+        ),
+      isNothing && h("p", { class: "muted hint-line", text: note || "No conversation or person of that name." }),
+      text.length >= ENOUGH &&
+        h(
+          "a",
+          { class: "row", href: address.search(text) },
+          icon("search"),
+          h("span", { class: "grow" }, "Search messages for “", h("bdi", { text }), "”"),
+        ),
     );
   }
 
   #person(user) {
-    const row = h(
-      "button",
-      { class: "row person", type: "button" },
-      avatar(user.name, user.id, { size: "small" }),
-      h("span", { class: "grow truncate" }, h("bdi", { text: user.name }), h("span", { class: "muted", text: ` @${user.username}` })),
-    );
+    const row = h("button", { class: "row person", type: "button" }, avatar(user.name, user.id, { size: "small" }), who(user));
     row.addEventListener("click", async () => {
       row.disabled = true;
       try {
@@ -186,7 +223,11 @@ export class Sidebar {
       }
       if (this.#search.value.trim() !== text) return;
       this.#people = people;
-      this.draw();
+      this.#draw();
+      const { childElementCount: conversations } = this.#list;
+      announce(
+        `Found: ${counted(conversations, "conversation", "conversations")}, ${counted(people.users.length, "person", "people")}.`,
+      );
     }, PAUSE);
   }
 
@@ -205,7 +246,9 @@ export class Sidebar {
     }
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
-    const stops = [this.#search, ...this.element.querySelectorAll("nav a.row, nav button.row, nav summary")].filter((one) => one.checkVisibility());
+    const stops = [this.#search, ...this.element.querySelectorAll("nav a.row, nav button.row, nav summary")].filter((one) =>
+      one.checkVisibility(),
+    );
     const at = stops.indexOf(document.activeElement);
     if (at < 0 || !stops[at + step]) return;
     event.preventDefault();
@@ -215,9 +258,18 @@ export class Sidebar {
   #drawSelf() {
     const user = session.user;
     if (!user) return;
-    const settings = h("a", { class: "button icon", href: address.settings, "aria-label": "Settings", title: "Settings" }, icon("settings"));
+    const settings = h(
+      "a",
+      { class: "button icon", href: address.settings, "aria-label": "Settings", title: "Settings" },
+      icon("settings"),
+    );
     const word = h("span", { class: "state", dataset: { state: chat.connection }, text: connectionWord() });
-    fill(this.#self, avatar(user.name, user.id), h("span", { class: "grow" }, h("bdi", { class: "truncate name", text: user.name }), word), settings);
+    fill(
+      this.#self,
+      avatar(user.name, user.id),
+      h("span", { class: "grow" }, h("bdi", { class: "truncate name", text: user.name }), word),
+      settings,
+    );
   }
 }
 
@@ -227,11 +279,21 @@ function found(text) {
   const has = (name) => name.toLowerCase().includes(wanted);
   const isCalledSo = (one) => has(title(one, session.user?.id));
   const called = chat.conversations.filter(isCalledSo);
-  const others = chat.conversations.filter((one) => !isCalledSo(one) && one.participants.some(({ user_name: name }) => has(name)));
+  const others = chat.conversations.filter(
+    (one) => !isCalledSo(one) && one.participants.some(({ user_name: name }) => has(name)),
+  );
   return [...called, ...others];
 }
 
+const counted = (number, one, more) => `${number} ${number === 1 ? one : more}`;
+
 function skeleton() {
-  const row = () => h("div", { class: "row" }, h("span", { class: "skeleton picture" }), h("span", { class: "grow stack" }, h("span", { class: "skeleton" }), h("span", { class: "skeleton" })));
+  const row = () =>
+    h(
+      "div",
+      { class: "row" },
+      h("span", { class: "skeleton picture" }),
+      h("span", { class: "grow stack" }, h("span", { class: "skeleton" }), h("span", { class: "skeleton" })),
+    );
   return h("div", { class: "loading", role: "status", "aria-label": "Loading conversations" }, Array.from({ length: 6 }, row));
 }

@@ -20,8 +20,13 @@ export function accountView(route, notice) {
 
 function signInView(notice) {
   const name = field({
-    label: "Email or username", name: "username", autocomplete: "username", required: true, maxlength: 254,
-    autocapitalize: "none", spellcheck: "false",
+    label: "Email or username",
+    name: "username",
+    autocomplete: "username",
+    required: true,
+    maxlength: 254,
+    autocapitalize: "none",
+    spellcheck: "false",
   });
   const password = passwordField({ autocomplete: "current-password" });
   const patient = patiently(async ({ username, password }) => {
@@ -49,7 +54,8 @@ function forgotView() {
     await session.requestPasswordReset(to.trim());
     asked.hidden = true;
     done.hidden = false;
-    done.firstChild.textContent = "If somebody has that address, a mail is on its way. Its link sets a new password and is good for one hour.";
+    done.firstChild.textContent =
+      "If somebody has that address, a mail is on its way. Its link sets a new password and is good for one hour.";
   });
   const asked = h(
     "div",

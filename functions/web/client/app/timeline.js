@@ -19,10 +19,12 @@ export class Timeline {
   #opened = false;
   #atEnd = true;
   #loading = false;
+  /** How many pages are loaded at most to get to where the unread ones begin: no more than 100 of them are counted. */
+  #pages = 3;
   #unread = null;
-  /** Up to which seq messages were in sight, and were told to screen readers. */
+  /** Up to which seq messages were in sight, and were told to screen readers: null before the first look. */
   #through = 0;
-  #told = 0;
+  #told = null;
   /** The elements of the messages by the keys of their items, and the one that Tab leads to. */
   #elements = new Map();
   #current = null;
@@ -82,15 +84,18 @@ export class Timeline {
     const { items, loading, error, hasEarlier, conversation } = this.#room;
     const nothing = items.length === 0;
     if (!loading && conversation) this.#unread ??= { count: conversation.unread_count, through: conversation.last_seq };
-    this.#placeholder.hidden = !nothing;
-    this.#top.hidden = nothing;
-    if (nothing) this.#fillPlaceholder(loading, error);
+    const unread = this.#unread ? firstUnread(items, this.#unread, this.#around.me) : { item: null, missing: 0 };
+    const waiting = !this.#opened && (loading || this.#reach(unread.missing));
+    this.#placeholder.hidden = !nothing && !waiting;
+    this.#top.hidden = nothing || waiting;
+    this.#list.hidden = waiting;
+    if (nothing || waiting) this.#fillPlaceholder(loading || waiting, error);
     const putBack = this.#hold();
-    this.#draw(items);
+    this.#draw(items, unread.item);
     this.#earlier.hidden = !hasEarlier;
     this.#beginning.hidden = hasEarlier;
     // Before it is on the page nothing has a place.
-    if (!this.#opened) return nothing || loading || !this.element.isConnected ? undefined : this.#open();
+    if (!this.#opened) return nothing || waiting || !this.element.isConnected ? undefined : this.#open();
     this.#tell(items);
     if (this.#atEnd) this.#scrollToEnd();
     else putBack();
@@ -106,23 +111,24 @@ export class Timeline {
 
   /** Shows a message, wherever it is. */
   async jump(messageId) {
+    this.#opened = true;
+    this.#atEnd = false;
     try {
       if (!this.#elementOf(messageId)) await this.#fetch(messageId);
     } catch (error) {
       toast(wording(error), { kind: "error" });
-      return;
     }
+    this.#told ??= newest(this.#room.items);
+    this.update();
     const element = this.#elementOf(messageId);
-    if (!element) return;
-    this.#opened = true;
-    this.#atEnd = false;
+    if (!element) return this.#scrolled();
     element.scrollIntoView({ block: "center" });
     // What comes into sight takes the room that it really needs only then.
     requestAnimationFrame(() => element.scrollIntoView({ block: "center" }));
     element.focus({ preventScroll: true });
     element.classList.remove("flashed");
     void element.offsetWidth;
-    element.classList.add("flashed");
+    return element.classList.add("flashed");
   }
 
   /** Loads back to a message, which takes a while when it is long ago. */
@@ -131,8 +137,6 @@ export class Timeline {
     this.#note.hidden = false;
     try {
       await this.#room.around(messageId);
-      // Who listens is told of what was loaded only later.
-      this.update();
     } finally {
       this.#note.hidden = true;
     }
@@ -142,9 +146,8 @@ export class Timeline {
     return this.#elements.get(this.#room.items.find(({ message }) => message?.id === messageId)?.key);
   }
 
-  #draw(items) {
-    const { me } = this.#around;
-    const rows = rowsOf(items, me, this.#unread && firstUnread(items, this.#unread, me));
+  #draw(items, unread) {
+    const rows = rowsOf(items, this.#around.me, unread);
     keyed(this.#list, rows, ({ key }) => key, (row) => this.#create(row), (element, row) => this.#refresh(element, row));
     const keys = new Set(rows.map(({ key }) => key));
     for (const key of this.#elements.keys()) if (!keys.has(key)) this.#elements.delete(key);
@@ -174,6 +177,23 @@ export class Timeline {
     fill(this.#placeholder, loading ? skeleton() : empty(nothing));
   }
 
+  /** Loads back to where the unread ones begin. @returns {boolean} whether that is not done yet */
+  #reach(missing) {
+    if (missing === 0 || !this.#room.hasEarlier || this.#pages === 0) return this.#loading;
+    if (this.#loading) return true;
+    this.#loading = true;
+    this.#pages -= 1;
+    const done = () => {
+      this.#loading = false;
+      this.update();
+    };
+    this.#room.loadEarlier().then(done, () => {
+      this.#pages = 0;
+      done();
+    });
+    return true;
+  }
+
   /** The first look: where the unread ones begin, else at the end. */
   #open() {
     this.#opened = true;
@@ -192,7 +212,8 @@ export class Timeline {
   #hold() {
     if (!this.#opened || this.#atEnd) return () => {};
     const { top } = this.#scroller.getBoundingClientRect();
-    const held = [...this.#list.children].find((element) => element.getBoundingClientRect().bottom > top);
+    // Marks of days and of what is new go up when more comes in below them.
+    const held = [...this.#list.querySelectorAll(":scope > [data-seq]")].find((element) => element.getBoundingClientRect().bottom > top);
     const before = held?.getBoundingClientRect().top;
     return () => {
       if (held?.isConnected) this.#scroller.scrollTop += Math.round(held.getBoundingClientRect().top - before);
@@ -216,7 +237,7 @@ export class Timeline {
     if (this.#atEnd) {
       this.#through = newest(items);
       this.#onSeen();
-    } else if (this.#through === 0) this.#through = this.#told;
+    } else if (this.#through === 0) this.#through = this.#told ?? newest(items);
     const news = items.filter((item) => item.message?.seq > this.#through && item.message.user_id !== this.#around.me).length;
     const text = news === 0 ? "" : news === 1 ? "1 new message" : `${news} new messages`;
     this.#toEnd.hidden = this.#atEnd;
@@ -227,6 +248,7 @@ export class Timeline {
 
   /** Reads out what others have said since; of many only how many there are. */
   #tell(items) {
+    if (this.#told === null) return;
     const news = items.filter(({ message }) => message?.seq > this.#told);
     this.#told = Math.max(this.#told, newest(items));
     const { me, nameOf } = this.#around;

@@ -14,10 +14,13 @@ export function verifyNote() {
     if (email === drawn) return;
     drawn = email;
     element.hidden = !email;
-    fill(element, email && [
-      h("p", null, "Please verify your email. We sent a mail to ", h("strong", { text: email }), "."),
-      h("div", { class: "cluster" }, doing("Send again", resend, "quiet"), doing("I have verified it", recheck, "quiet")),
-    ]);
+    fill(
+      element,
+      email && [
+        h("p", null, "Please verify your email. We sent a mail to ", h("strong", { text: email }), "."),
+        h("div", { class: "cluster" }, doing("Send again", resend, "quiet"), doing("I have verified it", recheck, "quiet")),
+      ],
+    );
   };
   // Whoever comes back to this page may have opened the link meanwhile.
   const look = () => !element.hidden && !document.hidden && session.reload().catch(() => {});
@@ -40,5 +43,7 @@ async function resend() {
 
 async function recheck() {
   const user = await session.reload();
-  toast(user.email_verified ? "Your email is verified." : "It is not verified yet. Open the link in the mail and confirm there.");
+  toast(
+    user.email_verified ? "Your email is verified." : "It is not verified yet. Open the link in the mail and confirm there.",
+  );
 }
