@@ -78,6 +78,10 @@ fn assets_in(text: &str) -> BTreeSet<String> {
     named.filter(|path| !path.ends_with('/')).collect()
 }
 
+fn is_script(path: &str) -> bool {
+    path.rsplit('.').next() == Some("js")
+}
+
 fn client() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions/web/client")
 }
@@ -173,8 +177,7 @@ async fn where_the_api_is_reached_by_tls_browsers_are_told_to_stay_with_it() {
 #[tokio::test]
 async fn a_file_comes_in_the_encoding_that_the_client_likes_most() {
     let chat = TestChat::start().await;
-    let script =
-        assets_in(&get(&chat, "/").await.text()).into_iter().find(|path| path.ends_with(".js")).unwrap();
+    let script = assets_in(&get(&chat, "/").await.text()).into_iter().find(|path| is_script(path)).unwrap();
     for path in ["/", "/openapi.json", &script] {
         let plain = get(&chat, path).await;
         assert_eq!(plain.header("content-encoding"), None, "{path}");
@@ -334,14 +337,14 @@ async fn every_reference_leads_to_a_file_and_every_file_is_referred_to() {
         let page = everything[page].text();
         let [head, _] = page.split("</head>").collect::<Vec<_>>()[..] else { panic!("a page has one head") };
         let scripts: BTreeSet<_> = reached_from(&assets_in(head), &everything);
-        let told = assets_in(head).into_iter().filter(|path| path.ends_with(".js")).collect();
+        let told = assets_in(head).into_iter().filter(|path| is_script(path)).collect();
         assert_eq!(scripts, told, "a page tells of all the scripts that it comes to need");
     }
 }
 
 /// The scripts of a page, and all that they import.
 fn reached_from(assets: &BTreeSet<String>, everything: &BTreeMap<String, Sent>) -> BTreeSet<String> {
-    let scripts = |assets: BTreeSet<String>| assets.into_iter().filter(|path| path.ends_with(".js"));
+    let scripts = |assets: BTreeSet<String>| assets.into_iter().filter(|path| is_script(path));
     let mut reached: BTreeSet<_> = scripts(assets.clone()).collect();
     loop {
         let more: BTreeSet<_> =

@@ -21,6 +21,11 @@ pub use self::site::{Caching, Served};
 /// Files by their paths, below the folder that they were read from.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
+/// What follows a path's last point.
+fn extension(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
 /// All files of a folder and those below it; what begins with a dot is somebody's own.
 pub fn read(folder: &Path) -> Result<Files> {
     let mut files = Files::new();

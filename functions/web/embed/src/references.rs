@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use anyhow::{Result, bail, ensure};
 
+use crate::extension;
+
 /// A file that is named in another.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
@@ -20,18 +22,18 @@ pub(crate) struct Reference {
 
 /// All references of a file to others of the client, in their order. What leads elsewhere is not among them.
 pub(crate) fn find(path: &str, text: &str) -> Result<Vec<Reference>> {
-    let found = match path.rsplit_once('.').map(|(_, kind)| kind) {
-        Some("html") => of_page(text),
-        Some("js") => of_script(text)?,
-        Some("css") => of_style(text)?,
-        Some("webmanifest") => quoted_after(text, &["\"src\":"]),
+    let found = match extension(path) {
+        "html" => of_page(text),
+        "js" => of_script(text)?,
+        "css" => of_style(text)?,
+        "webmanifest" => quoted_after(text, &["\"src\":"]),
         _ => Vec::new(),
     };
     let (folder, _) = path.rsplit_once('/').unwrap_or_default();
     let within = found.into_iter().filter(|at| is_relative(&text[at.clone()])).map(|at| {
         let named = below(folder, &text[at.clone()])?;
-        let is_entry =
-            path.ends_with(".html") && text[..at.start].ends_with("src=\"") && named.ends_with(".js");
+        let is_source = extension(path) == "html" && text[..at.start].ends_with("src=\"");
+        let is_entry = is_source && extension(&named) == "js";
         Ok(Reference { at, path: named, is_entry })
     });
     within.collect()

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::Files;
 use crate::references::{self, Reference};
 use crate::shorten::shortened;
+use crate::{Files, extension};
 
 pub(crate) const JSON: &str = "application/json";
 /// Where a page has the links to what its script imports, so that they are fetched at once and not one after the other.
@@ -81,14 +81,14 @@ pub(crate) fn hash(body: &[u8], digits: usize) -> String {
 }
 
 fn kind(path: &str) -> Result<&'static str> {
-    Ok(match path.rsplit_once('.').map(|(_, kind)| kind) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        Some("webmanifest") => "application/manifest+json",
-        Some("txt") => "text/plain; charset=utf-8",
+    Ok(match extension(path) {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "webmanifest" => "application/manifest+json",
+        "txt" => "text/plain; charset=utf-8",
         _ => bail!("{path} is no kind of file that is served"),
     })
 }
@@ -111,10 +111,7 @@ fn stable(path: &str) -> Option<(String, Caching)> {
 
 /// Whether a file is also, or only, served under a name with its hash: what others of the client refer to.
 fn has_hash(path: &str) -> bool {
-    match path {
-        "service-worker.js" => false,
-        _ => !path.ends_with(".html") && !path.ends_with(".webmanifest") && !path.ends_with(".txt"),
-    }
+    path != "service-worker.js" && !["html", "webmanifest", "txt"].contains(&extension(path))
 }
 
 struct Site<'f> {
@@ -154,12 +151,12 @@ impl Site<'_> {
         let bytes = self.files.get(path).context("there is no such file")?;
         let (mut body, mut modules) = (bytes.clone(), Vec::new());
         if let Ok(text) = std::str::from_utf8(bytes) {
-            let kind = path.rsplit_once('.').map(|(_, kind)| kind);
+            let kind = extension(path);
             let mut renamed = match kind {
-                Some("js" | "css") => self.renamed(path, &shortened(text, kind == Some("js")), path_to)?,
+                "js" | "css" => self.renamed(path, &shortened(text, kind == "js"), path_to)?,
                 _ => self.renamed(path, text, path_to)?,
             };
-            if kind == Some("html") {
+            if kind == "html" {
                 renamed.text = with_modules(&renamed.text, &renamed.modules);
             }
             (body, modules) = (renamed.text.into_bytes(), renamed.modules);
@@ -175,23 +172,20 @@ impl Site<'_> {
 
     /// A text with the names that are served in place of its references.
     fn renamed(&self, path: &str, text: &str, path_to: &[&str]) -> Result<Renamed> {
-        let is_page = path.ends_with(".html");
+        let is_page = extension(path) == "html";
         let (mut names, mut modules) = (Vec::new(), Vec::new());
         for Reference { at, path: named, is_entry } in references::find(path, text)? {
-            let address = match stable(&named).filter(|_| !has_hash(&named)) {
+            let address = if let Some((address, _)) = stable(&named).filter(|_| !has_hash(&named)) {
                 // Its name does not depend on what is in it, so circles of pages do no harm.
-                Some((address, _)) => {
-                    self.files.get(&named).with_context(|| format!("{named}: there is no such file"))?;
-                    address
+                self.files.get(&named).with_context(|| format!("{named}: there is no such file"))?;
+                address
+            } else {
+                let finished = self.finish(&named, path_to)?;
+                if is_entry || !is_page && extension(&named) == "js" {
+                    let own = (!is_page).then(|| finished.address.clone());
+                    modules.extend(own.into_iter().chain(finished.modules));
                 }
-                None => {
-                    let finished = self.finish(&named, path_to)?;
-                    if is_entry || !is_page && named.ends_with(".js") {
-                        let own = (!is_page).then(|| finished.address.clone());
-                        modules.extend(own.into_iter().chain(finished.modules));
-                    }
-                    finished.address
-                }
+                finished.address
             };
             names.push((at, address));
         }
