@@ -65,7 +65,8 @@ function frame(user) {
   const logo = h("img", { src: document.querySelector('link[rel="icon"]').href, alt: "", width: "28", height: "28" });
   const skip = h("button", { class: "button skip", type: "button", text: "Skip to content", on: { click: () => main.focus() } });
   const leaveFor = h("a", { class: "button quiet", href: "/" }, icon("back"), h("span", { class: "label", text: "To the chat" }));
-  const out = h("button", { class: "button quiet", type: "button", on: { click: () => session.signOut() } }, icon("sign-out"), h("span", { class: "label", text: "Sign out" }));
+  const out = h("button", { class: "button quiet", type: "button" }, icon("sign-out"), h("span", { class: "label", text: "Sign out" }));
+  out.addEventListener("click", () => session.signOut());
   fill(
     page,
     h(

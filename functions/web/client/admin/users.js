@@ -136,7 +136,7 @@ async function setDisabled(user, disabled, list) {
     ? "They can sign in again, with the same password, and find their conversations as they are."
     : isMe(user)
       ? "This is you: you are signed out everywhere at once, and only another admin can enable your account again."
-      : "They are signed out everywhere at once and cannot sign in until the account is enabled again. Their messages stay, and they stay in their conversations.";
+      : "They are signed out everywhere at once, until the account is enabled again. They stay in their conversations, with their messages.";
   const changed = await ask({
     title: disabled ? `Disable ${name}?` : `Enable ${name}?`,
     text,
