@@ -293,7 +293,7 @@ export class LiveChat {
     globalThis.window?.addEventListener("online", () => this.#hope(), { signal });
     globalThis.window?.addEventListener("pagehide", () => this.#writeCache(), { signal });
     const timer = setInterval(() => {
-      if (isVisible() && this.#client.state === "open") this.#readListOnce(1);
+      if (isVisible()) this.#readListOnce(1);
     }, LIST_EVERY);
     signal.addEventListener("abort", () => clearInterval(timer));
   }
