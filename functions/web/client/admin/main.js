@@ -4,7 +4,6 @@
  */
 import { session } from "../app/api.js";
 import { fill, h, icon } from "../app/dom.js";
-import { startTheme } from "../app/theme.js";
 import { avatar } from "../app/ui.js";
 import { showAudit } from "./audit.js";
 import { onForbidden } from "./calls.js";
@@ -117,6 +116,5 @@ session.onChange((user, reason) => {
   if (reason !== "signed-out" && user?.role === "admin") refused = null;
   show();
 });
-startTheme();
 await session.restore();
 show();

@@ -23,6 +23,9 @@ const LIST_EVERY = 60_000;
 const FAILED_AGAIN = 5000;
 /** When a connection that was refused is tried again, though the session is not over. */
 const REFUSED_AGAIN = 30_000;
+/** After the network is said to be back attempts follow each other fast for so long: the one under way may still fail. In ms. */
+const HOPE_LASTS = 10_000;
+const HOPE_AGAIN = 1000;
 /** How long the cache waits for more to keep, in ms. */
 const CACHE_AFTER = 1000;
 
@@ -50,6 +53,7 @@ export class LiveChat {
   /** Conversations whose read pointers were asked for over this connection. */
   #readsAsked = new Set();
   #attempts = 0;
+  #hopeUntil = 0;
   #listing = null;
   #listedAt = -Infinity;
   #isListed = false;
@@ -286,15 +290,19 @@ export class LiveChat {
     on("ended", ({ conversation_id }) => this.drop(conversation_id));
     on("unauthenticated", () => this.#refused());
     globalThis.document?.addEventListener("visibilitychange", () => this.#seenOrHidden(), { signal });
+    globalThis.window?.addEventListener("online", () => this.#hope(), { signal });
     globalThis.window?.addEventListener("pagehide", () => this.#writeCache(), { signal });
     const timer = setInterval(() => {
-      if (isVisible() && this.#client.state === "open") this.#readListOnce(1);
+      if (isVisible()) this.#readListOnce(1);
     }, LIST_EVERY);
     signal.addEventListener("abort", () => clearInterval(timer));
   }
 
   #hearState(state) {
-    if (state === "waiting") this.#attempts += 1;
+    if (state === "waiting") {
+      this.#attempts += 1;
+      if (Date.now() < this.#hopeUntil) setTimeout(() => this.#client.retryNow(), HOPE_AGAIN);
+    }
     if (state === "open") this.#attempts = 0;
     const isAway = globalThis.navigator?.onLine === false || this.#attempts > 1;
     const connection = state === "open" ? "online" : isAway ? "offline" : "connecting";
@@ -371,8 +379,16 @@ export class LiveChat {
   }
 
   #seenOrHidden() {
-    if (!isVisible()) this.#writeCache();
-    else if (Date.now() - this.#listedAt > LIST_REST) this.reload();
+    if (!isVisible()) {
+      this.#writeCache();
+      return;
+    }
+    this.#hope();
+    if (Date.now() - this.#listedAt > LIST_REST) this.reload();
+  }
+
+  #hope() {
+    this.#hopeUntil = Date.now() + HOPE_LASTS;
   }
 
   // The cache, and who listens.

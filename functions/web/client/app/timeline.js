@@ -10,6 +10,8 @@ import { firstUnread, rowsOf, seqOf } from "./rows.js";
 
 /** How near to the end counts as there, in px. */
 const NEAR = 48;
+/** For how long after a touch, a key or the wheel scrolling is by that, in ms. */
+const MEANT = 500;
 
 export class Timeline {
   #room;
@@ -18,6 +20,9 @@ export class Timeline {
   #onSeen;
   #opened = false;
   #atEnd = true;
+  /** Where it was when it was scrolled last, in px, and when somebody did something that scrolls, in ms. */
+  #lastTop = 0;
+  #touchedAt = -MEANT;
   #loading = false;
   /** How many pages are loaded at most to get to where the unread ones begin: no more than 100 of them are counted. */
   #pages = 3;
@@ -65,6 +70,9 @@ export class Timeline {
     this.#hello = hello;
     this.#onSeen = onSeen;
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      this.#scroller.addEventListener(type, () => (this.#touchedAt = performance.now()), { passive: true });
+    }
     this.#scroller.addEventListener("keydown", (event) => this.#pressed(event));
     this.#scroller.addEventListener("focusin", ({ target }) => this.#makeCurrent(target.closest(".message")));
     this.#earlier.addEventListener("click", () => this.#loadEarlier());
@@ -148,7 +156,13 @@ export class Timeline {
 
   #draw(items, unread) {
     const rows = rowsOf(items, this.#around.me, unread);
-    keyed(this.#list, rows, ({ key }) => key, (row) => this.#create(row), (element, row) => this.#refresh(element, row));
+    keyed(
+      this.#list,
+      rows,
+      ({ key }) => key,
+      (row) => this.#create(row),
+      (element, row) => this.#refresh(element, row),
+    );
     const keys = new Set(rows.map(({ key }) => key));
     for (const key of this.#elements.keys()) if (!keys.has(key)) this.#elements.delete(key);
     const stays = this.#current?.isConnected && this.#list.contains(document.activeElement);
@@ -213,7 +227,9 @@ export class Timeline {
     if (!this.#opened || this.#atEnd) return () => {};
     const { top } = this.#scroller.getBoundingClientRect();
     // Marks of days and of what is new go up when more comes in below them.
-    const held = [...this.#list.querySelectorAll(":scope > [data-seq]")].find((element) => element.getBoundingClientRect().bottom > top);
+    const held = [...this.#list.querySelectorAll(":scope > [data-seq]")].find(
+      (element) => element.getBoundingClientRect().bottom > top,
+    );
     const before = held?.getBoundingClientRect().top;
     return () => {
       if (held?.isConnected) this.#scroller.scrollTop += Math.round(held.getBoundingClientRect().top - before);
@@ -227,7 +243,15 @@ export class Timeline {
   #scrolled() {
     if (!this.#opened) return;
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    const isEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    // The end may also have gone away by itself, when what is above it took more room.
+    const isMeant = scrollTop < this.#lastTop || performance.now() - this.#touchedAt < MEANT;
+    this.#lastTop = scrollTop;
+    if (this.#atEnd && !isEnd && !isMeant) {
+      this.#scrollToEnd();
+      return;
+    }
+    this.#atEnd = isEnd;
     this.#look();
   }
 
@@ -253,9 +277,10 @@ export class Timeline {
     this.#told = Math.max(this.#told, newest(items));
     const { me, nameOf } = this.#around;
     const said = news.map(({ message }) => message).filter(({ user_id: id, deleted_at: deleted }) => id !== me && !deleted);
-    const lines = said.length > 3
-      ? [`${said.length} new messages`]
-      : said.map((message) => `${nameOf(message.user_id, message)}: ${message.content}`);
+    const lines =
+      said.length > 3
+        ? [`${said.length} new messages`]
+        : said.map((message) => `${nameOf(message.user_id, message)}: ${message.content}`);
     for (const text of lines) {
       const line = h("p", { text });
       this.#spoken.append(line);
