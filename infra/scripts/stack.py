@@ -81,7 +81,7 @@ HOSTED_ONLY = {
 }
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
 TEST_RESULT = re.compile(r"test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed;")
-NODE_RESULT = re.compile(r"^\W* (?:pass (?P<passed>\d+)|(?:fail|cancelled) (?P<failed>\d+))$")
+NODE_RESULT = re.compile(r"^\S+ (?:pass (?P<passed>\d+)|(?:fail|cancelled) (?P<failed>\d+))$")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 # Never through a proxy: it is always this machine that is asked.
