@@ -183,7 +183,7 @@ export class ChatClient {
    * @param {object} options
    * @param {() => Promise<{url: string, ticket: string}>} options.ticket asks for a ticket (`POST
    *   /api/v1/auth/ws-ticket`) for each connection. A rejection with `status` 401 means that the session is over, any
-   *   other one is tried again
+   *   other one is tried again, after its `retryAfter` (in s) when it has one
    * @param {typeof WebSocket} [options.WebSocket]
    * @param {() => boolean} [options.visible] whether somebody looks at the page: it is pinged less when not
    * @param {() => string|null} [options.me] the user's own id, which spares a question when others are removed
@@ -492,7 +492,7 @@ export class ChatClient {
     } catch (error) {
       if (link.closed) return;
       if (error?.status === 401) this.#refuse();
-      else this.#lose(link);
+      else this.#lose(link, null, (error?.retryAfter ?? 0) * SECOND);
     }
   }
 
@@ -528,8 +528,8 @@ export class ChatClient {
     this.#pass();
   }
 
-  /** A connection has ended, or is given up. */
-  #lose(link, code = null) {
+  /** A connection has ended, or is given up. @param {number} rest how long no other one would be admitted, in ms */
+  #lose(link, code = null, rest = 0) {
     if (link.closed) return;
     link.close();
     const now = this.#clock.now();
@@ -542,7 +542,7 @@ export class ChatClient {
     }
     if (lasted >= STABLE_AFTER) this.#failures = 0;
     // The platform ends what has lived its time.
-    const delay = code === 1001 && lasted >= STABLE_AFTER ? 0 : this.#delay(++this.#failures);
+    const delay = code === 1001 && lasted >= STABLE_AFTER ? 0 : rest + this.#delay(++this.#failures);
     if (link === this.#next) {
       this.#next = null;
       this.#link.handOverAt = now + delay;

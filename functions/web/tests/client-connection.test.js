@@ -264,6 +264,17 @@ test("a ticket or a handshake that does not come is given up after 20 s", async 
   assert.equal(chat.client.state, "open");
 });
 
+test("a ticket that was throttled is asked for again when its time has come", async () => {
+  let asked = 0;
+  const throttled = Object.assign(new Error("429"), { status: 429, retryAfter: 40 });
+  const chat = play({ ticket: () => (++asked === 1 ? Promise.reject(throttled) : tickets()()) });
+  chat.client.start();
+  await chat.clock.advance(40 * SECOND);
+  assert.deepEqual([asked, chat.client.state], [1, "waiting"]);
+  await chat.clock.advance(SECOND);
+  assert.equal(asked, 2);
+});
+
 test("a ticket that is refused with 401 ends it", async () => {
   const chat = play({ ticket: tickets(failure(401)) });
   chat.client.subscribe("c", 1);

@@ -227,6 +227,16 @@ test("an export of more pages than there are requests a minute waits for its tur
   assert.deepEqual(exported, { user: USER, messages: [1, 2] });
 });
 
+test("signing out tells whether the server knows of it", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  assert.equal(await one.session.signOut(), true);
+  await signIn(one);
+  server.isDown = true;
+  assert.equal(await one.session.signOut(), false);
+});
+
 test("tokens that arrive after signing out are not kept", async () => {
   const { server, entries, tab } = browser();
   const one = tab();

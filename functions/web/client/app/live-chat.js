@@ -15,8 +15,8 @@ const MOST_SUBSCRIPTIONS = 200;
 const FURTHEST_BEHIND = 200;
 /** Pages of 100 of the list. */
 const MOST_PAGES = 10;
-/** Direct conversations of the list whose presence is asked for with each connection. */
-const PRESENCES = 10;
+/** Direct conversations of the list whose presence is asked for with each connection, if somebody looks. */
+const PRESENCES = 5;
 /**
  * In ms: how often the list is read, at most and at least, and when again after it failed. So long does it take at most to see
  * that one was added to a conversation; it is 180 of the 1,000 requests that a person has in an hour, for each visible page.
@@ -53,6 +53,7 @@ export class LiveChat {
   /** Conversations whose read pointers were asked for over this connection. */
   #readsAsked = new Set();
   #attempts = 0;
+  #isThrottled = false;
   #listing = null;
   #listedAt = -Infinity;
   #isListed = false;
@@ -75,7 +76,7 @@ export class LiveChat {
     this.#list = new ConversationList(this.me.id);
     this.#presences = new Presences(parts.api, (userId) => !this.#isOver && parts.emit("presence", userId));
     this.#client = parts.createClient({
-      ticket: () => parts.session.ticket(),
+      ticket: () => this.#ticket(),
       me: () => this.me.id,
       visible: isVisible,
     });
@@ -90,7 +91,7 @@ export class LiveChat {
   }
 
   presence(userId) {
-    return this.connection === "offline" ? null : this.#presences.of(userId);
+    return ["online", "connecting"].includes(this.connection) ? this.#presences.of(userId) : null;
   }
 
   async start() {
@@ -129,8 +130,24 @@ export class LiveChat {
     return room;
   }
 
+  /** How many messages are not sent yet, or were refused. */
+  get unsent() {
+    return [...this.#rooms.values()].flatMap(({ sends }) => sends).length + [...this.#outbox.values()].flat().length;
+  }
+
   get #isOver() {
     return this.#end.signal.aborted;
+  }
+
+  async #ticket() {
+    try {
+      const ticket = await this.#parts.session.ticket();
+      this.#isThrottled = false;
+      return ticket;
+    } catch (error) {
+      this.#isThrottled = error.code === "throttled";
+      throw error;
+    }
   }
 
   // The list.
@@ -186,7 +203,8 @@ export class LiveChat {
         if (this.#isOver) return;
         this.#admit(conversation);
       } catch (error) {
-        if (this.#isOver || error.code !== "not_found") throw error;
+        // Without an answer it stays; the next reading of the list asks again.
+        if (this.#isOver || error.code !== "not_found") return;
         this.drop(id);
       }
     }
@@ -317,7 +335,7 @@ export class LiveChat {
     if (state === "waiting") this.#attempts += 1;
     if (state === "open") this.#attempts = 0;
     const isAway = globalThis.navigator?.onLine === false || this.#attempts > 1;
-    const connection = state === "open" ? "online" : isAway ? "offline" : "connecting";
+    const connection = state === "open" ? "online" : this.#isThrottled ? "throttled" : isAway ? "offline" : "connecting";
     if (state === "open") {
       this.#presences.forget();
       this.#readsAsked.clear();
@@ -334,14 +352,14 @@ export class LiveChat {
     const room = this.#rooms.get(this.#current);
     if (room?.error) room.open();
     if (room) this.#askAbout(room.id);
-    if (this.#client.state !== "open") return;
+    if (this.#client.state !== "open" || !isVisible()) return;
     const direct = this.conversations.filter(({ kind }) => kind === "direct").slice(0, PRESENCES);
     this.#presences.askInTurn(direct.map(({ id }) => id));
   }
 
   /** Who is there, and how far they have read, of the conversation that is open. Signals tell the rest. */
   async #askAbout(id) {
-    if (this.#client.state !== "open" || !this.conversation(id)) return;
+    if (this.#client.state !== "open" || !isVisible() || !this.conversation(id)) return;
     this.#presences.ask(id);
     if (this.#readsAsked.has(id)) return;
     this.#readsAsked.add(id);
@@ -396,6 +414,7 @@ export class LiveChat {
       return;
     }
     if (Date.now() - this.#listedAt > LIST_REST) this.reload();
+    else this.#refresh();
   }
 
   // The cache, and who listens.

@@ -73,7 +73,10 @@ export class Room {
   /** @param {"change"} type @returns {() => void} stops listening */
   on(type, listener) {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      this.#trim();
+    };
   }
 
   /** @returns {string[]} which of the others have read a message */
@@ -327,8 +330,14 @@ export class Room {
       this.#early.push(change);
     } else {
       change();
+      this.#trim();
       this.#tell();
     }
+  }
+
+  /** What nobody looks at is not all kept in memory. */
+  #trim() {
+    if (this.#listeners.size === 0) this.#state.trim();
   }
 
   #deliver(clientId) {

@@ -84,12 +84,16 @@ export class Session {
     return { user: answer.user, verify: !answer.access_token };
   }
 
-  /** Signs out here at once, and on the server when it can be reached. */
+  /**
+   * Signs out here at once, and on the server when it can be reached.
+   * @returns {Promise<boolean>} whether the session has ended on the server, too
+   */
   async signOut() {
     const stored = this.#read();
     this.#forget("signed-out");
     const body = { refresh_token: stored?.refresh_token };
-    if (stored) await this.#send("POST", "/auth/logout", { body }).catch(() => {});
+    if (!stored) return true;
+    return this.#send("POST", "/auth/logout", { body }).then(() => true, ({ status }) => status === 401);
   }
 
   /** Reads the profile again. @returns {Promise<object>} */
