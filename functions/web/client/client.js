@@ -176,6 +176,7 @@ export class ChatClient {
   #timer = null;
   #wakeAt = Infinity;
   #passing = false;
+  #passedAt = 0;
   #again = false;
   #watching = null;
 
@@ -338,6 +339,7 @@ export class ChatClient {
     this.#again = true;
     if (this.#passing) return;
     this.#passing = true;
+    this.#noticeClock();
     while (this.#again) {
       this.#again = false;
       this.#wakeAt = Infinity;
@@ -350,6 +352,16 @@ export class ChatClient {
     this.#timer = null;
     if (this.#wakeAt === Infinity) return;
     this.#timer = this.#clock.setTimeout(() => this.#pass(), Math.max(0, this.#wakeAt - this.#clock.now()));
+  }
+
+  /** A system's clock may be set back. What was planned would come much too late, so a new connection begins anew. */
+  #noticeClock() {
+    const now = this.#clock.now();
+    if (now < this.#passedAt - MINUTE) {
+      this.#connectAt = now;
+      this.#links().forEach((link) => this.#lose(link));
+    }
+    this.#passedAt = now;
   }
 
   #serve(link) {

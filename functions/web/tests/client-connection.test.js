@@ -216,6 +216,22 @@ test("after `retryNow` the pauses are short again", async () => {
   assert.equal(chat.sockets.length, 1);
 });
 
+test("a clock that is set back holds nothing up", async () => {
+  const chat = play();
+  await chat.follow(1);
+  const sent = chat.client.send("c", "before");
+  chat.clock.setBack(60 * MINUTE);
+  await chat.clock.advance(MINUTE);
+  chat.socket.open();
+  chat.socket.subscribed();
+  chat.socket.ack(chat.socket.take("message.send"), 2);
+  await sent;
+
+  chat.socket.end();
+  chat.clock.setBack(60 * MINUTE);
+  await chat.reconnect();
+});
+
 test("`retryNow` finds out whether an open connection works", async () => {
   const chat = play();
   const socket = await chat.connect();

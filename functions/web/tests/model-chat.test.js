@@ -110,6 +110,21 @@ test("what I have read is not unread because the list was asked before", async (
   assert.equal(chat.conversation("c").unread_count, 0);
 });
 
+test("what was read as the page was closed is told again, since the list still counts it", async (t) => {
+  const memory = new Memory();
+  const unread = conversation({ last_seq: 1, last_message: message(1), unread_count: 1 });
+  memory.conversations.set("c", { conversation: { ...unread, unread_count: 0 }, last: 1 });
+  memory.logs.set("c", { last: 1, floor: 1, entries: [message(1)], reads: [["me", 1]] });
+  const { chat, client, api } = await startChat(t, { memory, conversations: [unread], answers: { "GET /conversations": offline() } });
+  chat.room("c");
+  await settled();
+  api.answers["GET /conversations"] = { items: [unread], next: null };
+  await chat.reload();
+
+  assert.equal(chat.conversation("c").unread_count, 0);
+  assert.equal(client.take("read").messageId, "1-0");
+});
+
 test("reading on another device counts here", async (t) => {
   const { chat, client } = await startChat(t);
   for (const seq of [1, 2, 3]) client.tell("entry", said(seq));
@@ -535,6 +550,16 @@ test("a conversation that moved while the list was read, and so is on no page of
   api.answers["GET /conversations/c"] = offline();
   await chat.reload();
   assert.deepEqual([chat.conversation("c")?.id, chat.error], ["c", null]);
+});
+
+test("the whole list is read also when a part of it is being read", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const { chat, api } = await startChat(t);
+  api.answers["GET /conversations"] = ({ cursor }) => ({ items: [conversation({ id: cursor ? "d" : "c" })], next: cursor ? null : "x" });
+  t.mock.timers.tick(20_000);
+  await chat.reload();
+
+  assert.deepEqual(chat.conversations.map(({ id }) => id).sort(), ["c", "d"]);
 });
 
 test("at most 200 conversations are subscribed; one that is opened takes the place of the quietest", async (t) => {

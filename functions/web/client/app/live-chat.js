@@ -18,11 +18,13 @@ const MOST_PAGES = 10;
 /** Direct conversations of the list whose presence is asked for with each connection, if somebody looks. */
 const PRESENCES = 5;
 /**
- * In ms: how often the list is read, at most and at least, and when again after it failed. So long does it take at most to see
- * that one was added to a conversation; it is 180 of the 1,000 requests that a person has in an hour, for each visible page.
+ * In ms: how often the list is read, at most, at least, and at least by a page that is visible but not the one in use; and when
+ * again after it failed. So long does it take at most to see that one was added to a conversation; it is 180 of the 1,000
+ * requests that a person has in an hour, and 60 for each other visible page.
  */
 const LIST_REST = 10_000;
 const LIST_EVERY = 20_000;
+const LIST_SELDOM = 60_000;
 const FAILED_AGAIN = 5000;
 /** When a connection that was refused is tried again, though the session is not over. */
 const REFUSED_AGAIN = 30_000;
@@ -55,6 +57,7 @@ export class LiveChat {
   #attempts = 0;
   #isThrottled = false;
   #listing = null;
+  #mostPages = 0;
   #listedAt = -Infinity;
   #isListed = false;
   #isListTold = true;
@@ -152,19 +155,22 @@ export class LiveChat {
 
   // The list.
 
+  /** Who asks while the list is read shares that, and may make it read on. */
   #readListOnce(mostPages) {
-    this.#listing ??= this.#readList(mostPages).finally(() => {
+    this.#mostPages = Math.max(this.#mostPages, mostPages);
+    this.#listing ??= this.#readList().finally(() => {
       this.#listing = null;
+      this.#mostPages = 0;
     });
     return this.#listing;
   }
 
-  async #readList(mostPages) {
+  async #readList() {
     this.#listedAt = Date.now();
     const missing = new Set(this.#lasts.keys());
     try {
       let cursor = null;
-      for (let pages = 0; pages < mostPages; pages += 1) {
+      for (let pages = 0; pages < this.#mostPages; pages += 1) {
         const page = await this.#parts.api.get("/conversations", { limit: 100, cursor });
         if (this.#isOver) return;
         for (const conversation of page.items) {
@@ -214,7 +220,9 @@ export class LiveChat {
   #admit(conversation, last = conversation.last_seq, isKept = false) {
     const { id } = conversation;
     if (!this.#lasts.has(id)) this.#lasts.set(id, last);
-    const isNews = this.#list.put(conversation, this.#rooms.get(id)?.readThrough);
+    const room = this.#rooms.get(id);
+    const isNews = this.#list.put(conversation, room?.readThrough);
+    if (!isKept && conversation.unread_count > 0 && room?.readThrough >= conversation.last_message?.seq) room.tellRead();
     if (isNews && !isKept) this.#keep(id);
     // What was typed before a reload is sent also when nobody opens the room.
     if (this.#outbox.has(id) && !this.#rooms.has(id)) this.#makeRoom(id);
@@ -326,7 +334,8 @@ export class LiveChat {
     globalThis.document?.addEventListener("visibilitychange", () => this.#seenOrHidden(), { signal });
     globalThis.window?.addEventListener("pagehide", () => this.#writeCache(), { signal });
     const timer = setInterval(() => {
-      if (isVisible()) this.#readListOnce(1);
+      const isInUse = globalThis.document?.hasFocus() ?? true;
+      if (isVisible() && (isInUse || Date.now() - this.#listedAt >= LIST_SELDOM)) this.#readListOnce(1);
     }, LIST_EVERY);
     signal.addEventListener("abort", () => clearInterval(timer));
   }

@@ -199,14 +199,15 @@ export class Room {
 
   // What follows is for chat.js.
 
-  /** The seq up to which the log is known. */
-  get last() {
-    return this.#state.last;
-  }
-
   /** Up to where I have read, as far as that is known here. */
   get readThrough() {
     return this.#state.readThrough(this.#host.me.id);
+  }
+
+  /** Tells the server once more how far I have read: what was told last may not have reached it. */
+  tellRead() {
+    this.#readTo = Math.max(this.#readTo, this.readThrough);
+    this.#sendRead();
   }
 
   get sends() {
