@@ -184,6 +184,11 @@ export function roomView({ id, messageId, onBack, onGone }) {
     } else if (!text) spoken.textContent = "";
   }
 
+  function look() {
+    timeline.away(document.visibilityState !== "visible" || chat.connection !== "online");
+    update();
+  }
+
   function update() {
     drawHead();
     drawTyping();
@@ -200,16 +205,17 @@ export function roomView({ id, messageId, onBack, onGone }) {
     room.on("change", update),
     chat.on("conversations", drawHead),
     chat.on("presence", drawHead),
+    chat.on("connection", look),
     chat.on("removed", (removed) => removed === id && update()),
   ];
   const clock = setInterval(drawHead, MINUTE);
-  document.addEventListener("visibilitychange", update);
+  document.addEventListener("visibilitychange", look);
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !panel?.element.contains(event.target)) return;
     event.preventDefault();
     closePanel();
   });
-  update();
+  look();
   // Once it is on the page: sizes are not known before.
   requestAnimationFrame(() => {
     if (!element.isConnected) return;
@@ -227,7 +233,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
       narrow.removeEventListener("change", cover);
       for (const off of offs) off();
       clearInterval(clock);
-      document.removeEventListener("visibilitychange", update);
+      document.removeEventListener("visibilitychange", look);
       panel?.destroy();
       timeline.destroy();
       composer.destroy();
