@@ -10,7 +10,7 @@ import { field, form } from "../app/ui.js";
  */
 export function signIn(notice) {
   const username = field({
-    label: "Username or e-mail",
+    label: "Username or email",
     name: "username",
     autocomplete: "username",
     autocapitalize: "none",

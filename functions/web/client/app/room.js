@@ -21,8 +21,7 @@ const SPOKEN_EVERY = 30_000;
  * @param {{id: string, messageId?: string, onBack: () => void, onGone: (reason: "removed" | "deleted" | "left") => void}} about
  *   `messageId` is shown first; `onBack` is the phone's way back to the list; `onGone` is called once, when it is no
  *   longer one's own
- * @returns {{element: HTMLElement, jump: (messageId: string) => void, focus: () => void, destroy: () => void}} `focus` goes
- *   to where one writes
+ * @returns {{element: HTMLElement, jump: (messageId: string) => void, destroy: () => void}}
  */
 export function roomView({ id, messageId, onBack, onGone }) {
   const me = session.user.id;
@@ -75,7 +74,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
   }
 
   function seen() {
-    if (document.visibilityState === "visible" && room.conversation?.unread_count > 0) room.markRead();
+    if (document.visibilityState === "visible") room.markRead();
   }
 
   function deeds(message, button) {
@@ -228,7 +227,6 @@ export function roomView({ id, messageId, onBack, onGone }) {
   return {
     element,
     jump: (wanted) => timeline.jump(wanted),
-    focus: () => composer.focus(),
     destroy() {
       narrow.removeEventListener("change", cover);
       for (const off of offs) off();
