@@ -54,7 +54,9 @@ pub(crate) fn refused(error: Error, form: Refused) -> Response {
         reasons = format!("<p role=\"alert\">{}</p>", escape(&error.to_string()));
     }
     let (title, form) = match form {
-        _ if wrong_token => ("This link is not valid", "<p>Ask for another mail.</p><p><a href=\"/\">Go to the chat</a></p>"),
+        _ if wrong_token => {
+            ("This link is not valid", "<p>Ask for another mail.</p><p><a href=\"/\">Go to the chat</a></p>")
+        }
         Refused::Verification => ("Your address is not verified", VERIFY),
         Refused::Reset => ("Set a new password", RESET),
     };
