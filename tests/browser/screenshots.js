@@ -57,7 +57,7 @@ const UNREAD = ["tomas"];
 
 await story(async (stage) => {
   await mkdir(settings.folder, { recursive: true });
-  const { ada, grace, times, main } = await furnish(stage);
+  const { ada, grace, times } = await furnish(stage);
   for (const person of [ada, grace]) await person.page.evaluateOnNewDocument(stopClock, times, NOW, Date.now());
   await grace.signsIn();
   await grace.opensConversation("Launch week");
@@ -81,7 +81,6 @@ await story(async (stage) => {
   await ada.opens("/docs");
   await ada.reads("WebSocket");
   await takes(ada, "docs", DESKTOP, "light");
-  void main;
 });
 
 async function furnish(stage) {
@@ -111,20 +110,16 @@ async function furnish(stage) {
   const reads = async (name, conversation, messages) => accounts[name].read(conversation, messages.at(-1));
   const rooms = Object.entries(ROOMS).map(([name, about]) => ({ ...about, name }));
   rooms.push(...Object.entries(DIRECT).map(([name, said]) => ({ said, with: name })));
-  let main;
   // The one that was spoken in last stands first.
   for (const room of rooms.toSorted((one, other) => other.said.at(-1)[0] - one.said.at(-1)[0])) {
     const [first, ...others] = (room.people ?? ["ada", room.with]).map((name) => accounts[name]);
     const conversation = room.name ? await first.group(room.name, ...others) : await first.direct(others[0]);
     const messages = await tell(conversation, room.said);
     if (!UNREAD.includes(room.with)) await reads("ada", conversation, messages);
-    if (room.name === "Launch week") {
-      main = conversation;
-      await reads("noor", conversation, messages);
-    }
+    if (room.name === "Launch week") await reads("noor", conversation, messages);
   }
   const [ada, grace] = [await stage.again({ name: "Ada", account: accounts.ada }), await stage.again({ name: "Grace", account: accounts.grace })];
-  return { ada, grace, times, main };
+  return { ada, grace, times };
 }
 
 /** Runs in the page: it is always NOW, and what was said was said when the script says. */
@@ -150,7 +145,7 @@ function stopClock(times, now, then) {
 }
 
 async function typing(who, seenBy) {
-  await who.types("I", /^Message/);
+  await who.types("I", /^Message /);
   await seenBy.reads(/typing/);
 }
 

@@ -14,7 +14,7 @@ await story(async (stage) => {
   await grace.seesMessage("Good morning");
   await ada.seesOf("Good morning", /Read by Grace Tester/);
 
-  await grace.types("On my way", "Message");
+  await grace.types("On my way", /^Message /);
   await ada.reads(/Grace Tester is typing/);
   await grace.hits("Enter");
   await ada.seesMessage("On my way");

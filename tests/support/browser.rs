@@ -35,6 +35,7 @@ pub async fn tell(stack: &Stack, story: &str) {
     command.env("STORY_URL", &stack.url);
     command.env("STORY_WEBSOCKET_URL", &stack.websocket_url);
     command.env("STORY_CONSOLE_URL", stack.console(""));
+    command.env("STORY_NOTES", "yes");
     let optional = [
         ("NODE_PATH", &settings.node_path),
         ("LD_LIBRARY_PATH", &settings.chromium_library_path),

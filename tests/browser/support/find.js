@@ -69,12 +69,14 @@ export function findIn(within, role, name) {
     !name || ("text" in name ? text === name.text : new RegExp(name.source, name.flags).test(text));
   // Marks of direction belong to how a name is shown, not to what it is.
   const plain = (text) => text.replace(/[\u2066-\u2069\u200e\u200f\u202a-\u202e]/gu, "").replace(/\s+/g, " ").trim();
+  // A row is called by what is in it, which the browser does not compute.
+  const nameOf = (element) => element.computedName || (role === "row" ? element.innerText : "");
   const open = [...document.querySelectorAll("dialog[open]")].filter((dialog) => dialog.matches(":modal")).at(-1);
   return [...(within ?? document).querySelectorAll(likely[role] ?? "*")].filter(
     (element) =>
       (!open || open.contains(element) || element.closest("[popover]")) &&
       element.checkVisibility({ visibilityProperty: true }) &&
       element.computedRole === role &&
-      (matches(element.computedName) || matches(plain(element.computedName))),
+      (matches(nameOf(element)) || matches(plain(nameOf(element)))),
   );
 }

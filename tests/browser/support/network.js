@@ -14,6 +14,7 @@ export class Network {
   #server;
   #sockets = new Set();
   #cut = false;
+  #trap = false;
   #routes;
 
   /** @param {Map<string, {host: string, port: number}>} routes where the hosts (`name:port`) of the stack really are */
@@ -36,6 +37,11 @@ export class Network {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** Is cut as soon as the stack answers anything over a WebSocket: what was asked has arrived, and nobody knows. */
+  cutsNextAnswer() {
+    this.#trap = true;
+  }
+
   mend() {
     this.#cut = false;
   }
@@ -50,6 +56,8 @@ export class Network {
       socket.destroy();
       return;
     }
+    // Of those to the stack some are used again.
+    if (this.#sockets.has(socket)) return;
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
     // Whoever is cut off hears of it; that is all there is to do.
@@ -95,7 +103,13 @@ export class Network {
     const onward = net.connect(route.port, route.host, () => {
       socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
       onward.write(head);
-      onward.pipe(socket).pipe(onward);
+      onward.on("data", (chunk) => {
+        if (this.#trap) {
+          this.#trap = false;
+          this.cut();
+        } else socket.write(chunk);
+      });
+      socket.pipe(onward);
     });
     this.#keep(onward);
     onward.on("close", () => socket.destroy());

@@ -3,10 +3,13 @@
  * any log. Which fields are secret is known there.
  */
 
+import { settings } from "./settings.js";
+
 const seen = new Set();
 
 /** Notes what may be secret in a value that was sent or received. */
 export function note(value) {
+  if (!settings.notes) return;
   const line = JSON.stringify({ note: value });
   if (!seen.has(line)) process.stdout.write(`${line}\n`);
   seen.add(line);

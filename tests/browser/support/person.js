@@ -47,13 +47,17 @@ export class Person extends Visitor {
   /** Starts one with people whom they find by their usernames; with one alone, it is direct. */
   async startsConversationWith(...accounts) {
     await this.presses("button", "New conversation");
+    await this.choosesPeople(...accounts);
+    await this.presses("button", "Start");
+    await this.isInRoom();
+  }
+
+  async choosesPeople(...accounts) {
     for (const account of accounts) {
       await this.fills("Find people", account.username, { role: "combobox" });
       await this.presses("option", new RegExp(account.username));
       await this.sees("button", `Remove ${account.fullName}`);
     }
-    await this.presses("button", "Start");
-    await this.isInRoom();
   }
 
   /** Opens one from the list. */
@@ -70,7 +74,7 @@ export class Person extends Visitor {
 
   /** Writes and sends; Enter sends. */
   async writes(text) {
-    await this.fills(/^Message/, text);
+    await this.fills(/^Message /, text);
     await this.hits("Enter");
   }
 
@@ -113,16 +117,21 @@ export class Person extends Visitor {
 
   /** Does something about a message, by its menu. */
   async does(action, text) {
+    await this.opensMenu(text);
+    await this.presses("menuitem", action);
+  }
+
+  async opensMenu(text) {
     const message = await this.seesMessage(text);
     await message.evaluate((article) => article.scrollIntoView({ block: "center" }));
     await message.hover();
     await this.presses("button", "Message actions", { within: message });
-    await this.presses("menuitem", action);
   }
 
   async reacts(text, emoji) {
     await this.does("React", text);
-    await this.presses("button", new RegExp(emoji, "u"));
+    const choice = await this.sees("dialog", "React");
+    await this.presses("button", new RegExp(emoji, "u"), { within: choice });
   }
 
   async repliesTo(text, answer) {

@@ -21,6 +21,8 @@ export const settings = {
   chromium: given("STORY_CHROMIUM"),
   /** Where screenshots of what went wrong are put. */
   folder: given("STORY_FOLDER"),
+  /** Whether whoever runs the story takes notes. */
+  notes: process.env.STORY_NOTES === "yes",
   /** Whether somebody watches. */
   visible: process.env.STORY_VISIBLE === "yes",
 };

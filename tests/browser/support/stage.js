@@ -34,6 +34,8 @@ export class Stage {
         "--no-sandbox",
         "--disable-dev-shm-usage",
         "--enable-blink-features=ComputedAccessibilityInfo",
+        // What browsers ask their makers.
+        "--disable-features=AutofillServerCommunication",
         "--font-render-hinting=none",
         "--lang=en-GB",
       ],

@@ -169,7 +169,6 @@ export class Visitor {
       one.focus();
       one.select?.();
     });
-    await this.page.keyboard.press("Backspace");
     await this.page.keyboard.sendCharacter(text);
     assert.equal(await field.evaluate((one) => one.value ?? one.textContent), text, `${this.name} fills in ${label}`);
   }
