@@ -62,20 +62,16 @@ export function fromResponse(response, text) {
 
 /**
  * The error of a command over the WebSocket, under the name that HTTP has for it.
- * @param {{code?: string, message?: string, retry_after?: number, errors?: Array<{field: string, message: string}>}} frame
+ * @param {import("../client.js").ChatError|ApiError} error
  * @returns {ApiError}
  */
-export function fromFrame(frame) {
-  if (frame instanceof ApiError) return frame;
-  const code = FRAME_CODES[frame.code] ?? frame.code?.toLowerCase() ?? "offline";
-  if (!(code in STATUSES)) return offline();
-  return new ApiError({
-    status: STATUSES[code],
-    code,
-    detail: frame.detail ?? frame.message ?? plain(code),
-    fields: fieldsOf(frame.errors),
-    retryAfter: frame.retry_after ?? frame.retryAfter ?? null,
-  });
+export function fromCommand(error) {
+  if (error instanceof ApiError) return error;
+  if (error.code === "STOPPED") return offline();
+  const named = FRAME_CODES[error.code] ?? error.code?.toLowerCase();
+  const code = named in STATUSES ? named : "internal";
+  const { detail = plain(code), fields, retryAfter } = error;
+  return new ApiError({ status: STATUSES[code], code, detail, fields, retryAfter });
 }
 
 const plain = (code) =>

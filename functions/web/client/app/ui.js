@@ -221,8 +221,8 @@ export function menu(button, items) {
     if (inside && button.isConnected && !document.querySelector("dialog[open]")) button.focus();
   });
   button.setAttribute("aria-haspopup", "menu");
-  // In a dialog it must be the dialog's, or it is out of reach.
-  (button.closest("dialog") ?? document.body).append(element);
+  // In a dialog it must be the dialog's, or it is out of reach; else it belongs to the part of the page that opened it.
+  (button.closest("dialog, main, aside, nav") ?? document.body).append(element);
   element.showPopover();
   place(element, button);
   element.firstElementChild?.focus();

@@ -1,0 +1,31 @@
+// Says whether what one sees is live: a line across the page when it is not, nothing while all is well.
+import { chat } from "./chat.js";
+import { fill, h, icon } from "./dom.js";
+
+/** A short interruption is not worth a word, in ms. */
+const UNNOTICED = 2_000;
+
+/** @returns {{element: HTMLElement, destroy: () => void}} */
+export function connectionBanner() {
+  const element = h("div", { class: "connection", role: "status" });
+  let timer;
+  const say = (name, text) => fill(element, text && h("div", { class: "banner" }, icon(name), h("span", { text })));
+  const draw = () => {
+    clearTimeout(timer);
+    if (chat.connection === "offline") say("offline", "You are offline. What you write is sent when you are back.");
+    else if (chat.connection === "connecting") timer = setTimeout(() => say("retry", "Connecting …"), UNNOTICED);
+    else say();
+  };
+  const off = chat.on("connection", draw);
+  draw();
+  return {
+    element,
+    destroy: () => {
+      clearTimeout(timer);
+      off();
+    },
+  };
+}
+
+/** @returns {string} the same in a word */
+export const connectionWord = () => ({ online: "Online", connecting: "Connecting …", offline: "Offline" })[chat.connection];

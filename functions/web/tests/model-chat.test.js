@@ -1,0 +1,501 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { offline } from "../client/app/errors.js";
+import {
+  ME, Memory, OTHER, at, conversation, deleted, edited, entry, message, said, settled, shown, startChat,
+} from "./support/model.js";
+
+const refusal = (code, retryAfter = null) => ({ code, detail: "No.", fields: {}, retryAfter });
+const mine = (seq, { clientId, content }) => message(seq, { user_id: ME.id, client_id: clientId, content });
+
+/** Answers a send as the server does: the entry of its place, and the ack. */
+function acknowledge(client, command, seq) {
+  const message = mine(seq, command);
+  client.tell("entry", entry(seq, "message", { message }));
+  command.resolve({ message, duplicate: false });
+}
+
+test("the list follows the log: last message, unread, order, names and people", async (t) => {
+  const early = conversation({ id: "d", updated_at: at(50) });
+  const { chat, client } = await startChat(t, { conversations: [early, conversation()] });
+
+  client.tell("entry", said(100));
+  client.tell("entry", said(101));
+  client.tell("entry", entry(102, "participant.added", { participant: { ...OTHER, user_id: "third" } }));
+  client.tell("entry", entry(103, "conversation.updated", { conversation: { id: "c", name: "New name" } }));
+  client.tell("entry", entry(104, "participant.updated", { participant: { user_id: ME.id, role: "admin" } }));
+  await settled();
+
+  const [first] = chat.conversations;
+  assert.deepEqual(chat.conversations.map(({ id }) => id), ["c", "d"]);
+  assert.deepEqual(
+    [first.last_message.content, first.unread_count, first.name, first.participant_count, first.role, first.last_seq],
+    ["m101", 2, "New name", 3, "admin", 104],
+  );
+});
+
+test("unread counts others' messages once, whether the list or the log brings them first", async (t) => {
+  const { chat, client, api } = await startChat(t);
+
+  client.tell("entry", said(1));
+  client.tell("entry", said(2, { user_id: ME.id }));
+  api.answers["GET /conversations"] = { items: [conversation({ last_seq: 4, last_message: message(4), unread_count: 3 })], next: null };
+  await chat.reload();
+  client.tell("entry", said(3));
+  client.tell("entry", said(4));
+  client.tell("entry", said(5));
+  assert.equal(chat.conversation("c").unread_count, 4);
+  client.tell("entry", deleted(6, 5));
+  client.tell("entry", deleted(7, 2));
+
+  assert.equal(chat.conversation("c").unread_count, 3);
+});
+
+test("an answer that is older than the log takes nothing back", async (t) => {
+  const { chat, client } = await startChat(t);
+
+  client.tell("entry", said(1));
+  await chat.reload();
+
+  assert.equal(chat.conversation("c").last_message.content, "m1");
+  assert.equal(chat.conversation("c").unread_count, 1);
+});
+
+test("reading zeroes what is unread at once, and is told to the server once a second, the newest only", async (t) => {
+  const { chat, client } = await startChat(t);
+  const room = chat.room("c");
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const reads = () => client.commands.filter(({ type }) => type === "read").map(({ messageId }) => messageId);
+
+  for (const seq of [1, 2, 3]) {
+    client.tell("entry", said(seq));
+    await settled();
+    room.markRead();
+  }
+  assert.equal(chat.conversation("c").unread_count, 0);
+  assert.deepEqual(reads(), ["1-0"]);
+  client.take("read").resolve();
+  await settled();
+  assert.deepEqual(reads(), []);
+  t.mock.timers.tick(1000);
+  await settled();
+  assert.deepEqual(reads(), ["3-0"]);
+  room.markRead();
+  assert.deepEqual(reads(), ["3-0"]);
+});
+
+test("what I have read is not unread because the list was asked before", async (t) => {
+  const { chat, client, api } = await startChat(t);
+  const room = chat.room("c");
+
+  client.tell("entry", said(1));
+  await settled();
+  room.markRead();
+  const asItWas = conversation({ last_seq: 1, last_message: message(1), unread_count: 1 });
+  api.answers["GET /conversations"] = { items: [asItWas], next: null };
+  await chat.reload();
+
+  assert.equal(chat.conversation("c").unread_count, 0);
+});
+
+test("reading on another device counts here", async (t) => {
+  const { chat, client } = await startChat(t);
+  for (const seq of [1, 2, 3]) client.tell("entry", said(seq));
+  await settled();
+
+  client.tell("signal", { type: "read", conversation_id: "c", user_id: ME.id, message_id: "2-0" });
+  assert.equal(chat.conversation("c").unread_count, 1);
+  client.tell("signal", { type: "read", conversation_id: "c", user_id: ME.id, message_id: "3-0" });
+  assert.equal(chat.conversation("c").unread_count, 0);
+});
+
+test("receipts come from signals and, where the API has them, from the participants", async (t) => {
+  const answers = { "GET /conversations/c/participants": { items: [{ ...OTHER, read_seq: 2 }, { user_id: "b" }], next: null } };
+  const { chat, client } = await startChat(t, { answers });
+  const room = chat.room("c");
+  await settled();
+
+  assert.deepEqual(room.readBy(2), ["other"]);
+  client.tell("signal", { type: "read", conversation_id: "c", user_id: "b", message_id: "3-0" });
+  assert.deepEqual([room.readBy(2), room.readBy(3)], [["other", "b"], ["b"]]);
+});
+
+test("a message is pending, then sent, and is one item all the while", async (t) => {
+  const { chat, client, memory } = await startChat(t);
+  const room = chat.room("c");
+  await settled();
+
+  const sending = room.send(" hello ");
+  const [pending] = room.items;
+  await settled();
+  assert.deepEqual(shown(room), ["pending:hello"]);
+  assert.equal(memory.outbox.size, 1);
+  acknowledge(client, client.take("send"), 1);
+
+  assert.equal((await sending).id, "1-0");
+  await settled();
+  assert.deepEqual(shown(room), ["sent:hello"]);
+  assert.equal(room.items[0].key, pending.key);
+  assert.equal(memory.outbox.size, 0);
+  assert.equal(chat.conversation("c").unread_count, 0);
+  assert.equal(chat.conversation("c").last_message.content, "hello");
+});
+
+test("messages leave in the order they were written, one after the other", async (t) => {
+  const { chat, client } = await startChat(t);
+  const room = chat.room("c");
+  const all = [room.send("a"), room.send("b"), room.send("c")];
+  await settled();
+
+  assert.deepEqual(client.commands.filter(({ type }) => type === "send").map(({ content }) => content), ["a"]);
+  for (const seq of [1, 2, 3]) {
+    acknowledge(client, client.take("send"), seq);
+    await settled();
+  }
+  await Promise.all(all);
+  assert.deepEqual(shown(room), ["sent:a", "sent:b", "sent:c"]);
+});
+
+test("a refused message has failed until it is retried, as the same one, or discarded", async (t) => {
+  const { chat, client, memory } = await startChat(t);
+  const room = chat.room("c");
+
+  const refused = assert.rejects(room.send("no"), { code: "invalid", status: 422, detail: "No." });
+  await settled();
+  const first = client.take("send");
+  first.reject(refusal("INVALID_CONTENT"));
+  await refused;
+  assert.deepEqual(shown(room), ["failed:no"]);
+  assert.equal(room.items[0].error.detail, "No.");
+
+  const again = room.retry(room.items[0].key);
+  await settled();
+  assert.deepEqual(shown(room), ["pending:no"]);
+  const second = client.take("send");
+  assert.equal(second.clientId, first.clientId);
+  second.reject(refusal("FORBIDDEN"));
+  await assert.rejects(again, { code: "forbidden", status: 403 });
+  await room.discard(room.items[0].key);
+
+  assert.deepEqual([shown(room), memory.outbox.size], [[], 0]);
+});
+
+test("a throttled message waits for its turn, and those behind it too", async (t) => {
+  const { chat, client } = await startChat(t);
+  const room = chat.room("c");
+  room.send("a");
+  room.send("b");
+  await settled();
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+
+  client.take("send").reject(refusal("THROTTLED", 20));
+  await settled();
+  assert.deepEqual(shown(room), ["pending:a", "pending:b"]);
+  assert.equal(room.items[0].error.retryAfter, 20);
+  t.mock.timers.tick(19_999);
+  await settled();
+  assert.equal(client.commands.filter(({ type }) => type === "send").length, 0);
+  t.mock.timers.tick(1);
+  await settled();
+
+  assert.equal(client.take("send").content, "a");
+});
+
+test("what was not sent before a reload is sent once after it, and in order", async (t) => {
+  const memory = new Memory();
+  const before = await startChat(t, { memory, isOnline: false });
+  const room = before.chat.room("c");
+  for (const text of ["a", "b"]) room.send(text).catch(() => {});
+  await settled();
+  const { clientId } = before.client.take("send");
+  before.chat.stop();
+
+  const { chat, client } = await startChat(t, { memory });
+  const command = client.take("send");
+  assert.deepEqual([command.content, command.clientId], ["a", clientId]);
+  acknowledge(client, command, 1);
+  await settled();
+  acknowledge(client, client.take("send"), 2);
+  await settled();
+
+  assert.deepEqual(shown(chat.room("c")), ["sent:a", "sent:b"]);
+  assert.equal(memory.outbox.size, 0);
+});
+
+test("what was sent before a reload, but not acknowledged, is no second message", async (t) => {
+  const memory = new Memory();
+  const before = await startChat(t, { memory });
+  before.chat.room("c").send("a").catch(() => {});
+  await settled();
+  const command = before.client.take("send");
+  before.chat.stop();
+
+  const { chat, client } = await startChat(t, { memory });
+  const room = chat.room("c");
+  client.tell("entry", entry(1, "message", { message: mine(1, command) }));
+  await settled();
+  assert.deepEqual(shown(room), ["sent:a"]);
+  client.take("send").resolve({ message: mine(1, command), duplicate: true });
+  await settled();
+
+  assert.deepEqual(shown(room), ["sent:a"]);
+  assert.equal(memory.outbox.size, 0);
+});
+
+test("after a reload the room shows at once what it held, and goes on from there", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const memory = new Memory();
+  const before = await startChat(t, { memory });
+  before.chat.room("c");
+  for (const one of [said(1), said(2), entry(3, "conversation.updated", { conversation: { name: "x" } })]) before.client.tell("entry", one);
+  await settled();
+  t.mock.timers.tick(1000);
+  before.chat.stop();
+
+  const after = conversation({ last_seq: 5, last_message: message(4), unread_count: 3 });
+  const { chat, client } = await startChat(t, { memory, conversations: [after] });
+  const room = chat.room("c");
+  await settled();
+  assert.deepEqual(shown(room), ["sent:m1", "sent:m2", "conversation.updated"]);
+  assert.equal(client.subscribed.get("c"), 3);
+  client.tell("entry", said(4));
+  client.tell("entry", edited(5, 1, "mended"));
+  await settled();
+
+  assert.deepEqual(shown(room), ["sent:mended", "sent:m2", "conversation.updated", "sent:m4"]);
+  assert.equal(chat.conversation("c").unread_count, 3);
+});
+
+test("offline, the cached list and rooms are there", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const memory = new Memory();
+  const before = await startChat(t, { memory });
+  before.client.tell("entry", said(1));
+  await settled();
+  t.mock.timers.tick(1000);
+  before.chat.stop();
+
+  const { chat } = await startChat(t, { memory, isOnline: false, answers: { "GET /conversations": offline() } });
+  const room = chat.room("c");
+  await settled();
+
+  assert.equal(chat.error.code, "offline");
+  assert.deepEqual([chat.loaded, chat.conversations.length, shown(room)], [true, 1, ["sent:m1"]]);
+});
+
+test("a log that is too far behind is read anew", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const memory = new Memory();
+  const before = await startChat(t, { memory });
+  before.client.tell("entry", said(1));
+  await settled();
+  t.mock.timers.tick(1000);
+  before.chat.stop();
+
+  const { chat, client } = await startChat(t, { memory, conversations: [conversation({ last_seq: 1000 })] });
+  const room = chat.room("c");
+  await settled();
+  assert.equal(client.subscribed.get("c"), 1000);
+  assert.deepEqual([shown(room), room.loading], [[], true]);
+  client.take("history").resolve({ messages: [message(999), message(1000)], complete: false });
+  await settled();
+
+  assert.deepEqual([shown(room), room.loading, room.hasEarlier], [["sent:m999", "sent:m1000"], false, true]);
+});
+
+test("a page, the entries and an ack bring no message twice", async (t) => {
+  const { chat, client } = await startChat(t, { conversations: [conversation({ last_seq: 3, last_message: message(3) })] });
+  const room = chat.room("c");
+  await settled();
+  const page = client.take("history");
+  client.tell("entry", said(4));
+  room.send("mine");
+  await settled();
+  const command = client.take("send");
+  acknowledge(client, command, 5);
+  client.tell("entry", edited(6, 2, "mended"));
+  page.resolve({ messages: [1, 2, 3, 4].map((seq) => message(seq)).concat(mine(5, command)), complete: true });
+  await settled();
+
+  assert.deepEqual(shown(room), ["sent:m1", "sent:mended", "sent:m3", "sent:m4", "sent:mine"]);
+  assert.equal(room.hasEarlier, false);
+});
+
+test("around loads back without a hole until the message is there", async (t) => {
+  const { chat, client } = await startChat(t, { conversations: [conversation({ last_seq: 300 })] });
+  const room = chat.room("c");
+  await settled();
+  const range = (from, to) => Array.from({ length: to - from + 1 }, (_, index) => message(from + index));
+  client.take("history").resolve({ messages: range(251, 300), complete: false });
+  await settled();
+
+  const arrived = room.around("120-0");
+  await settled();
+  const first = client.take("history");
+  assert.deepEqual([first.before, first.limit], ["251-0", 100]);
+  first.resolve({ messages: range(151, 250), complete: false });
+  await settled();
+  client.take("history").resolve({ messages: range(51, 150), complete: false });
+  await arrived;
+
+  assert.equal(room.items.length, 250);
+  await assert.rejects(room.around("301-0"), { code: "not_found" });
+});
+
+test("a room that cannot be read says why, and is read when there is a connection again", async (t) => {
+  const { chat, client } = await startChat(t, {
+    conversations: [conversation({ last_seq: 1 })],
+    isOnline: false,
+    answers: { "GET /conversations/c/messages": offline() },
+  });
+  const room = chat.room("c");
+  await settled();
+  assert.deepEqual([room.loading, room.error?.code], [false, "offline"]);
+
+  client.become("open");
+  await settled();
+  client.take("history").resolve({ messages: [message(1)], complete: true });
+  await settled();
+
+  assert.deepEqual([shown(room), room.error], [["sent:m1"], null]);
+});
+
+test("a reaction shows at once, and is taken back when it is refused", async (t) => {
+  const { chat, client } = await startChat(t);
+  const room = chat.room("c");
+  client.tell("entry", said(1));
+  await settled();
+
+  const reacting = room.react(room.items[0].message, "👍", true);
+  assert.deepEqual(room.items[0].message.reactions, [{ emoji: "👍", user_ids: [ME.id] }]);
+  client.take("react").reject(refusal("CONFLICT"));
+  await assert.rejects(reacting, { code: "conflict", status: 409 });
+
+  assert.deepEqual(room.items[0].message.reactions, []);
+});
+
+test("who types is shown until they stop, send, or 5 seconds are over", async (t) => {
+  const { chat, client } = await startChat(t);
+  const room = chat.room("c");
+  await settled();
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const type = (user_id, active = true) =>
+    client.tell("signal", { type: "typing", conversation_id: "c", user_id, user_name: user_id.toUpperCase(), active });
+
+  ["other", "a", "b", ME.id].forEach((userId) => type(userId));
+  assert.deepEqual(room.typing.map(({ user_name }) => user_name), ["OTHER", "A", "B"]);
+  client.tell("entry", said(1));
+  type("a", false);
+  assert.deepEqual(room.typing.map(({ user_name }) => user_name), ["B"]);
+  t.mock.timers.tick(5000);
+  assert.deepEqual(room.typing, []);
+});
+
+test("presence is asked for once and told by signals", async (t) => {
+  const answers = { "GET /conversations/c/presence": { items: [{ user_id: "other", online: true, last_seen: null }], next: null } };
+  const { chat, client } = await startChat(t, { answers, conversations: [conversation({ kind: "direct" })] });
+  const told = [];
+  chat.on("presence", (userId) => told.push(userId));
+  assert.deepEqual(chat.presence("other"), { online: true, last_seen: null });
+
+  client.tell("signal", { type: "presence", conversation_id: "c", user_id: "other", online: false, last_seen: at(1) });
+  client.tell("signal", { type: "presence", conversation_id: "d", user_id: "other", online: false, last_seen: at(1) });
+
+  assert.deepEqual(chat.presence("other"), { online: false, last_seen: at(1) });
+  assert.deepEqual(told, ["other"]);
+});
+
+test("being removed takes the conversation away, with all that is kept of it", async (t) => {
+  const { chat, client, memory } = await startChat(t);
+  const room = chat.room("c");
+  const removed = [];
+  chat.on("removed", (id) => removed.push(id));
+  room.send("never").catch(() => {});
+  await settled();
+
+  client.tell("ended", { conversation_id: "c", why: "removed" });
+  await settled();
+
+  assert.deepEqual([removed, room.removed, chat.conversations, memory.outbox.size], [["c"], true, [], 0]);
+});
+
+test("conversations that the list no longer has are gone, new ones are subscribed", async (t) => {
+  const { chat, client, api } = await startChat(t);
+  assert.deepEqual([...client.subscribed], [["c", 0]]);
+
+  api.answers["GET /conversations"] = { items: [conversation({ id: "d", last_seq: 7 })], next: null };
+  await chat.reload();
+
+  assert.deepEqual(chat.conversations.map(({ id }) => id), ["d"]);
+  assert.deepEqual([...client.subscribed], [["d", 7]]);
+});
+
+test("at most 200 conversations are subscribed; one that is opened takes the place of the quietest", async (t) => {
+  const many = Array.from({ length: 205 }, (_, index) => conversation({ id: `c${index}`, updated_at: at(1000 - index) }));
+  const { chat, client } = await startChat(t, { conversations: many });
+  assert.equal(client.subscribed.size, 200);
+  assert.equal(client.subscribed.has("c204"), false);
+
+  chat.room("c204");
+
+  assert.equal(client.subscribed.size, 200);
+  assert.deepEqual([client.subscribed.has("c204"), client.subscribed.has("c199")], [true, false]);
+});
+
+test("one that is no conversation of mine is shown as removed", async (t) => {
+  const { chat } = await startChat(t);
+  const room = chat.room("unknown");
+  await settled();
+
+  assert.deepEqual([room.removed, room.loading, room.error.code], [true, false, "not_found"]);
+});
+
+test("signing out empties the list, the rooms and the cache", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { chat, client, memory, session } = await startChat(t);
+  chat.room("c").send("never").catch(() => {});
+  client.tell("entry", said(1));
+  await settled();
+
+  session.become(null);
+  await settled();
+  t.mock.timers.tick(1000);
+
+  assert.deepEqual([chat.conversations, chat.me, client.state], [[], null, "stopped"]);
+  assert.deepEqual([memory.conversations.size, memory.logs.size, memory.outbox.size], [0, 0, 0]);
+});
+
+test("a send that signing out cuts off is not marked as failed for whoever signs in next", async (t) => {
+  const { chat, client, memory } = await startChat(t);
+  const cut = assert.rejects(chat.room("c").send("a"), { code: "offline" });
+  await settled();
+  chat.stop();
+  await cut;
+
+  assert.deepEqual([client.commands.length, [...memory.outbox.values()][0].error], [0, null]);
+});
+
+test("the connection is offline only after a second attempt failed", async (t) => {
+  const { chat, client } = await startChat(t);
+  const told = [];
+  chat.on("connection", () => told.push(chat.connection));
+
+  for (const state of ["waiting", "connecting", "waiting", "connecting", "waiting", "open"]) client.become(state);
+
+  assert.deepEqual(told, ["connecting", "offline", "online"]);
+});
+
+test("a server that was restored from a backup replaces what is shown", async (t) => {
+  const { chat, client, api } = await startChat(t);
+  const room = chat.room("c");
+  for (const seq of [1, 2, 3]) client.tell("entry", said(seq));
+  await settled();
+
+  api.answers["GET /conversations"] = { items: [conversation({ last_seq: 2, last_message: message(2), unread_count: 2 })], next: null };
+  client.tell("page", { conversation_id: "c", messages: [message(1), message(2)], through: 2, role: "member" });
+  client.tell("entry", said(3, { content: "another" }));
+  await settled();
+
+  assert.deepEqual(shown(room), ["sent:m1", "sent:m2", "sent:another"]);
+  assert.equal(chat.conversation("c").last_message.content, "another");
+});

@@ -1,0 +1,211 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Session } from "../client/app/session.js";
+
+const USER = { id: "u", username: "ada", name: "Ada" };
+
+/** A server of accounts with one account, whose refresh tokens are good once; and tabs of one browser. */
+function browser({ withLocks = true } = {}) {
+  const entries = new Map();
+  const tabs = [];
+  const server = { valid: "r0", access: "a0", asked: [], refreshes: 0, isOver: false, isDown: false, hold: null };
+
+  const answer = (status, body, headers = {}) => new Response(body && JSON.stringify(body), { status, headers });
+  const refused = () => answer(401, { code: "unauthenticated", detail: "The access token is not valid.", status: 401 });
+  const pair = () => ({ access_token: server.access, refresh_token: server.valid, token_type: "Bearer", expires_in: 900 });
+
+  async function fetch(path, { method, headers, body }) {
+    const asked = `${method} ${path.replace("/api/v1", "")}`;
+    server.asked.push(asked);
+    await (server.hold ?? new Promise((resolve) => setTimeout(resolve)));
+    if (server.isDown) throw new TypeError("Failed to fetch");
+    const sent = body && JSON.parse(body);
+    if (asked === "POST /auth/login") return answer(200, { user: USER, ...pair() });
+    if (asked === "POST /auth/signup") return answer(201, server.mustVerify ? { user: USER } : { user: USER, ...pair() });
+    if (asked === "POST /auth/logout") return answer(204);
+    if (asked === "POST /auth/refresh") {
+      server.refreshes += 1;
+      if (server.isOver || sent.refresh_token !== server.valid) return refused();
+      server.valid = `r${server.refreshes}`;
+      server.access = `a${server.refreshes}`;
+      return answer(200, pair());
+    }
+    if (headers.authorization !== `Bearer ${server.access}`) return refused();
+    if (asked === "POST /auth/password") return refused();
+    if (asked === "GET /throttled") {
+      return answer(429, { code: "throttled", detail: "Slow down.", retry_after: 7 }, { "x-request-id": "q" });
+    }
+    if (asked === "GET /platform") return answer(429, { message: "Too Many Requests" }, { "retry-after": "3" });
+    if (asked === "POST /invalid") {
+      return answer(422, { code: "invalid", detail: "The input is invalid.", errors: [{ field: "name", message: "is taken" }] });
+    }
+    return answer(200, asked === "GET /auth/profile" ? USER : { asked });
+  }
+
+  const queue = { end: Promise.resolve() };
+  const locks = {
+    request: (name, work) => {
+      const turn = queue.end.then(work);
+      queue.end = turn.catch(() => {});
+      return turn;
+    },
+  };
+
+  function tab() {
+    const window = new EventTarget();
+    const announce = () => {
+      for (const other of tabs) if (other !== window) other.dispatchEvent(Object.assign(new Event("storage"), { key: "chat.refresh" }));
+    };
+    const storage = {
+      getItem: (key) => entries.get(key) ?? null,
+      setItem: (key, value) => {
+        entries.set(key, value);
+        announce();
+      },
+      removeItem: (key) => {
+        if (entries.delete(key)) announce();
+      },
+    };
+    tabs.push(window);
+    const session = new Session({ fetch, storage, window, locks: withLocks ? locks : { request: (name, work) => work() } });
+    const told = [];
+    session.onChange((user, reason) => told.push(reason));
+    return { session, told };
+  }
+
+  return { server, entries, tab };
+}
+
+const signIn = ({ session }) => session.signIn({ username: "ada", password: "x" });
+
+test("many requests that need a token share one refresh", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  server.access = "expired for all";
+
+  await Promise.all([1, 2, 3, 4].map((number) => one.session.request("GET", `/thing/${number}`)));
+
+  assert.equal(server.refreshes, 1);
+  assert.ok(one.session.signedIn);
+});
+
+test("tabs refresh one after the other, each with the token that is good then", async () => {
+  const { server, tab } = browser();
+  const tabs = [tab(), tab(), tab()];
+  await signIn(tabs[0]);
+  server.access = "expired for all";
+
+  await Promise.all(tabs.map(({ session }) => session.refresh()));
+  await Promise.all(tabs.map(({ session }) => session.refresh()));
+
+  assert.equal(server.refreshes, 6);
+  assert.ok(tabs.every(({ session, told }) => session.signedIn && !told.includes("ended")));
+});
+
+test("without locks a tab that was overtaken goes on with the newer token", async () => {
+  const { server, tab } = browser({ withLocks: false });
+  const [one, two] = [tab(), tab()];
+  await signIn(one);
+
+  await Promise.all([one.session.refresh(), two.session.refresh()]);
+
+  assert.ok(one.session.signedIn && two.session.signedIn);
+  assert.equal((await two.session.request("GET", "/thing")).asked, "GET /thing");
+});
+
+test("a refresh that is refused ends the session here and in the other tabs", async () => {
+  const { server, entries, tab } = browser();
+  const [one, two] = [tab(), tab()];
+  await signIn(one);
+  Object.assign(server, { isOver: true, access: "expired" });
+
+  await assert.rejects(one.session.request("GET", "/thing"), { status: 401, code: "unauthenticated" });
+
+  assert.deepEqual([one.session.user, two.session.user, entries.size], [null, null, 0]);
+  assert.deepEqual([one.told, two.told], [["signed-in", "ended"], ["signed-in", "signed-out"]]);
+});
+
+test("without an answer nobody is signed out", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  server.isDown = true;
+
+  await assert.rejects(one.session.refresh(), { status: 0, code: "offline" });
+
+  assert.ok(one.session.signedIn);
+});
+
+test("a reload finds who was signed in at once, also offline", async () => {
+  const { server, tab } = browser();
+  await signIn(tab());
+  server.isDown = true;
+  const reloaded = tab();
+
+  assert.deepEqual(await reloaded.session.restore(), USER);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.ok(reloaded.session.signedIn);
+});
+
+test("signing in and out is followed by the other tabs", async () => {
+  const { entries, tab } = browser();
+  const [one, two] = [tab(), tab()];
+
+  await signIn(one);
+  assert.equal(two.session.user.id, "u");
+  await two.session.signOut();
+
+  assert.equal(one.session.user, null);
+  assert.equal(entries.size, 0);
+  assert.deepEqual(one.told, ["signed-in", "signed-out"]);
+});
+
+test("tokens that arrive after signing out are not kept", async () => {
+  const { server, entries, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  let letGo;
+  server.hold = new Promise((resolve) => (letGo = resolve));
+
+  const refreshing = assert.rejects(one.session.refresh(), { code: "unauthenticated" });
+  const signingOut = one.session.signOut();
+  letGo();
+  await Promise.all([refreshing, signingOut]);
+
+  assert.equal(entries.size, 0);
+  assert.deepEqual(one.told, ["signed-in", "signed-out"]);
+});
+
+test("a wrong current password is tried once, and signs nobody out", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+
+  await assert.rejects(one.session.changePassword({ current_password: "wrong" }), { status: 401 });
+
+  assert.equal(server.asked.filter((asked) => asked === "POST /auth/password").length, 1);
+  assert.ok(one.session.signedIn);
+});
+
+test("where addresses must be verified, signing up signs nobody in", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  server.mustVerify = true;
+
+  assert.deepEqual(await one.session.signUp({}), { user: USER, verify: true });
+  assert.equal(one.session.signedIn, false);
+});
+
+test("errors say what failed, in which field, and when to try again", async () => {
+  const { tab } = browser();
+  const { session } = tab();
+  await signIn({ session });
+  const failure = (method, path) => session.request(method, path).then(() => null, (error) => error);
+
+  const throttled = await failure("GET", "/throttled");
+  assert.deepEqual([throttled.code, throttled.detail, throttled.retryAfter, throttled.requestId], ["throttled", "Slow down.", 7, "q"]);
+  const byPlatform = await failure("GET", "/platform");
+  assert.deepEqual([byPlatform.code, byPlatform.retryAfter], ["throttled", 3]);
+  assert.deepEqual((await failure("POST", "/invalid")).fields, { name: "is taken" });
+});
