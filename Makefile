@@ -32,7 +32,7 @@ conformance: ## Hold the gateway, or the endpoint TARGET, against what is known 
 canaries: ## Look for secrets in the logs of the last `make test`
 	@$(PYTHON) infra/scripts/canaries.py
 
-documents: ## Write the API's documents anew from the code's types, into functions/ops/documents
+documents: ## Write the API's documents anew from the code's types, into functions/web/documents
 	@cargo run --release --quiet --bin documents
 
 lint: ## Check formatting, lints and documentation; every warning is an error

@@ -37,3 +37,4 @@ mod slow;
 mod telling;
 mod throttle;
 mod traces;
+mod web;

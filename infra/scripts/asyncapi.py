@@ -13,7 +13,7 @@ from processes import run
 from settings import ROOT, Settings, shown
 
 PARSER = "@asyncapi/parser@3.6.3"
-DOCUMENT = ROOT / "functions/ops/documents/asyncapi.json"
+DOCUMENT = ROOT / "functions/web/documents/asyncapi.json"
 
 
 def check(settings: Settings) -> None:

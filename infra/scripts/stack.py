@@ -26,13 +26,14 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Pattern, Tuple
 
 import asyncapi
 import breakage
 import browser
 import comparison
 import contract
+import node
 import packages
 import stores
 from processes import (
@@ -80,7 +81,8 @@ HOSTED_ONLY = {
     "slow::a_disconnect_that_is_never_told_is_healed_by_the_next_message": "strict mode hosts the functions",
 }
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
-TEST_RESULT = re.compile(r"test result: \w+\. (\d+) passed; (\d+) failed;")
+TEST_RESULT = re.compile(r"test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed;")
+NODE_RESULT = re.compile(r"^\W* (?:pass (?P<passed>\d+)|(?:fail|cancelled) (?P<failed>\d+))$")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 # Never through a proxy: it is always this machine that is asked.
@@ -271,7 +273,7 @@ def start_cargo_lambda(
 def check_functions(url: str) -> None:
     """Asks each HTTP function once, as a stranger: one that cannot start with its settings says so now."""
     with step("Functions: starting"):
-        for path in ("api/v1/auth/profile", "api/v1/conversations", "api/v1/conversations/any/messages", "graphql", "metrics"):
+        for path in ("", "api/v1/auth/profile", "api/v1/conversations", "api/v1/conversations/any/messages", "graphql", "metrics"):
             try:
                 with HTTP_OF_START.open(f"{url.rstrip('/')}/{path}", timeout=180):
                     pass
@@ -342,6 +344,7 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
     lines = [
         "",
         "The chat backend is running" + (", and edited functions are reloaded" if watch else ""),
+        f"  Web client  {addresses['url']}",
         f"  HTTP API    {addresses['url']}",
         f"  WebSocket   {addresses['websocket_url']}",
         f"  Console     {addresses['console_url']}",
@@ -369,6 +372,8 @@ def test(settings: Settings, arguments: List[str]) -> None:
     with throwaway(settings, "test") as env:
         tools = {**authlib(settings), **promtool(settings), **browser.environment(settings)}
         outcome = run_tests({**env, **tools, **mode}, arguments)
+    if settings.test_mode == "hosted" and not arguments:
+        outcome += run_javascript_tests(settings)
     outcome.conclude()
 
 
@@ -624,6 +629,9 @@ class Outcome:
     failed: int
     status: int
 
+    def __add__(self, other: "Outcome") -> "Outcome":
+        return Outcome(self.passed + other.passed, self.failed + other.failed, self.status or other.status)
+
     def conclude(self) -> None:
         say(f"\n{self.passed} passed, {self.failed} failed")
         if self.status != 0 or self.failed:
@@ -634,25 +642,36 @@ class Outcome:
 
 def run_tests(env: Dict[str, str], arguments: List[str]) -> Outcome:
     """cargo test, its output passed on as it comes and its results added up."""
-    passed = failed = 0
     with step("Tests"):
         command = ["cargo", "test", "--release", "--workspace", "--no-fail-fast", *arguments]
-        with signals_held():
-            child = spawn(command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        try:
-            for line in child.stdout or ():
-                text = line.decode(errors="replace")
-                sys.stdout.write(text)
-                sys.stdout.flush()
-                result = TEST_RESULT.search(COLOURS.sub("", text))
-                if result:
-                    passed += int(result.group(1))
-                    failed += int(result.group(2))
-            status = wait(child)
-        except BaseException:
-            end(child)
-            raise
-    return Outcome(passed, failed, status)
+        return counted(command, env, TEST_RESULT)
+
+
+def run_javascript_tests(settings: Settings) -> Outcome:
+    """What the client is held to without a browser."""
+    tests = sorted((ROOT / "functions/web/tests").glob("*.test.js"))
+    with step("Tests in JavaScript"):
+        command = [node.node(settings), "--test", "--test-reporter=spec", *tests]
+        return counted(command, without_settings(), NODE_RESULT)
+
+
+def counted(command: List[Any], env: Dict[str, str], result: Pattern[str]) -> Outcome:
+    """Runs tests, their output passed on as it comes; what passed and what failed is added up from its lines."""
+    counts = {"passed": 0, "failed": 0}
+    with signals_held():
+        child = spawn(command, env=env, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    try:
+        for line in child.stdout or ():
+            text = line.decode(errors="replace")
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            found = result.search(COLOURS.sub("", text))
+            for name, count in found.groupdict().items() if found else ():
+                counts[name] += int(count or 0)
+        return Outcome(**counts, status=wait(child))
+    except BaseException:
+        end(child)
+        raise
 
 
 # --- make admin ---
@@ -724,7 +743,7 @@ def validate(settings: Settings) -> None:
         settings.tools_dir, "openapi-spec-validator", OPENAPI_SPEC_VALIDATOR, "openapi-spec-validator"
     )
     env = {**os.environ, **packages.python_tool_environment(validator)}
-    document = ROOT / "functions/ops/documents/openapi.json"
+    document = ROOT / "functions/web/documents/openapi.json"
     run([validator, document], problem=f"{shown(document)} is not valid OpenAPI", env=env, cwd=ROOT)
     asyncapi.check(settings)
 

@@ -208,7 +208,7 @@ pub fn metrics_token() -> Option<String> {
 }
 
 /// `PUBLIC_URL`: where the HTTP API is, as clients see it.
-fn public_url() -> anyhow::Result<String> {
+pub fn public_url() -> anyhow::Result<String> {
     let url = required("PUBLIC_URL")?;
     ensure!(is_web_address(&url), "PUBLIC_URL must begin with http:// or https:// and a host, not {url:?}");
     Ok(url)

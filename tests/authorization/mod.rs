@@ -25,6 +25,7 @@ use support::TestChat;
 ///   An open connection is `closed` by the disabling, before any command.
 /// - Of the routes under `/oauth` those for clients take a client's credentials, and refuse a person's token beside them; at the
 ///   page people sign in, whatever their token.
+/// - Pages are without data, hence everybody's; what a page of admins asks for is under `/api/v1/admin`.
 /// - `/metrics` is open only in development, as here; who may read it elsewhere is in `metrics.rs`.
 /// - `stranger`, `removed`: not in the conversation; never, or not any more.
 /// - `member`, who sent the message in question, and `admin`: of the conversation.
@@ -109,6 +110,10 @@ GET    /healthz                                          200   200   200   200  
 GET    /metrics                                          200   200   200   200        200          200        200          200        200        200
 GET    /openapi.json                                     200   200   200   200        200          200        200          200        200        200
 GET    /asyncapi.json                                    200   200   200   200        200          200        200          200        200        200
+GET    /                                                 200   200   200   200        200          200        200          200        200        200
+GET    /admin                                            200   200   200   200        200          200        200          200        200        200
+GET    /docs                                             200   200   200   200        200          200        200          200        200        200
+GET    /client.js                                        200   200   200   200        200          200        200          200        200        200
 GET    /graphql                                          200   200   200   200        200          200        200          200        200        200
 POST   /graphql                                          200   200   200   200        200          200        200          200        200        200
 FIELD  me                                                401   401   401   401        200          200        200          200        200        200

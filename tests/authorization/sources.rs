@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-/// All routes, as `GET /path`: the operations of the published document, which is made of the routers.
+/// All routes, as `GET /path`: the operations of the published document, which is made of the routers, and the pages, which
+/// are no operations. What a page consists of is not named here, because its names change with it; it is the same for all.
 pub(super) fn routes() -> BTreeSet<String> {
-    support::operations().into_keys().collect()
+    let pages = support::PAGES.map(|page| format!("GET {page}"));
+    support::operations().into_keys().chain(pages).collect()
 }
 
 /// All queries and mutations of the GraphQL schema.

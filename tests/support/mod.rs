@@ -36,7 +36,7 @@ pub use canaries::note_json;
 pub use changes::about;
 pub use chat::TestChat;
 pub use connection::{Connection, Handshake, Incoming};
-pub use document::operations;
+pub use document::{PAGES, operations};
 pub use frames::{check_frame, commands};
 pub use mail::{Mail, page_of};
 pub use message::{Message, Page, messages_in};

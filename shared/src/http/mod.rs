@@ -39,6 +39,7 @@ use crate::accounts::Device;
 use crate::ids::{ConversationId, MessageId, SessionId, UserId};
 use crate::log::Key;
 use crate::messages::Emoji;
+use crate::metrics::Metrics;
 use crate::telemetry::{Arrival, Fact, Invocation, Served};
 use crate::throttle::Window;
 use crate::tokens::{Identity, Secret, access};
@@ -57,8 +58,18 @@ pub async fn serve_unthrottled(app: App, routes: Routes) -> Result<(), lambda_ht
     run(app, routes.unchecked()).await
 }
 
+/// Serves what asks no store. It is told of as everything else, but not counted in the metrics, which ride in calls to Redis.
+pub async fn serve_without_stores(routes: Router) -> Result<(), lambda_http::Error> {
+    listen(routes, None).await
+}
+
 async fn run(app: App, routes: Router<App>) -> Result<(), lambda_http::Error> {
-    let routes = routes.layer(middleware::from_fn_with_state(app.clone(), observe)).with_state(app);
+    let metrics = Arc::clone(&app.metrics);
+    listen(routes.with_state(app), Some(metrics)).await
+}
+
+async fn listen(routes: Router, metrics: Option<Arc<Metrics>>) -> Result<(), lambda_http::Error> {
+    let routes = routes.layer(middleware::from_fn_with_state(metrics, observe));
     lambda_http::run(NormalizePathLayer::trim_trailing_slash().layer(routes)).await
 }
 
@@ -78,7 +89,7 @@ impl RequestId {
 }
 
 /// Names the request to the client, and tells of it: its one line of log, its trace, its metrics.
-async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+async fn observe(State(metrics): State<Option<Arc<Metrics>>>, mut request: Request, next: Next) -> Response {
     let RequestId(request_id) = RequestId::of(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -99,7 +110,9 @@ async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Re
         let (name, status) = (route.as_deref().unwrap_or("unmatched"), response.status().as_u16());
         let served = Served::Request { method: method.as_str(), route: name, status };
         let latency = telemetry::end(served, failed);
-        app.metrics.request(&method, route.as_deref(), response.status(), latency);
+        if let Some(metrics) = metrics {
+            metrics.request(&method, route.as_deref(), response.status(), latency);
+        }
         response
     };
     invocation.run(answer).await

@@ -12,18 +12,18 @@ use crate::App;
 
 /// A handler where it is served, and how it is described. The description is made only when it is asked for, because a
 /// function that starts needs none.
-pub struct Route {
+pub struct Route<S = App> {
     path: String,
-    methods: MethodRouter<App>,
+    methods: MethodRouter<S>,
     pub(super) describe: fn(&mut OpenApi),
 }
 
-impl Route {
+impl<S: Clone + Send + Sync + 'static> Route<S> {
     /// The handler, and the type that `#[utoipa::path]` made beside it.
     pub fn new<P, H, T>(_: P, handler: H) -> Self
     where
         P: Path + SchemaReferences + for<'t> Tags<'t>,
-        H: Handler<T, App>,
+        H: Handler<T, S>,
         T: 'static,
     {
         let filter = |method: &HttpMethod| method.to_method_filter();
@@ -32,7 +32,7 @@ impl Route {
         Self { path: P::path(), methods: MethodRouter::new().on(filter, handler), describe: describe::<P> }
     }
 
-    pub(super) fn add_to(self, router: Router<App>) -> Router<App> {
+    pub(super) fn add_to(self, router: Router<S>) -> Router<S> {
         router.route(&self.path, self.methods)
     }
 }

@@ -14,22 +14,27 @@ use crate::throttle::{Admission, Who};
 use crate::{App, Error, Result};
 
 /// A function's routes. Every request is throttled by its user or, without a valid access token, its address.
-#[derive(Default)]
-pub struct Routes {
-    checked: Router<App>,
-    asking: Router<App>,
+pub struct Routes<S = App> {
+    checked: Router<S>,
+    asking: Router<S>,
     descriptions: Vec<fn(&mut OpenApi)>,
 }
 
-impl Routes {
+impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
+    fn default() -> Self {
+        Self { checked: Router::new(), asking: Router::new(), descriptions: Vec::new() }
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// Those that are asked for before they run, by nothing else.
-    pub fn new(checked: impl IntoIterator<Item = Route>) -> Self {
+    pub fn new(checked: impl IntoIterator<Item = Route<S>>) -> Self {
         Self::default().and(checked)
     }
 
     /// And more of them.
     #[must_use]
-    pub fn and(mut self, checked: impl IntoIterator<Item = Route>) -> Self {
+    pub fn and(mut self, checked: impl IntoIterator<Item = Route<S>>) -> Self {
         for route in checked {
             self.descriptions.push(route.describe);
             self.checked = route.add_to(self.checked);
@@ -39,11 +44,18 @@ impl Routes {
 
     /// And those whose operations ask, for more or in a call that they make anyway; their handlers take the [`Admission`].
     #[must_use]
-    pub fn asking(mut self, routes: impl IntoIterator<Item = Route>) -> Self {
+    pub fn asking(mut self, routes: impl IntoIterator<Item = Route<S>>) -> Self {
         for route in routes {
             self.descriptions.push(route.describe);
             self.asking = route.add_to(self.asking);
         }
+        self
+    }
+
+    /// And what is no operation of the API, hence not described: pages and their files.
+    #[must_use]
+    pub fn beside(mut self, pages: Router<S>) -> Self {
+        self.checked = self.checked.merge(pages);
         self
     }
 
@@ -65,11 +77,13 @@ impl Routes {
     }
 
     /// All of them without checks; and what is none of them.
-    pub(super) fn unchecked(self) -> Router<App> {
+    pub fn unchecked(self) -> Router<S> {
         let unknown = async || Error::NotFound("path");
         self.checked.merge(self.asking).fallback(unknown).method_not_allowed_fallback(unknown)
     }
+}
 
+impl Routes {
     /// All of them, behind their checks; and what is none of them.
     pub(super) fn checked(self, app: &App) -> Router<App> {
         let before = || middleware::from_fn_with_state(app.clone(), check_before);

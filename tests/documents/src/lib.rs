@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Where the documents stand that the functions serve.
 pub fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/ops/documents")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions/web/documents")
 }
 
 /// A document as it is written: indented, its keys in order.

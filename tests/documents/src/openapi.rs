@@ -31,16 +31,18 @@ const TAGS: [(&str, &str); 8] = [
 /// The document.
 pub fn document() -> Value {
     let parts = [
-        auth::routes(String::new()),
-        conversations::routes(),
-        history::routes(),
-        graphql::routes(true),
-        ops::routes(ops::Guard::Open),
+        auth::routes(String::new()).described(),
+        conversations::routes().described(),
+        history::routes().described(),
+        graphql::routes(true).described(),
+        ops::routes(ops::Guard::Open).described(),
+        // Its pages and files are no operations: they are for people, and their names change with what is in them.
+        web::routes().described(),
     ];
     let mut document = frame();
     let mut ids = BTreeSet::new();
-    for part in parts.iter().map(shared::http::Routes::described) {
-        let mut part = to_value(&part);
+    for part in &parts {
+        let mut part = to_value(part);
         for (path, item) in members(&mut part["paths"]) {
             for (method, operation) in members(item) {
                 complete(operation);

@@ -1,13 +1,14 @@
 //! The documents of the API, which `make documents` writes from the code's types.
 
-use axum::http::{HeaderName, header};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use shared::Result;
 use shared::http::Route;
 
-const OPENAPI: &str = include_str!("../documents/openapi.json");
-const ASYNCAPI: &str = include_str!("../documents/asyncapi.json");
+use crate::files;
 
 /// The routes.
-pub(crate) fn routes() -> impl IntoIterator<Item = Route> {
+pub(crate) fn routes() -> impl IntoIterator<Item = Route<()>> {
     shared::routes![show_openapi, show_asyncapi]
 }
 
@@ -24,8 +25,8 @@ pub(crate) fn routes() -> impl IntoIterator<Item = Route> {
         headers(("Cache-Control" = String, description = "For how long it may be kept.")),
     )),
 )]
-async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
-    document(OPENAPI)
+async fn show_openapi(headers: HeaderMap) -> Result<Response> {
+    files::answer("/openapi.json", &headers)
 }
 
 /// Shows the document of the WebSocket API, in AsyncAPI.
@@ -41,11 +42,6 @@ async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
         headers(("Cache-Control" = String, description = "For how long it may be kept.")),
     )),
 )]
-async fn show_asyncapi() -> ([(HeaderName, &'static str); 2], &'static str) {
-    document(ASYNCAPI)
-}
-
-/// It changes with a deployment only.
-fn document(text: &'static str) -> ([(HeaderName, &'static str); 2], &'static str) {
-    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")], text)
+async fn show_asyncapi(headers: HeaderMap) -> Result<Response> {
+    files::answer("/asyncapi.json", &headers)
 }

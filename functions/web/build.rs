@@ -1,0 +1,15 @@
+//! Makes of `client` and `documents` what is embedded into the function.
+
+use std::path::Path;
+
+use anyhow::Context;
+
+fn main() -> anyhow::Result<()> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    println!("cargo:rerun-if-changed=client");
+    println!("cargo:rerun-if-changed=documents");
+    let (client, documents) = (embed::read(&here.join("client"))?, embed::read(&here.join("documents"))?);
+    #[expect(clippy::disallowed_methods, reason = "cargo tells a build script where to write by the environment alone")]
+    let out_dir = std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?;
+    embed::write(&embed::serve(&client, &documents)?, Path::new(&out_dir))
+}
