@@ -33,7 +33,7 @@ await story(async (stage) => {
   await ada.reloads();
   await ada.seesMessage(`Entry ${MANY}`);
   await ada.presses("button", "Search in this conversation");
-  await ada.fills("Words in this conversation", "heron seen", { role: "searchbox" });
+  await ada.fills("Search for", "heron seen", { role: "searchbox" });
   await ada.presses("button", "Search");
   await ada.presses("button", /the heron was seen/);
   await until("what was found is in sight", async () => {

@@ -22,7 +22,9 @@ export class Axe {
           { name: "prefers-color-scheme", value: scheme },
           { name: "prefers-reduced-motion", value: "reduce" },
         ]);
-        for (const problem of await this.#run(page)) this.found.add(`${state}, ${scheme}, ${width}: ${problem}`);
+        for (const problem of await this.#run(page)) {
+          this.found.add(`${state}, ${scheme}, ${width}: ${problem}`);
+        }
       }
     }
     await page.setViewport(before);

@@ -142,11 +142,13 @@ export class Person extends Visitor {
   async edits(text, changed) {
     await this.does("Edit", text);
     await this.writes(changed);
+    await this.seesMessage(changed);
   }
 
   async deletes(text) {
     await this.does("Delete", text);
     await this.presses("button", "Delete");
+    await this.seesNoMessage(text);
   }
 
   /** What somebody has of the conversation, down to the API's last word: the same messages, once each, in their order. */
