@@ -235,6 +235,8 @@ export class ChatClient {
 
   /** Ends a pause before another attempt, and finds out at once whether an open connection still works. */
   retryNow() {
+    // What failed while there was no network says nothing of what is there now.
+    this.#failures = 0;
     this.#connectAt = Math.min(this.#connectAt, this.#clock.now());
     for (const link of this.#links()) this.#pingNow(link);
     this.#pass();

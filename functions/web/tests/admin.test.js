@@ -4,7 +4,8 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Samples } from "../client/admin/samples.js";
 import { points } from "../client/admin/sparkline.js";
-import { apart, deed, device, grants, lineProblems, shortId } from "../client/admin/words.js";
+import { device } from "../client/app/device.js";
+import { apart, deed, grants, lineProblems, shortId } from "../client/admin/words.js";
 
 const reference = readFileSync(new URL("../../../API.md", import.meta.url), "utf8");
 

@@ -205,6 +205,17 @@ test("`retryNow` ends the pause", async () => {
   assert.equal(chat.sockets.length, 1);
 });
 
+test("after `retryNow` the pauses are short again", async () => {
+  const chat = play({ ticket: tickets(...Array(7).fill(failure(503))) });
+  chat.client.start();
+  await chat.clock.advance(32 * SECOND);
+  chat.client.retryNow();
+  await settle();
+  assert.equal(chat.client.state, "waiting");
+  await chat.clock.advance(SECOND);
+  assert.equal(chat.sockets.length, 1);
+});
+
 test("`retryNow` finds out whether an open connection works", async () => {
   const chat = play();
   const socket = await chat.connect();

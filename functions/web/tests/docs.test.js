@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { ChatClient } from "../client/client.js";
 import { bodyOf, curl, exampleOf, tuned } from "../client/docs/example.js";
 import { operationId, operationsOf } from "../client/docs/http.js";
 import { matches, reference } from "../client/docs/reference.js";
@@ -178,6 +179,13 @@ test("the error codes of the page are those of the documents", () => {
   const codes = [...table.matchAll(/<code>([A-Z_]+|[a-z_]+)<\/code>/g)].map(([, code]) => code);
   const known = [...openapi.components.schemas.Problem.properties.code.enum, ...asyncapi.components.schemas.ErrorCode.enum];
   for (const code of known) assert.ok(codes.includes(code), `${code} is not in the table`);
+});
+
+test("the calls of the client module that the page names exist", () => {
+  const calls = page.match(/<section id="client".*?<\/table>/s)[0].matchAll(/<code>(\w+)\(/g);
+  const names = [...calls].map(([, name]) => name);
+  assert.ok(names.length > 10);
+  for (const name of names) assert.equal(typeof ChatClient.prototype[name], "function", `there is no ${name}`);
 });
 
 test("a value is said in words", () => {

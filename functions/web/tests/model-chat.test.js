@@ -485,6 +485,23 @@ test("the connection is offline only after a second attempt failed", async (t) =
   assert.deepEqual(told, ["connecting", "offline", "online"]);
 });
 
+test("an attempt that fails just as the network comes back is followed by another one soon", async (t) => {
+  globalThis.window = new EventTarget();
+  t.after(() => delete globalThis.window);
+  const { client } = await startChat(t);
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  client.become("waiting");
+  t.mock.timers.tick(1000);
+  assert.equal(client.retries, 0);
+
+  client.become("connecting");
+  window.dispatchEvent(new Event("online"));
+  client.become("waiting");
+  t.mock.timers.tick(1000);
+
+  assert.equal(client.retries, 1);
+});
+
 test("a server that was restored from a backup replaces what is shown", async (t) => {
   const { chat, client, api } = await startChat(t);
   const room = chat.room("c");

@@ -90,6 +90,24 @@ test("many requests that need a token share one refresh", async () => {
   assert.ok(one.session.signedIn);
 });
 
+test("a refusal that comes late finds the token that was renewed meanwhile", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  server.access = "expired for all";
+  let letGo;
+  server.hold = new Promise((resolve) => (letGo = resolve));
+  const late = one.session.request("GET", "/late");
+  while (!server.asked.includes("GET /late")) await null;
+  server.hold = null;
+  await one.session.request("GET", "/early");
+
+  letGo();
+  await late;
+
+  assert.equal(server.refreshes, 1);
+});
+
 test("tabs refresh one after the other, each with the token that is good then", async () => {
   const { server, tab } = browser();
   const tabs = [tab(), tab(), tab()];
@@ -169,6 +187,7 @@ test("tokens that arrive after signing out are not kept", async () => {
   server.hold = new Promise((resolve) => (letGo = resolve));
 
   const refreshing = assert.rejects(one.session.refresh(), { code: "unauthenticated" });
+  while (!server.asked.includes("POST /auth/refresh")) await null;
   const signingOut = one.session.signOut();
   letGo();
   await Promise.all([refreshing, signingOut]);

@@ -27,7 +27,7 @@ export function showAudit(main) {
   });
   section(main, {
     title: "Audit",
-    about: "What admins did, newest first. Entries are neither changed nor removed.",
+    about: "What admins did, newest first.",
     refresh: () => {
       forget();
       list.reload();

@@ -146,7 +146,9 @@ class People {
       }
     };
     const style = label === "Add" ? "button" : "button quiet danger";
-    return h("button", { class: style, type: "button", "aria-label": text === label ? `${label} ${who.user_name}` : null, on: { click: run } }, label === "Add" ? icon("plus") : null, text);
+    const name = text === label ? `${label} ${who.user_name}` : null;
+    const attributes = { class: style, type: "button", "aria-label": name, on: { click: run } };
+    return h("button", attributes, label === "Add" ? icon("plus") : null, text);
   }
 }
 

@@ -158,5 +158,6 @@ const line = (name, ...values) => h("div", null, h("dt", { text: name }), h("dd"
 function change(by) {
   if (by === 0) return null;
   const words = by > 0 ? `up by ${number(by)}` : `down by ${number(-by)}`;
-  return h("span", { class: "change" }, h("span", { "aria-hidden": "true", text: `${by > 0 ? "+" : "−"}${number(Math.abs(by))}` }), h("span", { class: "visually-hidden", text: words }));
+  const sign = h("span", { "aria-hidden": "true", text: `${by > 0 ? "+" : "−"}${number(Math.abs(by))}` });
+  return h("span", { class: "change" }, sign, h("span", { class: "visually-hidden", text: words }));
 }

@@ -4,7 +4,6 @@
  */
 import { session } from "../app/api.js";
 import { fill, h, icon } from "../app/dom.js";
-import { startTheme } from "../app/theme.js";
 import { avatar } from "../app/ui.js";
 import { showAudit } from "./audit.js";
 import { onForbidden } from "./calls.js";
@@ -65,7 +64,8 @@ function frame(user) {
   const logo = h("img", { src: document.querySelector('link[rel="icon"]').href, alt: "", width: "28", height: "28" });
   const skip = h("button", { class: "button skip", type: "button", text: "Skip to content", on: { click: () => main.focus() } });
   const leaveFor = h("a", { class: "button quiet", href: "/" }, icon("back"), h("span", { class: "label", text: "To the chat" }));
-  const out = h("button", { class: "button quiet", type: "button", on: { click: () => session.signOut() } }, icon("sign-out"), h("span", { class: "label", text: "Sign out" }));
+  const out = h("button", { class: "button quiet", type: "button" }, icon("sign-out"), h("span", { class: "label", text: "Sign out" }));
+  out.addEventListener("click", () => session.signOut());
   fill(
     page,
     h(
@@ -116,6 +116,5 @@ session.onChange((user, reason) => {
   if (reason !== "signed-out" && user?.role === "admin") refused = null;
   show();
 });
-startTheme();
 await session.restore();
 show();

@@ -1,5 +1,6 @@
 /** Users: who there is, what they may do, whether they are shut out, and where they are signed in. */
 import { session } from "../app/api.js";
+import { device } from "../app/device.js";
 import { h, icon } from "../app/dom.js";
 import { ago } from "../app/format.js";
 import { avatar, dialog, empty, toast, uniqueId } from "../app/ui.js";
@@ -8,7 +9,7 @@ import { remember } from "./names.js";
 import { section } from "./section.js";
 import { ask, copy, date, moment } from "./show.js";
 import { pagedTable } from "./table.js";
-import { apart, device, roles } from "./words.js";
+import { apart, roles } from "./words.js";
 
 /** How long nothing is typed before it is searched for, in ms. */
 const PAUSE = 300;
@@ -136,7 +137,7 @@ async function setDisabled(user, disabled, list) {
     ? "They can sign in again, with the same password, and find their conversations as they are."
     : isMe(user)
       ? "This is you: you are signed out everywhere at once, and only another admin can enable your account again."
-      : "They are signed out everywhere at once and cannot sign in until the account is enabled again. Their messages stay, and they stay in their conversations.";
+      : "They are signed out everywhere at once, until the account is enabled again. They stay in their conversations, with their messages.";
   const changed = await ask({
     title: disabled ? `Disable ${name}?` : `Enable ${name}?`,
     text,

@@ -106,36 +106,3 @@ const asTheyAre = (details) =>
   Object.entries(details).map(([key, value]) => ({
     text: `${key}: ${typeof value === "string" ? value : JSON.stringify(value)}`,
   }));
-
-// The first that fits: browsers and systems name others, too, in what they send.
-const browsers = [
-  [/\bEdgA?\//, "Edge"],
-  [/\bOPR\//, "Opera"],
-  [/\bSamsungBrowser\//, "Samsung Internet"],
-  [/\b(Firefox|FxiOS)\//, "Firefox"],
-  [/\b(Chrome|CriOS|HeadlessChrome)\//, "Chrome"],
-  [/\bVersion\/.*\bSafari\//, "Safari"],
-];
-const systems = [
-  [/\biPhone\b/, "iPhone"],
-  [/\biPad\b/, "iPad"],
-  [/\bAndroid\b/, "Android"],
-  [/\bWindows\b/, "Windows"],
-  [/\bMac OS X\b/, "macOS"],
-  [/\bCrOS\b/, "ChromeOS"],
-  [/\bLinux\b/, "Linux"],
-];
-
-/**
- * The device of a session, in words: "Firefox on Windows", or the program's own name.
- *
- * @param {string | null} agent the `User-Agent` that was sent
- * @returns {string}
- */
-export function device(agent) {
-  if (!agent) return "Unknown device";
-  const browser = browsers.find(([pattern]) => pattern.test(agent))?.[1];
-  const system = systems.find(([pattern]) => pattern.test(agent))?.[1];
-  if (browser && system) return `${browser} on ${system}`;
-  return browser ?? agent.split(/[/\s(]/, 1)[0] ?? agent;
-}

@@ -13,7 +13,14 @@ export class Composer {
   #onSent;
   #draftKey;
   #about = null;
-  #input = h("textarea", { class: "input", rows: 1, "aria-label": "Message", placeholder: "Message", dir: "auto", enterkeyhint: "send" });
+  #input = h("textarea", {
+    class: "input",
+    rows: 1,
+    "aria-label": "Message",
+    placeholder: "Message",
+    dir: "auto",
+    enterkeyhint: "send",
+  });
   #send = h("button", { class: "button primary icon send", type: "submit", "aria-label": "Send", title: "Send" }, icon("send"));
   #count = h("p", { class: "count", id: uniqueId("count"), hidden: true });
   #problem = h("p", { class: "form-error", role: "alert", hidden: true });
@@ -103,7 +110,11 @@ export class Composer {
     this.#about = about;
     const { kind, message } = about;
     const name = this.#nameOf(message.user_id, message);
-    const cancel = h("button", { class: "button icon", type: "button", "aria-label": kind === "edit" ? "Stop editing" : "Do not reply" }, icon("close"));
+    const cancel = h(
+      "button",
+      { class: "button icon", type: "button", "aria-label": kind === "edit" ? "Stop editing" : "Do not reply" },
+      icon("close"),
+    );
     cancel.addEventListener("click", () => this.#cancel());
     fill(
       this.#bar,
@@ -111,7 +122,11 @@ export class Composer {
       h(
         "p",
         { class: "grow" },
-        h("span", { class: "composer-bar-title" }, kind === "edit" ? "Editing your message" : ["Reply to ", h("bdi", { text: name })]),
+        h(
+          "span",
+          { class: "composer-bar-title" },
+          kind === "edit" ? "Editing your message" : ["Reply to ", h("bdi", { text: name })],
+        ),
         h("span", { class: "truncate muted", dir: "auto", text: shortened(message.content ?? "", 160) }),
       ),
       cancel,

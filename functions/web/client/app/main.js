@@ -6,7 +6,6 @@ import { toast, wording } from "./ui.js";
 import { address, current, go, isOfAccounts, onRoute } from "./router.js";
 import { Shell } from "./shell.js";
 import { accountView } from "./sign-in.js";
-import { startTheme } from "./theme.js";
 
 const root = document.getElementById("app");
 let shell = null;
@@ -96,7 +95,6 @@ function registerServiceWorker() {
   navigator.serviceWorker.register(policy ? policy.createScriptURL(path) : path).catch(() => {});
 }
 
-startTheme();
 addEventListener("unhandledrejection", (event) => complain(event.reason));
 addEventListener("error", (event) => complain(event.error));
 session.onChange(onSession);

@@ -156,7 +156,9 @@ function fillFacts(part, item, room) {
   fill(
     part.facts,
     h("time", { datetime: message.created_at, title: at.toLocaleString(), text: time(at) }),
-    message.edited_at && !message.deleted_at && h("span", { class: "edited", title: new Date(message.edited_at).toLocaleString(), text: "edited" }),
+    message.edited_at &&
+      !message.deleted_at &&
+      h("span", { class: "edited", title: new Date(message.edited_at).toLocaleString(), text: "edited" }),
     part.own && !message.deleted_at && fate(state, readersOf(item, room).length > 0),
   );
 }
@@ -168,7 +170,12 @@ function fate(state, read) {
     failed: ["warning", "Not sent"],
     sent: read ? ["double-check", "Read"] : ["check", "Sent"],
   }[state];
-  return h("span", { class: "fate", title: words, dataset: { fate: sign } }, icon(sign), h("span", { class: "visually-hidden", text: words }));
+  return h(
+    "span",
+    { class: "fate", title: words, dataset: { fate: sign } },
+    icon(sign),
+    h("span", { class: "visually-hidden", text: words }),
+  );
 }
 
 function fillTools(part, shown, room) {
@@ -177,7 +184,14 @@ function fillTools(part, shown, room) {
   if (!shown) return;
   const button = h(
     "button",
-    { type: "button", class: "button icon", tabindex: "-1", "aria-label": "Message actions", "aria-haspopup": "menu", title: "More" },
+    {
+      type: "button",
+      class: "button icon",
+      tabindex: "-1",
+      "aria-label": "Message actions",
+      "aria-haspopup": "menu",
+      title: "More",
+    },
     icon("more"),
   );
   button.addEventListener("click", () => room.openMenu(part.row.item.message, button));
@@ -189,7 +203,11 @@ function addShortcuts(part, room) {
   if (part.shortcuts || part.tools.childElementCount === 0) return;
   part.shortcuts = true;
   const shortcut = (label, sign, run) => {
-    const button = h("button", { type: "button", class: "button icon shortcut", tabindex: "-1", "aria-label": label, title: label }, icon(sign));
+    const button = h(
+      "button",
+      { type: "button", class: "button icon shortcut", tabindex: "-1", "aria-label": label, title: label },
+      icon(sign),
+    );
     button.addEventListener("click", () => run(part.row.item.message, button));
     return button;
   };
@@ -207,7 +225,12 @@ function fillReactions(part, message, room) {
     reactions,
     ({ emoji }) => emoji,
     ({ emoji }) => {
-      const button = h("button", { type: "button", class: "reaction" }, h("span", { text: emoji }), h("span", { class: "reaction-count" }));
+      const button = h(
+        "button",
+        { type: "button", class: "reaction" },
+        h("span", { text: emoji }),
+        h("span", { class: "reaction-count" }),
+      );
       button.addEventListener("click", () => {
         room.react(part.row.item.message, emoji, button.getAttribute("aria-pressed") !== "true");
       });

@@ -17,7 +17,10 @@ export function updateNotice(element, item, room) {
   const words = wordsOf(item.event, room);
   const text = words.map((word) => word.name ?? word).join("");
   if (element.textContent === text) return;
-  fill(element, words.map((word) => (word.name === undefined ? word : h("bdi", { text: word.name }))));
+  fill(
+    element,
+    words.map((word) => (word.name === undefined ? word : h("bdi", { text: word.name }))),
+  );
 }
 
 /** What is said of each kind of event: words, and names as `{name}`. */

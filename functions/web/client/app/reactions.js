@@ -3,8 +3,18 @@ import { h } from "./dom.js";
 import { uniqueId } from "./ui.js";
 
 const AT_HAND = [
-  ["👍", "Thumbs up"], ["❤️", "Heart"], ["😂", "Laughing"], ["🎉", "Celebration"], ["😮", "Surprised"], ["😢", "Sad"],
-  ["🙏", "Thanks"], ["👀", "Looking"], ["✅", "Done"], ["🔥", "Fire"], ["💯", "Exactly"], ["🤔", "Thinking"],
+  ["👍", "Thumbs up"],
+  ["❤️", "Heart"],
+  ["😂", "Laughing"],
+  ["🎉", "Celebration"],
+  ["😮", "Surprised"],
+  ["😢", "Sad"],
+  ["🙏", "Thanks"],
+  ["👀", "Looking"],
+  ["✅", "Done"],
+  ["🔥", "Fire"],
+  ["💯", "Exactly"],
+  ["🤔", "Thinking"],
 ];
 const MOST_BYTES = 32;
 const letters = new Intl.Segmenter(undefined, { granularity: "grapheme" });
@@ -28,7 +38,14 @@ export function isEmoji(text) {
  */
 export function pickReaction(button, choose) {
   const problem = h("p", { class: "error", role: "alert", id: uniqueId("emoji-error"), hidden: true });
-  const input = h("input", { class: "input", type: "text", "aria-label": "Another emoji", placeholder: "Another emoji", autocomplete: "off", maxlength: 32 });
+  const input = h("input", {
+    class: "input",
+    type: "text",
+    "aria-label": "Another emoji",
+    placeholder: "Another emoji",
+    autocomplete: "off",
+    maxlength: 32,
+  });
   const submit = h("button", { class: "button", type: "submit", text: "React" });
   const close = () => element.hidePopover();
   const take = (emoji) => {
@@ -36,7 +53,14 @@ export function pickReaction(button, choose) {
     choose(emoji);
   };
   const choices = AT_HAND.map(([emoji, name]) =>
-    h("button", { class: "emoji-choice", type: "button", "aria-label": `${emoji} ${name}`, title: name, text: emoji, on: { click: () => take(emoji) } }),
+    h("button", {
+      class: "emoji-choice",
+      type: "button",
+      "aria-label": `${emoji} ${name}`,
+      title: name,
+      text: emoji,
+      on: { click: () => take(emoji) },
+    }),
   );
   const other = h("form", { class: "other-emoji", novalidate: true }, input, submit, problem);
   other.addEventListener("submit", (event) => {
@@ -80,7 +104,8 @@ function moveIn(choices, event) {
 function place(element, button) {
   const anchor = button.getBoundingClientRect();
   const { width, height } = element.getBoundingClientRect();
-  const top = anchor.top - height - 4 < 8 ? Math.min(anchor.bottom + 4, window.innerHeight - height - 8) : anchor.top - height - 4;
+  const top =
+    anchor.top - height - 4 < 8 ? Math.min(anchor.bottom + 4, window.innerHeight - height - 8) : anchor.top - height - 4;
   const left = Math.min(Math.max(8, anchor.left + anchor.width / 2 - width / 2), Math.max(8, window.innerWidth - width - 8));
   element.style.setProperty("top", `${top}px`);
   element.style.setProperty("left", `${left}px`);

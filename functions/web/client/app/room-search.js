@@ -79,7 +79,12 @@ function result(message, query, onJump) {
     h(
       "span",
       { class: "grow" },
-      h("span", { class: "result-head" }, h("bdi", { class: "truncate", text: name }), h("time", { datetime: at, title: ago(at), text: when(at) })),
+      h(
+        "span",
+        { class: "result-head" },
+        h("bdi", { class: "truncate", text: name }),
+        h("time", { datetime: at, title: ago(at), text: when(at) }),
+      ),
       h("span", { class: "result-text", dir: "auto" }, marked(content, query)),
     ),
   );

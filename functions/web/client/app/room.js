@@ -1,5 +1,6 @@
 /** A conversation: its head, its messages, where one writes, and beside them its details or a search. */
 import { Composer } from "./composer.js";
+import { Names } from "./names.js";
 import { Timeline } from "./timeline.js";
 import { ago, title } from "./format.js";
 import { chat } from "./chat.js";
@@ -62,10 +63,14 @@ export function roomView({ id, messageId, onBack, onGone }) {
   narrow.addEventListener("change", cover);
   let panel = null;
   let gone = false;
+  let ending = null;
   let spokenAt = 0;
 
   function lastOwn() {
-    return room.items.findLast(({ state, message }) => state === "sent" && message.user_id === me && !message.deleted_at)?.message ?? null;
+    return (
+      room.items.findLast(({ state, message }) => state === "sent" && message.user_id === me && !message.deleted_at)?.message ??
+      null
+    );
   }
 
   function seen() {
@@ -79,7 +84,12 @@ export function roomView({ id, messageId, onBack, onGone }) {
       { label: "React", icon: "react", run: () => around.pickReaction(message, button) },
       own && { label: "Edit", icon: "edit", run: () => composer.edit(message) },
       { label: "Copy text", icon: "copy", run: () => copy(message.content) },
-      (own || room.conversation?.role === "admin") && { label: "Delete", icon: "delete", danger: true, run: () => remove(message) },
+      (own || room.conversation?.role === "admin") && {
+        label: "Delete",
+        icon: "delete",
+        danger: true,
+        run: () => remove(message),
+      },
     ].filter(Boolean);
   }
 
@@ -94,9 +104,10 @@ export function roomView({ id, messageId, onBack, onGone }) {
     const was = panel?.kind;
     closePanel();
     if (was === kind) return;
-    const made = kind === "details"
-      ? detailsPanel({ id, onClose: closePanel, onGone: leave })
-      : searchPanel({ id, onClose: closePanel, onJump: jumpFromSearch });
+    const made =
+      kind === "details"
+        ? detailsPanel({ id, onClose: closePanel, end })
+        : searchPanel({ id, onClose: closePanel, onJump: jumpFromSearch });
     panel = { kind, button: kind === "details" ? detailing : searching, ...made };
     panel.button.setAttribute("aria-expanded", "true");
     element.append(panel.element);
@@ -125,6 +136,18 @@ export function roomView({ id, messageId, onBack, onGone }) {
     timeline.jump(wanted);
   }
 
+  /** Ends it by one's own will: what is heard of that before the answer is no news. */
+  async function end(reason, run) {
+    ending = reason;
+    try {
+      await run();
+    } catch (error) {
+      ending = null;
+      throw error;
+    }
+    leave(reason);
+  }
+
   function leave(reason) {
     if (gone) return;
     gone = true;
@@ -147,7 +170,9 @@ export function roomView({ id, messageId, onBack, onGone }) {
   }
 
   function drawTyping() {
-    const who = room.typing.filter(({ user_id: userId }) => userId !== me).map(({ user_id: userId, user_name: name }) => name ?? names.of(userId));
+    const who = room.typing
+      .filter(({ user_id: userId }) => userId !== me)
+      .map(({ user_id: userId, user_name: name }) => name ?? names.of(userId));
     const text = who.length === 0 ? "" : `${listed(who, 2)} ${who.length === 1 ? "is" : "are"} typing …`;
     if (typing.textContent === text) return;
     typing.textContent = text;
@@ -164,7 +189,8 @@ export function roomView({ id, messageId, onBack, onGone }) {
     composer.element.hidden = !room.conversation && !room.removed && Boolean(room.error);
     if (!room.removed) return;
     composer.close("You are not in this conversation any more. What is here is what you have seen of it.");
-    leave("removed");
+    const isDeleted = room.items.at(-1)?.event?.type === "conversation.deleted";
+    leave(ending ?? (isDeleted ? "deleted" : "removed"));
   }
 
   const offs = [
@@ -206,54 +232,12 @@ export function roomView({ id, messageId, onBack, onGone }) {
   };
 }
 
-/** What people are called, by all that is known of a conversation; the rest is asked for once. */
-class Names {
-  #room;
-  #me;
-  #onMore;
-  #people = new Map();
-  #asked = false;
-
-  constructor(room, me, onMore) {
-    this.#room = room;
-    this.#me = me;
-    this.#onMore = onMore;
-  }
-
-  /** How many are known. */
-  get known() {
-    return this.#people.size;
-  }
-
-  of(userId, message) {
-    if (userId === this.#me) return "You";
-    if (message?.user_name) this.#people.set(userId, message.user_name);
-    const name = this.#people.get(userId) ?? this.#participant(userId);
-    if (name) return name;
-    if (userId) this.#ask();
-    return "Somebody";
-  }
-
-  #participant(userId) {
-    const name = this.#room.conversation?.participants.find(({ user_id: id }) => id === userId)?.user_name;
-    if (name) this.#people.set(userId, name);
-    return name;
-  }
-
-  async #ask() {
-    if (this.#asked) return;
-    this.#asked = true;
-    try {
-      for (const { user_id: id, user_name: name } of await chat.participants(this.#room.id)) this.#people.set(id, name);
-      this.#onMore();
-    } catch {
-      // They stay nameless until the room is opened again.
-    }
-  }
-}
-
 function iconButton(sign, label, run) {
-  return h("button", { class: "button icon", type: "button", "aria-label": label, title: label, on: { click: run } }, icon(sign));
+  return h(
+    "button",
+    { class: "button icon", type: "button", "aria-label": label, title: label, on: { click: run } },
+    icon(sign),
+  );
 }
 
 function presenceOf(other) {
@@ -265,10 +249,12 @@ function presenceOf(other) {
 
 function hello(conversation, me) {
   const others = conversation?.participants.filter(({ user_id: id }) => id !== me).map(({ user_name: name }) => name) ?? [];
-  if (others.length === 0) return { title: "Nothing here yet", text: "You are the only one in this conversation. Add people in its details." };
-  const seen = conversation.kind === "direct"
-    ? "Only the two of you see what is written here."
-    : "What is written here is seen by everybody in this conversation, and by who is added later.";
+  if (others.length === 0)
+    return { title: "Nothing here yet", text: "You are the only one in this conversation. Add people in its details." };
+  const seen =
+    conversation.kind === "direct"
+      ? "Only the two of you see what is written here."
+      : "What is written here is seen by everybody in this conversation, and by who is added later.";
   return { title: `Say hello to ${listed(others)}`, text: seen };
 }
 

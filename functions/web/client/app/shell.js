@@ -74,10 +74,8 @@ export class Shell {
       id,
       messageId,
       onBack: () => go(address.list),
-      onGone: (reason) => {
-        if (reason !== "left") toast(GONE[reason] ?? GONE.removed);
-        if (this.#route.id === id) go(address.list, { replace: true });
-      },
+      // It may be gone before it is shown.
+      onGone: (reason) => queueMicrotask(() => this.#leave(id, reason)),
     });
     const update = (to) => to.messageId && view.jump(to.messageId);
     const name = () => {
@@ -85,6 +83,11 @@ export class Shell {
       return conversation ? title(conversation, session.user?.id) : "Conversation";
     };
     return { element: view.element, title: name, update, destroy: () => view.destroy() };
+  }
+
+  #leave(id, reason) {
+    if (reason !== "left") toast(GONE[reason] ?? GONE.removed);
+    if (this.#route.id === id) go(address.list, { replace: true });
   }
 
   /** The list is what a phone's page is about when nothing else is shown. */

@@ -49,13 +49,13 @@ function signInView(notice) {
 
 function forgotView() {
   const email = emailField();
-  const done = h("div", { class: "stack", hidden: true }, h("p", { class: "notice", role: "status" }));
+  const done = h("p", { class: "notice", tabindex: "-1", hidden: true });
   const patient = patiently(async ({ email: to }) => {
     await session.requestPasswordReset(to.trim());
     asked.hidden = true;
     done.hidden = false;
-    done.firstChild.textContent =
-      "If somebody has that address, a mail is on its way. Its link sets a new password and is good for one hour.";
+    done.textContent = "If somebody has that address, a mail is on its way. Its link sets a new password and is good for one hour.";
+    done.focus();
   });
   const asked = h(
     "div",

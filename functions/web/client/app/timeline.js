@@ -148,7 +148,13 @@ export class Timeline {
 
   #draw(items, unread) {
     const rows = rowsOf(items, this.#around.me, unread);
-    keyed(this.#list, rows, ({ key }) => key, (row) => this.#create(row), (element, row) => this.#refresh(element, row));
+    keyed(
+      this.#list,
+      rows,
+      ({ key }) => key,
+      (row) => this.#create(row),
+      (element, row) => this.#refresh(element, row),
+    );
     const keys = new Set(rows.map(({ key }) => key));
     for (const key of this.#elements.keys()) if (!keys.has(key)) this.#elements.delete(key);
     const stays = this.#current?.isConnected && this.#list.contains(document.activeElement);
@@ -213,7 +219,9 @@ export class Timeline {
     if (!this.#opened || this.#atEnd) return () => {};
     const { top } = this.#scroller.getBoundingClientRect();
     // Marks of days and of what is new go up when more comes in below them.
-    const held = [...this.#list.querySelectorAll(":scope > [data-seq]")].find((element) => element.getBoundingClientRect().bottom > top);
+    const held = [...this.#list.querySelectorAll(":scope > [data-seq]")].find(
+      (element) => element.getBoundingClientRect().bottom > top,
+    );
     const before = held?.getBoundingClientRect().top;
     return () => {
       if (held?.isConnected) this.#scroller.scrollTop += Math.round(held.getBoundingClientRect().top - before);
@@ -253,9 +261,10 @@ export class Timeline {
     this.#told = Math.max(this.#told, newest(items));
     const { me, nameOf } = this.#around;
     const said = news.map(({ message }) => message).filter(({ user_id: id, deleted_at: deleted }) => id !== me && !deleted);
-    const lines = said.length > 3
-      ? [`${said.length} new messages`]
-      : said.map((message) => `${nameOf(message.user_id, message)}: ${message.content}`);
+    const lines =
+      said.length > 3
+        ? [`${said.length} new messages`]
+        : said.map((message) => `${nameOf(message.user_id, message)}: ${message.content}`);
     for (const text of lines) {
       const line = h("p", { text });
       this.#spoken.append(line);

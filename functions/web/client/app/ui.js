@@ -132,7 +132,7 @@ export function dialog({ title, body, actions = [], wide = false }) {
   const element = h(
     "dialog",
     { class: wide ? "dialog wide" : "dialog", "aria-labelledby": heading.id },
-    h("header", null, heading, closing),
+    h("div", { class: "head" }, heading, closing),
     h("div", { class: "body" }, body, problem),
   );
   const buttons = actions.map(({ label, kind, run }) => {
@@ -151,7 +151,7 @@ export function dialog({ title, body, actions = [], wide = false }) {
     });
     return button;
   });
-  if (buttons.length > 0) element.append(h("footer", null, buttons));
+  if (buttons.length > 0) element.append(h("div", { class: "actions" }, buttons));
   closing.addEventListener("click", () => element.close());
   element.addEventListener("click", (event) => {
     if (event.target === element) element.close();
@@ -166,6 +166,8 @@ export function dialog({ title, body, actions = [], wide = false }) {
   });
   document.body.append(element);
   element.showModal();
+  const field = ".body :is(input, select, textarea)";
+  (element.querySelector("[autofocus]") ?? element.querySelector(field) ?? buttons[0] ?? closing).focus();
   return { close: () => element.close(), element, closed };
 }
 

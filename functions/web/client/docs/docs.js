@@ -55,13 +55,13 @@ async function load() {
     show(reference(openapi, asyncapi, location.origin));
     state.hidden = true;
     byId("filter-bar").hidden = false;
-    openTarget();
+    if (target()?.closest("#reference")) openTarget();
   } catch (error) {
     const retry = h("button", { class: "button", type: "button", on: { click: load } }, "Try again");
     const raw = ["/openapi.json", "/asyncapi.json"].map((path) => [" ", h("a", { href: path }, path)]);
     fill(
       state,
-      h("h3", null, "The reference cannot be shown"),
+      h("h2", null, "The reference cannot be shown"),
       h("p", null, reason(error)),
       h("p", null, "It is made of two documents, which may be there to read as they are:", raw),
       h("p", null, retry),
@@ -83,41 +83,38 @@ function show(model) {
     const links = groups.map(({ id, title }) => h("li", null, h("a", { href: `#${id}` }, title)));
     fill(byId(`contents-${name}`), links);
   }
-  const count = document.querySelectorAll(".entry").length;
-  byId("filter-count").textContent = `${count} entries`;
+  filter("");
 }
 
 /** Leaves only the entries that have all the words. */
 function filter(text) {
-  let left = 0;
-  for (const group of document.querySelectorAll("#reference .group")) {
-    let some = false;
-    for (const entry of group.querySelectorAll(".entry")) {
-      entry.hidden = !matches(entry.dataset.words, text.trim());
-      if (!entry.hidden) left += 1;
-      some ||= !entry.hidden;
-    }
-    group.hidden = !some;
-  }
-  for (const about of document.querySelectorAll("#reference .about")) about.hidden = text.trim() !== "";
-  const none = `Nothing has all of “${text.trim()}”. Look for a part of a path, a frame, or a field.`;
-  byId("filter-count").textContent = left === 0 ? none : `${left} ${left === 1 ? "entry" : "entries"}`;
+  const search = text.trim();
+  const root = byId("reference");
+  for (const entry of root.querySelectorAll(".entry")) entry.hidden = !matches(entry.dataset.words, search);
+  for (const about of root.querySelectorAll(".about")) about.hidden = search !== "";
+  for (const part of root.querySelectorAll(".group, section")) part.hidden = !part.querySelector(".entry:not([hidden])");
+  const left = root.querySelectorAll(".entry:not([hidden])").length;
+  byId("filter-count").textContent = `${left} ${left === 1 ? "entry" : "entries"}`;
+  byId("filter-none").hidden = left > 0 || search === "";
+  if (search !== "" && root.getBoundingClientRect().top < 0) root.scrollIntoView({ block: "start" });
 }
 
-/** Opens what the address names, and what that is in. */
+/** What the address names. */
+function target() {
+  return byId(decodeURIComponent(location.hash.slice(1)));
+}
+
+/** Shows what the address names, and opens it. */
 function openTarget() {
-  const target = byId(decodeURIComponent(location.hash.slice(1)));
-  if (!target) return;
-  if (target.closest("[hidden]")) {
+  const shown = target();
+  if (!shown) return;
+  if (shown.closest("[hidden]")) {
     byId("filter").value = "";
     filter("");
   }
-  for (let at = target; at; at = at.parentElement?.closest("details")) {
-    if (at instanceof HTMLDetailsElement) at.open = true;
-  }
-  target.scrollIntoView({ block: "start" });
-  const summary = target.querySelector(":scope > summary");
-  summary?.focus({ preventScroll: true });
+  if (shown instanceof HTMLDetailsElement) shown.open = true;
+  shown.scrollIntoView({ block: "start" });
+  shown.querySelector(":scope > summary")?.focus({ preventScroll: true });
 }
 
 /** The contents are open where they stand beside the text, closed where they stand above it. */
@@ -151,13 +148,14 @@ function start() {
   followWidth();
   printAll();
   let timer;
-  byId("filter").addEventListener("input", ({ target }) => {
+  const input = byId("filter");
+  input.addEventListener("input", () => {
     clearTimeout(timer);
-    timer = setTimeout(() => filter(target.value), FILTER_AFTER);
+    timer = setTimeout(() => filter(input.value), FILTER_AFTER);
   });
-  byId("filter").addEventListener("keydown", ({ key, target }) => {
+  input.addEventListener("keydown", ({ key }) => {
     if (key !== "Escape") return;
-    target.value = "";
+    input.value = "";
     filter("");
   });
   addEventListener("hashchange", openTarget);

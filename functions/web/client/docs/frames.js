@@ -6,27 +6,27 @@ import { code, e, edition, entry, group, joined, line, part, prose } from "./tre
 /** The last part of a reference to a message, which is also the id of its entry. */
 const messageOf = (reference) => nameOf(reference.$ref);
 
-/** What the document says of itself, and of the one connection that there is. */
+/** What the document says of itself. */
 export function aboutFrames(document) {
-  const { info, servers, channels } = document;
+  const { info } = document;
+  const type = code(document.defaultContentType);
   return e(
     "div",
     { class: "stack about" },
     prose(info.description),
-    e("p", { class: "muted" }, edition(info, "AsyncAPI", document.asyncapi), " Frames are ", code(document.defaultContentType), "."),
-    Object.entries(channels).map(([name, channel]) => connection(document, name, channel, servers)),
+    e("p", { class: "muted" }, edition(info, "AsyncAPI", document.asyncapi), " Frames are ", type, "."),
   );
 }
 
-function connection(document, name, channel, servers) {
+function connection(document, name, channel) {
   const { method, query, headers, ...rest } = channel.bindings.ws;
   const values = (schema, where) => fieldsOf(schema).map((field) => ({ ...field, where }));
   const words = [name, channel.address, ...Object.keys(query.properties), ...Object.keys(headers.properties)];
   return entry(
     `connection-${name}`,
-    { kind: method, name: channel.address, summary: channel.description, level: 3, words },
-    part(4, "Addresses", Object.entries(servers).map(([where, server]) => address(document, where, server, channel))),
-    part(4, "Query and headers", rows(document, [...values(query, "query"), ...values(headers, "header")])),
+    { kind: method, name: channel.address, summary: channel.description, level: 4, words },
+    part(5, "Addresses", Object.entries(document.servers).map(([where, server]) => address(document, where, server, channel))),
+    part(5, "Query and headers", rows(document, [...values(query, "query"), ...values(headers, "header")])),
     e("p", { class: "muted" }, Object.entries(rest).map(([key, value]) => [`${key} `, code(value), " "])),
   );
 }
@@ -47,7 +47,7 @@ function address(document, name, server, channel) {
   ];
 }
 
-/** Commands, answers and events, each a group. */
+/** The connection, commands, answers and events, each a group. */
 export function frameGroups(document) {
   const operations = Object.entries(document.operations).flatMap(([name, operation]) =>
     operation.messages.map((message) => ({ name, key: messageOf(message), operation })),
@@ -61,7 +61,9 @@ export function frameGroups(document) {
     }));
   const of = (action) => operations.filter(({ operation }) => operation.action === action);
   const entries = (kind, all) => all.map((one) => frame(document, kind, one));
+  const connections = Object.entries(document.channels).map(([name, channel]) => connection(document, name, channel));
   return [
+    group("connection", "One for all conversations.", connections),
     group("commands", "Client to server.", entries("command", of("receive"))),
     group("answers", "Server to client, to a command.", entries("answer", answers)),
     group("events", "Server to client, unasked.", entries("event", of("send"))),

@@ -12,13 +12,11 @@ const securityId = (name) => `security-${name}`;
 /** Every operation: `{method, path, operation}`, with the parameters of its path. */
 export function operationsOf(document) {
   return Object.entries(document.paths).flatMap(([path, item]) =>
-    Object.entries(item)
-      .filter(([method]) => METHODS.includes(method))
-      .map(([method, operation]) => ({
-        method,
-        path,
-        operation: { ...operation, parameters: [...(item.parameters ?? []), ...(operation.parameters ?? [])] },
-      })),
+    METHODS.filter((method) => item[method]).map((method) => ({
+      method,
+      path,
+      operation: { ...item[method], parameters: [...(item.parameters ?? []), ...(item[method].parameters ?? [])] },
+    })),
   );
 }
 

@@ -166,8 +166,8 @@ export function structure(document, schema) {
 function choice(document, schema) {
   const { schema: target, name } = resolve(document, schema);
   const link = name && e("a", { href: `#${schemaId(name)}` }, name);
-  const label = link ?? (schema.title ? code(schema.title) : typeOf(document, target));
-  return e("li", null, e("p", null, label), prose(schema.description), name === null && structure(document, schema));
+  const label = link ?? (schema.title ? code(schema.title) : !target.properties && typeOf(document, target));
+  return e("li", null, label && e("p", null, label), prose(schema.description), name === null && structure(document, schema));
 }
 
 /** Every schema of the documents by its name, each with the document it is of. The same in both is one. */
@@ -186,17 +186,18 @@ export function schemasOf(documents) {
 /** One schema, where it is defined. */
 export function schemaEntry({ name, schema, document }) {
   const { description, ...rest } = schema;
-  const isObject = rest.properties || rest.oneOf || rest.anyOf || rest.allOf;
+  const isStructure = rest.properties || rest.oneOf || rest.anyOf || rest.allOf;
   const limits = limitsOf(document, rest);
+  const summary = description?.match(/^.*?\.(?=\s|$)/s)?.[0] ?? description;
   const words = [name, ...Object.keys(rest.properties ?? {}), ...(rest.enum ?? [])];
   return entry(
     schemaId(name),
-    { name, summary: description?.split(/\.\s/)[0].replace(/\.$/, ""), level: 4, words },
-    prose(description),
-    !(isObject && rest.properties) && e("p", { class: "type" }, typeOf(document, rest)),
+    { name, summary, level: 4, words },
+    description !== summary && prose(description),
+    !isStructure && e("p", { class: "type" }, typeOf(document, rest)),
     limits.length > 0 && e("p", { class: "muted" }, joined(limits, "; ")),
     structure(document, rest),
-    part(5, "Example", (schema.examples ?? (isObject ? [exampleOf(document, schema)] : [])).map(exampleBlock)),
+    part(5, "Example", (schema.examples ?? (isStructure ? [exampleOf(document, schema)] : [])).map(exampleBlock)),
   );
 }
 

@@ -38,6 +38,7 @@ export class FakeClient {
   state = "stopped";
   commands = [];
   subscribed = new Map();
+  retries = 0;
   #listeners = new Map();
 
   on(type, listener) {
@@ -61,6 +62,10 @@ export class FakeClient {
   become(state) {
     this.state = state;
     this.tell("state", state);
+  }
+
+  retryNow() {
+    this.retries += 1;
   }
 
   subscribe(id, last) {

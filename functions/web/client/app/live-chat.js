@@ -1,0 +1,430 @@
+// Follows the server for one person, from signing in to signing out: the list, the connection, the rooms and their cache.
+//
+// What is cached shows at once. The list is then read over HTTP, and the 200 conversations with the latest activity are
+// subscribed, each from the seq up to which its log is known here; of one that is not cached this is its present end, and its
+// messages are read when it is opened. From there on the log tells everything but one thing: nothing is pushed to somebody who
+// is added to a conversation. So the list is read again with each new connection, when the page becomes visible, and each
+// minute while it is.
+import { ConversationList } from "./conversation-list.js";
+import { Room } from "./live-room.js";
+import { Presences } from "./presences.js";
+import { seqOf } from "./room-state.js";
+
+const MOST_SUBSCRIPTIONS = 200;
+/** Of a cached log that is further behind nothing is brought up to date: it is read anew when it is opened. */
+const FURTHEST_BEHIND = 200;
+/** Pages of 100 of the list. */
+const MOST_PAGES = 10;
+/** Direct conversations of the list whose presence is asked for with each connection. */
+const PRESENCES = 10;
+/** In ms: how often the list is read, at most and at least, and when again after it failed. */
+const LIST_REST = 10_000;
+const LIST_EVERY = 60_000;
+const FAILED_AGAIN = 5000;
+/** When a connection that was refused is tried again, though the session is not over. */
+const REFUSED_AGAIN = 30_000;
+/** After the network is said to be back attempts follow each other fast for so long: the one under way may still fail. In ms. */
+const HOPE_LASTS = 10_000;
+const HOPE_AGAIN = 1000;
+/** How long the cache waits for more to keep, in ms. */
+const CACHE_AFTER = 1000;
+
+export class LiveChat {
+  connection = "connecting";
+  loaded = false;
+  error = null;
+  me;
+  #parts;
+  #client;
+  #cache;
+  #list;
+  #presences;
+  #end = new AbortController();
+  /** What the cache has, while it is being read. */
+  #opening = null;
+  #rooms = new Map();
+  /** The room that was opened last. */
+  #current = null;
+  /** The seq from which each conversation is, or will be, subscribed; and those that are. */
+  #lasts = new Map();
+  #subscribed = new Set();
+  /** What was not sent before a reload, by conversation. */
+  #outbox = new Map();
+  /** Conversations whose read pointers were asked for over this connection. */
+  #readsAsked = new Set();
+  #attempts = 0;
+  #hopeUntil = 0;
+  #listing = null;
+  #listedAt = -Infinity;
+  #isListed = false;
+  #isListTold = true;
+  #dirty = new Set();
+  #cacheTimer = null;
+
+  /**
+   * @param {object} parts
+   * @param {import("./session.js").Session} parts.session somebody is signed in
+   * @param {typeof import("./api.js").api} parts.api
+   * @param {import("./cache.js").Cache} parts.cache
+   * @param {(options: object) => import("../client.js").ChatClient} parts.createClient
+   * @param {(type: string, event?: string) => void} parts.emit
+   */
+  constructor(parts) {
+    this.#parts = parts;
+    this.#cache = parts.cache;
+    this.me = parts.session.user;
+    this.#list = new ConversationList(this.me.id);
+    this.#presences = new Presences(parts.api, (userId) => !this.#isOver && parts.emit("presence", userId));
+    this.#client = parts.createClient({
+      ticket: () => parts.session.ticket(),
+      me: () => this.me.id,
+      visible: isVisible,
+    });
+  }
+
+  get conversations() {
+    return this.#list.all;
+  }
+
+  conversation(id) {
+    return this.#list.get(id);
+  }
+
+  presence(userId) {
+    return this.connection === "offline" ? null : this.#presences.of(userId);
+  }
+
+  async start() {
+    this.#listen();
+    this.#client.start();
+    this.#opening = this.#cache.open(this.me.id);
+    const { conversations, outbox } = await this.#opening;
+    if (this.#isOver) return;
+    for (const send of outbox.sort((one, other) => (one.created_at < other.created_at ? -1 : 1))) {
+      this.#outbox.set(send.conversation_id, [...(this.#outbox.get(send.conversation_id) ?? []), send]);
+    }
+    for (const { conversation, last } of conversations) this.#admit(conversation, last, true);
+    this.loaded = conversations.length > 0;
+    this.#tellList();
+    await this.reload();
+  }
+
+  stop() {
+    this.#end.abort();
+    this.#client.stop();
+    this.#cache.close();
+    clearTimeout(this.#cacheTimer);
+    for (const room of this.#rooms.values()) room.close();
+  }
+
+  reload() {
+    return this.#readListOnce(MOST_PAGES);
+  }
+
+  room(id) {
+    this.#current = id;
+    const room = this.#rooms.get(id) ?? this.#makeRoom(id);
+    if (this.#isListed && this.conversation(id)) this.#follow(id);
+    room.open();
+    this.#askAbout(id);
+    return room;
+  }
+
+  get #isOver() {
+    return this.#end.signal.aborted;
+  }
+
+  // The list.
+
+  #readListOnce(mostPages) {
+    this.#listing ??= this.#readList(mostPages).finally(() => {
+      this.#listing = null;
+    });
+    return this.#listing;
+  }
+
+  async #readList(mostPages) {
+    this.#listedAt = Date.now();
+    const missing = new Set(this.#lasts.keys());
+    try {
+      let cursor = null;
+      for (let pages = 0; pages < mostPages; pages += 1) {
+        const page = await this.#parts.api.get("/conversations", { limit: 100, cursor });
+        if (this.#isOver) return;
+        for (const conversation of page.items) {
+          missing.delete(conversation.id);
+          this.#admit(conversation);
+        }
+        cursor = page.next;
+        this.loaded = true;
+        this.#tellList();
+        if (!cursor) break;
+      }
+      if (!cursor) for (const id of missing) this.drop(id);
+      this.#isListed = true;
+      this.error = null;
+    } catch (error) {
+      if (this.#isOver) return;
+      this.error = error;
+      const pause = error.retryAfter ? error.retryAfter * 1000 : FAILED_AGAIN;
+      setTimeout(() => !this.#isOver && this.#client.state === "open" && this.reload(), pause);
+    }
+    this.#tellList();
+    // How far the cached logs are behind is known only with the list.
+    if (!this.#isListed) return;
+    this.conversations.slice(0, MOST_SUBSCRIPTIONS).forEach(({ id }) => this.#follow(id));
+    this.#refresh();
+  }
+
+  /** Takes up a conversation's object, of the API or of the cache. @param {number} last where its log is known to end */
+  #admit(conversation, last = conversation.last_seq, isKept = false) {
+    const { id } = conversation;
+    if (!this.#lasts.has(id)) this.#lasts.set(id, last);
+    const isNews = this.#list.put(conversation, this.#rooms.get(id)?.readThrough);
+    if (isNews && !isKept) this.#keep(id);
+    // What was typed before a reload is sent also when nobody opens the room.
+    if (this.#outbox.has(id) && !this.#rooms.has(id)) this.#makeRoom(id);
+  }
+
+  /** Takes up a conversation that was just started or changed. @returns {object} it, as it is known */
+  take(conversation) {
+    this.#admit(conversation);
+    this.#follow(conversation.id);
+    this.#tellList();
+    return this.conversation(conversation.id);
+  }
+
+  /** Lets the connection tell what happens from where the log ends here. */
+  #follow(id) {
+    if (this.#subscribed.has(id)) return;
+    if (this.#subscribed.size >= MOST_SUBSCRIPTIONS && !this.#unfollowOne()) return;
+    const room = this.#rooms.get(id);
+    const { last_seq: head } = this.conversation(id);
+    if (head - this.#lasts.get(id) > FURTHEST_BEHIND) {
+      this.#lasts.set(id, head);
+      this.#cache.dropLog(id);
+      room?.reset(head);
+    }
+    this.#subscribed.add(id);
+    this.#client.subscribe(id, this.#lasts.get(id));
+  }
+
+  #unfollowOne() {
+    const { id } = this.conversations.findLast((one) => this.#subscribed.has(one.id) && one.id !== this.#current) ?? {};
+    if (!id) return false;
+    this.#lasts.set(id, this.#client.last(id) ?? this.#lasts.get(id));
+    this.#client.unsubscribe(id);
+    return this.#subscribed.delete(id);
+  }
+
+  /** One is no longer in a conversation, or it is no more. */
+  drop(id) {
+    if (!this.#lasts.delete(id)) return;
+    const room = this.#rooms.get(id);
+    const unsent = [...(room?.sends ?? []), ...(this.#outbox.get(id) ?? [])].map(({ client_id }) => client_id);
+    this.#cache.drop(id, unsent);
+    for (const known of [this.#rooms, this.#subscribed, this.#outbox, this.#dirty]) known.delete(id);
+    this.#client.unsubscribe(id);
+    this.#list.remove(id);
+    room?.close({ removed: true });
+    this.#tellList();
+    this.#parts.emit("removed", id);
+  }
+
+  // Rooms.
+
+  #makeRoom(id) {
+    const host = {
+      me: this.me,
+      client: this.#client,
+      cache: this.#cache,
+      api: this.#parts.api,
+      isVisible,
+      conversation: (roomId) => this.conversation(roomId),
+      changed: (roomId) => this.#keep(roomId),
+      isRead: (roomId) => this.#setUnread(roomId, 0),
+    };
+    const room = new Room(host, id, () => this.#beginning(id));
+    this.#rooms.set(id, room);
+    return room;
+  }
+
+  /** Where a room's log goes on from, what of it is cached, and what is not sent yet. */
+  async #beginning(id) {
+    await this.#opening;
+    // Opened by its address, and not in the list, or not yet.
+    if (!this.#lasts.has(id)) await this.#listing;
+    if (!this.#lasts.has(id)) this.take(await this.#parts.api.get(`/conversations/${id}`));
+    const last = this.#lasts.get(id);
+    const sends = this.#outbox.get(id) ?? [];
+    this.#outbox.delete(id);
+    const log = await this.#cache.log(id);
+    return { last, sends, log: log?.last >= last ? log : null };
+  }
+
+  #setUnread(id, unread) {
+    if (this.#list.setUnread(id, unread)) this.#tellList();
+    this.#keep(id);
+  }
+
+  /** I have read that far, here or on another device. */
+  #iRead(id, seq) {
+    const room = this.#rooms.get(id);
+    const conversation = this.conversation(id);
+    room?.read(this.me.id, seq);
+    if (!conversation) return;
+    const unread = seq >= (conversation.last_message?.seq ?? 0) ? 0 : room?.countUnread(seq);
+    // Where that is not known, the list tells the next time.
+    if (typeof unread === "number" && unread < conversation.unread_count) this.#setUnread(id, unread);
+  }
+
+  // What the connection tells.
+
+  #listen() {
+    const { signal } = this.#end;
+    const on = (type, hear) => this.#client.on(type, (event) => !this.#isOver && hear(event));
+    on("state", (state) => this.#hearState(state));
+    on("entry", (entry) => this.#hearEntry(entry));
+    on("page", (page) => this.#hearPage(page));
+    on("signal", (frame) => this.#hearSignal(frame));
+    on("ended", ({ conversation_id }) => this.drop(conversation_id));
+    on("unauthenticated", () => this.#refused());
+    globalThis.document?.addEventListener("visibilitychange", () => this.#seenOrHidden(), { signal });
+    globalThis.window?.addEventListener("online", () => this.#hope(), { signal });
+    globalThis.window?.addEventListener("pagehide", () => this.#writeCache(), { signal });
+    const timer = setInterval(() => {
+      if (isVisible()) this.#readListOnce(1);
+    }, LIST_EVERY);
+    signal.addEventListener("abort", () => clearInterval(timer));
+  }
+
+  #hearState(state) {
+    if (state === "waiting") {
+      this.#attempts += 1;
+      if (Date.now() < this.#hopeUntil) setTimeout(() => this.#client.retryNow(), HOPE_AGAIN);
+    }
+    if (state === "open") this.#attempts = 0;
+    const isAway = globalThis.navigator?.onLine === false || this.#attempts > 1;
+    const connection = state === "open" ? "online" : isAway ? "offline" : "connecting";
+    if (state === "open") {
+      this.#presences.forget();
+      this.#readsAsked.clear();
+      if (this.error || Date.now() - this.#listedAt > LIST_REST) this.reload();
+      this.#refresh();
+    }
+    if (connection === this.connection) return;
+    this.connection = connection;
+    this.#parts.emit("connection");
+  }
+
+  /** Asks for what could not be had before, or may have changed unseen. */
+  #refresh() {
+    const room = this.#rooms.get(this.#current);
+    if (room?.error) room.open();
+    if (room) this.#askAbout(room.id);
+    if (this.#client.state !== "open") return;
+    const direct = this.conversations.filter(({ kind }) => kind === "direct").slice(0, PRESENCES);
+    this.#presences.askInTurn(direct.map(({ id }) => id));
+  }
+
+  /** Who is there, and how far they have read, of the conversation that is open. Signals tell the rest. */
+  async #askAbout(id) {
+    if (this.#client.state !== "open" || !this.conversation(id)) return;
+    this.#presences.ask(id);
+    if (this.#readsAsked.has(id)) return;
+    this.#readsAsked.add(id);
+    const page = await this.#parts.api.get(`/conversations/${id}/participants`, { limit: 100 }).catch(() => ({ items: [] }));
+    if (!this.#isOver) this.learnReads(id, page.items);
+  }
+
+  /** @param {object[]} participants with `read_seq`, where the API has it */
+  learnReads(id, participants) {
+    for (const { user_id, read_seq } of participants) {
+      if (typeof read_seq === "number") this.#hasRead(id, user_id, read_seq);
+    }
+  }
+
+  #hearEntry(entry) {
+    const id = entry.conversation_id;
+    const room = this.#rooms.get(id) ?? this.#makeRoom(id);
+    const wasUnread = entry.type === "message.deleted" && room.isUnread(entry.message.seq, this.conversation(id)?.unread_count);
+    this.#list.apply(entry, wasUnread);
+    room.apply(entry);
+    this.#tellList();
+  }
+
+  #hearPage(page) {
+    const id = page.conversation_id;
+    this.#list.rewind(id, page.through);
+    (this.#rooms.get(id) ?? this.#makeRoom(id)).replace(page);
+    this.reload();
+  }
+
+  #hearSignal(frame) {
+    const { type, conversation_id: id, user_id } = frame;
+    if (type === "presence") this.#presences.learn(frame);
+    if (type === "typing") this.#rooms.get(id)?.hearTyping(frame);
+    if (type === "read") this.#hasRead(id, user_id, seqOf(frame.message_id));
+  }
+
+  #hasRead(id, userId, seq) {
+    if (userId === this.me.id) this.#iRead(id, seq);
+    else this.#rooms.get(id)?.read(userId, seq);
+  }
+
+  /** The connection is refused. If the session is over, asking for tokens says so; if not, it is tried again. */
+  async #refused() {
+    await this.#parts.session.refresh().catch(() => {});
+    setTimeout(() => !this.#isOver && this.#client.start(), REFUSED_AGAIN);
+  }
+
+  #seenOrHidden() {
+    if (!isVisible()) {
+      this.#writeCache();
+      return;
+    }
+    this.#hope();
+    if (Date.now() - this.#listedAt > LIST_REST) this.reload();
+  }
+
+  #hope() {
+    this.#hopeUntil = Date.now() + HOPE_LASTS;
+  }
+
+  // The cache, and who listens.
+
+  #keep(id) {
+    if (!this.#lasts.has(id)) return;
+    this.#dirty.add(id);
+    this.#cacheTimer ??= setTimeout(() => this.#writeCache(), CACHE_AFTER);
+  }
+
+  #writeCache() {
+    clearTimeout(this.#cacheTimer);
+    this.#cacheTimer = null;
+    const records = [];
+    for (const id of this.#dirty) {
+      const conversation = this.conversation(id);
+      const room = this.#rooms.get(id);
+      const log = room?.toLog() ?? null;
+      // Of a room that still reads its log nothing is known to be whole.
+      if (!conversation || (room && !log)) continue;
+      records.push({ conversation, last: log?.last ?? this.#lasts.get(id), log });
+      this.#dirty.delete(id);
+    }
+    if (records.length > 0) this.#cache.save(records);
+  }
+
+  /** Once for all that happens in one turn. */
+  #tellList() {
+    if (!this.#isListTold) return;
+    this.#isListTold = false;
+    queueMicrotask(() => {
+      this.#isListTold = true;
+      if (this.#isOver) return;
+      this.#parts.emit("conversations");
+    });
+  }
+}
+
+const isVisible = () => globalThis.document?.visibilityState !== "hidden";
