@@ -9,7 +9,10 @@ fn main() -> anyhow::Result<()> {
     println!("cargo:rerun-if-changed=client");
     println!("cargo:rerun-if-changed=documents");
     let (client, documents) = (embed::read(&here.join("client"))?, embed::read(&here.join("documents"))?);
-    #[expect(clippy::disallowed_methods, reason = "cargo tells a build script where to write by the environment alone")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "cargo tells a build script where to write by the environment alone"
+    )]
     let out_dir = std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?;
     embed::write(&embed::serve(&client, &documents)?, Path::new(&out_dir))
 }

@@ -1,7 +1,7 @@
 //! The headers that bound what a page may do.
 
-use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::HeaderMap;
+use axum::http::header::{self, HeaderName, HeaderValue};
 
 /// Those of pages, and of all else but assets.
 #[derive(Clone)]
@@ -61,7 +61,10 @@ mod tests {
     #[test]
     fn a_page_may_connect_to_the_api_and_its_websockets() {
         for (url, expected) in [
-            ("wss://id.execute-api.eu-west-1.amazonaws.com/ws", "wss://id.execute-api.eu-west-1.amazonaws.com"),
+            (
+                "wss://id.execute-api.eu-west-1.amazonaws.com/ws",
+                "wss://id.execute-api.eu-west-1.amazonaws.com",
+            ),
             ("ws://localhost:8080/ws", "ws://localhost:8080"),
             ("wss://chat.example.com", "wss://chat.example.com"),
         ] {

@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    fn with(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+    fn with(name: &HeaderName, values: &[&'static str]) -> HeaderMap {
         values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect()
     }
 
@@ -102,22 +102,22 @@ mod tests {
             ("br;q=0.1234", None),
             ("", None),
         ] {
-            let headers = with(header::ACCEPT_ENCODING, &[accepted]);
+            let headers = with(&header::ACCEPT_ENCODING, &[accepted]);
             assert_eq!(preferred(&headers, [Brotli, Gzip].into_iter()), expected, "{accepted}");
         }
-        let twice = with(header::ACCEPT_ENCODING, &["deflate", "gzip"]);
+        let twice = with(&header::ACCEPT_ENCODING, &["deflate", "gzip"]);
         assert_eq!(preferred(&twice, [Brotli, Gzip].into_iter()), Some(Gzip));
-        assert_eq!(preferred(&with(header::ACCEPT_ENCODING, &["br"]), [Gzip].into_iter()), None);
+        assert_eq!(preferred(&with(&header::ACCEPT_ENCODING, &["br"]), [Gzip].into_iter()), None);
         assert_eq!(preferred(&HeaderMap::new(), [Brotli, Gzip].into_iter()), None);
     }
 
     #[test]
     fn a_tag_is_known_alone_in_a_list_or_by_anything() {
         for known in ["\"a\"", "\"b\", \"a\"", "W/\"a\"", "*"] {
-            assert!(is_known(&with(header::IF_NONE_MATCH, &[known]), "\"a\""), "{known}");
+            assert!(is_known(&with(&header::IF_NONE_MATCH, &[known]), "\"a\""), "{known}");
         }
         for other in ["\"b\"", "a", ""] {
-            assert!(!is_known(&with(header::IF_NONE_MATCH, &[other]), "\"a\""), "{other}");
+            assert!(!is_known(&with(&header::IF_NONE_MATCH, &[other]), "\"a\""), "{other}");
         }
         assert!(!is_known(&HeaderMap::new(), "\"a\""));
     }

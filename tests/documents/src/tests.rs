@@ -166,7 +166,10 @@ fn every_route_of_the_template_has_an_operation_and_every_operation_a_route() {
     for path in &paths {
         let led_to = events.iter().any(|event| reaches(event, path));
         let is_of_web = by_default.paths.contains_key(*path);
-        assert_ne!(led_to, is_of_web, "{path}: what no route of the template leads to, `web` gets, and nothing else");
+        assert_ne!(
+            led_to, is_of_web,
+            "{path}: what no route of the template leads to, `web` gets, and nothing else"
+        );
     }
     for event in &events {
         let slash = event.strip_suffix('/').filter(|event| !event.is_empty());

@@ -8,8 +8,12 @@ use flate2::write::GzEncoder;
 
 pub(crate) fn brotli(body: &[u8]) -> io::Result<Vec<u8>> {
     // The widest window that every decoder knows.
-    let parameters =
-        BrotliEncoderParams { quality: 11, lgwin: 24, size_hint: body.len(), ..BrotliEncoderParams::default() };
+    let parameters = BrotliEncoderParams {
+        quality: 11,
+        lgwin: 24,
+        size_hint: body.len(),
+        ..BrotliEncoderParams::default()
+    };
     let mut compressed = Vec::new();
     brotli::BrotliCompress(&mut &*body, &mut compressed, &parameters)?;
     Ok(compressed)

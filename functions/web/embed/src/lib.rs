@@ -21,6 +21,11 @@ pub use self::site::{Caching, Served};
 /// Files by their paths, below the folder that they were read from.
 pub type Files = BTreeMap<String, Vec<u8>>;
 
+/// What follows a path's last point.
+fn extension(path: &str) -> &str {
+    path.rsplit_once('.').map_or("", |(_, extension)| extension)
+}
+
 /// All files of a folder and those below it; what begins with a dot is somebody's own.
 pub fn read(folder: &Path) -> Result<Files> {
     let mut files = Files::new();
@@ -63,7 +68,8 @@ pub fn write(served: &BTreeMap<String, Served>, folder: &Path) -> Result<()> {
         fs::write(folder.join(number.to_string()), body)?;
         let brotli = compressed(folder, &format!("{number}.br"), body, compress::brotli(body)?)?;
         let gzip = compressed(folder, &format!("{number}.gz"), body, compress::gzip(body)?)?;
-        let (plain, cache_control, tag) = (embedding(&number.to_string()), caching.header(), site::hash(body, 16));
+        let (plain, cache_control, tag) =
+            (embedding(&number.to_string()), caching.header(), site::hash(body, 16));
         writeln!(
             list,
             "    File {{ path: {path:?}, kind: {kind:?}, cache_control: {cache_control:?}, tag: {tag:?}, \

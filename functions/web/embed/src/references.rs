@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use anyhow::{Result, bail, ensure};
 
+use crate::extension;
+
 /// A file that is named in another.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
@@ -20,17 +22,18 @@ pub(crate) struct Reference {
 
 /// All references of a file to others of the client, in their order. What leads elsewhere is not among them.
 pub(crate) fn find(path: &str, text: &str) -> Result<Vec<Reference>> {
-    let found = match path.rsplit_once('.').map(|(_, kind)| kind) {
-        Some("html") => of_page(text),
-        Some("js") => of_script(text)?,
-        Some("css") => of_style(text)?,
-        Some("webmanifest") => quoted_after(text, &["\"src\":"]),
+    let found = match extension(path) {
+        "html" => of_page(text),
+        "js" => of_script(text)?,
+        "css" => of_style(text)?,
+        "webmanifest" => quoted_after(text, &["\"src\":"]),
         _ => Vec::new(),
     };
     let (folder, _) = path.rsplit_once('/').unwrap_or_default();
     let within = found.into_iter().filter(|at| is_relative(&text[at.clone()])).map(|at| {
         let named = below(folder, &text[at.clone()])?;
-        let is_entry = path.ends_with(".html") && text[..at.start].ends_with("src=\"") && named.ends_with(".js");
+        let is_source = extension(path) == "html" && text[..at.start].ends_with("src=\"");
+        let is_entry = is_source && extension(&named) == "js";
         Ok(Reference { at, path: named, is_entry })
     });
     within.collect()
@@ -72,7 +75,8 @@ fn of_page(text: &str) -> Vec<Range<usize>> {
 /// The texts in quotes that follow one of these words.
 fn quoted_after(text: &str, words: &[&str]) -> Vec<Range<usize>> {
     let ends = |word| text.match_indices(word).map(|(at, word): (usize, &str)| at + word.len());
-    let mut found: Vec<_> = words.iter().flat_map(|word| ends(*word)).filter_map(|end| quoted(text, end)).collect();
+    let mut found: Vec<_> =
+        words.iter().flat_map(|word| ends(*word)).filter_map(|end| quoted(text, end)).collect();
     found.sort_by_key(|at| at.start);
     found
 }
@@ -106,7 +110,9 @@ fn of_script(text: &str) -> Result<Vec<Range<usize>>> {
         let is_comment = line.trim_start().starts_with(['*', '/']);
         for marker in ["import(", "from \"./", "from \"../", "from './", "from '../"] {
             let Some(position) = line.find(marker).filter(|_| !is_comment) else { continue };
-            let within = |range: &Range<usize>| range.start <= at + position + marker.len() && at + position <= range.end;
+            let within = |range: &Range<usize>| {
+                range.start <= at + position + marker.len() && at + position <= range.end
+            };
             if !found.iter().any(within) {
                 bail!("an import must be a statement at the beginning of a line: {}", line.trim());
             }
@@ -131,7 +137,10 @@ fn last_quoted(statement: &str) -> Option<Range<usize>> {
 }
 
 fn of_style(text: &str) -> Result<Vec<Range<usize>>> {
-    ensure!(!text.contains("@import"), "a style is linked from the page: an @import is found only once it is read");
+    ensure!(
+        !text.contains("@import"),
+        "a style is linked from the page: an @import is found only once it is read"
+    );
     let named = text.match_indices("url(").map(|(at, word)| {
         let start = at + word.len();
         quoted(text, start).or_else(|| Some(start..start + text[start..].find(')')?))
@@ -189,7 +198,10 @@ import { elsewhere } from \"/client.js\";
 
     #[test]
     fn styles_and_the_manifest_name_images() {
-        assert_eq!(found("styles/a.css", "a { b: url(../i.svg) url(\"j.png\") url(data:x) }"), ["i.svg", "styles/j.png"]);
+        assert_eq!(
+            found("styles/a.css", "a { b: url(../i.svg) url(\"j.png\") url(data:x) }"),
+            ["i.svg", "styles/j.png"]
+        );
         assert_eq!(found("m.webmanifest", "{ \"icons\": [{ \"src\": \"icon.svg\" }] }"), ["icon.svg"]);
         assert!(find("a.css", "@import \"b.css\";").is_err());
     }

@@ -17,13 +17,11 @@ pub(crate) fn shortened(text: &str, is_script: bool) -> String {
     for line in text.lines() {
         let mut rest = if within == Within::Template { line } else { line.trim() };
         while within == Within::Comment || within == Within::Code && rest.starts_with("/*") {
-            match rest.split_once("*/") {
-                Some((_, after)) => (within, rest) = (Within::Code, after.trim_start()),
-                None => {
-                    (within, rest) = (Within::Comment, "");
-                    break;
-                }
-            }
+            let Some((_, after)) = rest.split_once("*/") else {
+                (within, rest) = (Within::Comment, "");
+                break;
+            };
+            (within, rest) = (Within::Code, after.trim_start());
         }
         if within == Within::Code && is_script && rest.starts_with("//") {
             rest = "";

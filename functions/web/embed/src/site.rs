@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::Files;
 use crate::references::{self, Reference};
 use crate::shorten::shortened;
+use crate::{Files, extension};
 
 pub(crate) const JSON: &str = "application/json";
 /// Where a page has the links to what its script imports, so that they are fetched at once and not one after the other.
@@ -58,7 +58,8 @@ pub(crate) fn serve(client: &Files) -> Result<BTreeMap<String, Served>> {
         let kind = kind(path)?;
         if let Some((address, caching)) = stable(path) {
             // What programs import, people read.
-            let body = if path == "client.js" { site.as_written(path)? } else { site.finish(path, &[])?.body };
+            let body =
+                if path == "client.js" { site.as_written(path)? } else { site.finish(path, &[])?.body };
             served.insert(address, Served { kind, caching, body });
         }
         if has_hash(path) {
@@ -80,14 +81,14 @@ pub(crate) fn hash(body: &[u8], digits: usize) -> String {
 }
 
 fn kind(path: &str) -> Result<&'static str> {
-    Ok(match path.rsplit_once('.').map(|(_, kind)| kind) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        Some("png") => "image/png",
-        Some("webmanifest") => "application/manifest+json",
-        Some("txt") => "text/plain; charset=utf-8",
+    Ok(match extension(path) {
+        "html" => "text/html; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "webmanifest" => "application/manifest+json",
+        "txt" => "text/plain; charset=utf-8",
         _ => bail!("{path} is no kind of file that is served"),
     })
 }
@@ -110,10 +111,7 @@ fn stable(path: &str) -> Option<(String, Caching)> {
 
 /// Whether a file is also, or only, served under a name with its hash: what others of the client refer to.
 fn has_hash(path: &str) -> bool {
-    match path {
-        "service-worker.js" => false,
-        _ => !path.ends_with(".html") && !path.ends_with(".webmanifest") && !path.ends_with(".txt"),
-    }
+    path != "service-worker.js" && !["html", "webmanifest", "txt"].contains(&extension(path))
 }
 
 struct Site<'f> {
@@ -137,8 +135,12 @@ impl Site<'_> {
             return Ok(finished.clone());
         }
         let path_to = [path_to, &[path]].concat();
-        if let Some(first) = path_to.iter().position(|one| *one == path).filter(|at| *at + 1 < path_to.len()) {
-            bail!("files that refer to each other in a circle have no hashes: {}", path_to[first..].join(" → "));
+        if let Some(first) = path_to.iter().position(|one| *one == path).filter(|at| *at + 1 < path_to.len())
+        {
+            bail!(
+                "files that refer to each other in a circle have no hashes: {}",
+                path_to[first..].join(" → ")
+            );
         }
         let finished = self.finish_now(path, &path_to).with_context(|| path.to_owned())?;
         self.finished.borrow_mut().insert(path.to_owned(), finished.clone());
@@ -149,12 +151,12 @@ impl Site<'_> {
         let bytes = self.files.get(path).context("there is no such file")?;
         let (mut body, mut modules) = (bytes.clone(), Vec::new());
         if let Ok(text) = std::str::from_utf8(bytes) {
-            let kind = path.rsplit_once('.').map(|(_, kind)| kind);
+            let kind = extension(path);
             let mut renamed = match kind {
-                Some("js" | "css") => self.renamed(path, &shortened(text, kind == Some("js")), path_to)?,
+                "js" | "css" => self.renamed(path, &shortened(text, kind == "js"), path_to)?,
                 _ => self.renamed(path, text, path_to)?,
             };
-            if kind == Some("html") {
+            if kind == "html" {
                 renamed.text = with_modules(&renamed.text, &renamed.modules);
             }
             (body, modules) = (renamed.text.into_bytes(), renamed.modules);
@@ -170,23 +172,20 @@ impl Site<'_> {
 
     /// A text with the names that are served in place of its references.
     fn renamed(&self, path: &str, text: &str, path_to: &[&str]) -> Result<Renamed> {
-        let is_page = path.ends_with(".html");
+        let is_page = extension(path) == "html";
         let (mut names, mut modules) = (Vec::new(), Vec::new());
         for Reference { at, path: named, is_entry } in references::find(path, text)? {
-            let address = match stable(&named).filter(|_| !has_hash(&named)) {
+            let address = if let Some((address, _)) = stable(&named).filter(|_| !has_hash(&named)) {
                 // Its name does not depend on what is in it, so circles of pages do no harm.
-                Some((address, _)) => {
-                    self.files.get(&named).with_context(|| format!("{named}: there is no such file"))?;
-                    address
+                self.files.get(&named).with_context(|| format!("{named}: there is no such file"))?;
+                address
+            } else {
+                let finished = self.finish(&named, path_to)?;
+                if is_entry || !is_page && extension(&named) == "js" {
+                    let own = (!is_page).then(|| finished.address.clone());
+                    modules.extend(own.into_iter().chain(finished.modules));
                 }
-                None => {
-                    let finished = self.finish(&named, path_to)?;
-                    if is_entry || !is_page && named.ends_with(".js") {
-                        let own = (!is_page).then(|| finished.address.clone());
-                        modules.extend(own.into_iter().chain(finished.modules));
-                    }
-                    finished.address
-                }
+                finished.address
             };
             names.push((at, address));
         }
@@ -250,15 +249,21 @@ mod tests {
     #[test]
     fn a_change_in_a_leaf_changes_every_name_above_it() {
         let names = |leaf: &str| -> Vec<String> {
-            let files = [("a.js", "import \"./b.js\";"), ("b.js", "import \"./c.js\";"), ("c.js", leaf), ("d.js", "4;")];
+            let files = [
+                ("a.js", "import \"./b.js\";"),
+                ("b.js", "import \"./c.js\";"),
+                ("c.js", leaf),
+                ("d.js", "4;"),
+            ];
             serve(&client(&files)).unwrap().into_keys().collect()
         };
 
         let (before, after) = (names("1;"), names("2;"));
 
-        assert_eq!(before.iter().zip(&after).map(|(one, other)| one == other).collect::<Vec<_>>(), [
-            false, false, false, true
-        ]);
+        assert_eq!(
+            before.iter().zip(&after).map(|(one, other)| one == other).collect::<Vec<_>>(),
+            [false, false, false, true]
+        );
     }
 
     #[test]
@@ -279,9 +284,14 @@ mod tests {
         let page = text(&files("<!-- modules --><title>T</title>"), "/");
 
         assert_eq!(page.matches("modulepreload").count(), 2, "{page}");
-        assert!(page.find("/assets/b-") < page.find("/assets/c-") && page.find("/assets/c-") < page.find("<title>"));
+        assert!(
+            page.find("/assets/b-") < page.find("/assets/c-")
+                && page.find("/assets/c-") < page.find("<title>")
+        );
         let page = text(&files("<title>T</title>"), "/");
-        assert!(page.find("<title>") < page.find("/assets/b-") && page.find("/assets/c-") < page.find("</head>"));
+        assert!(
+            page.find("<title>") < page.find("/assets/b-") && page.find("/assets/c-") < page.find("</head>")
+        );
     }
 
     #[test]
@@ -298,8 +308,16 @@ mod tests {
 
         let (icon, client) = (hash(b"<svg/>", 8), hash(b"1;\n", 8));
         let (icon, client) = (format!("/assets/icon-{icon}.svg"), format!("/assets/client-{client}.js"));
-        let mut paths =
-            ["/", "/admin", "/client.js", "/favicon.ico", "/m.webmanifest", "/service-worker.js", &*icon, &*client];
+        let mut paths = [
+            "/",
+            "/admin",
+            "/client.js",
+            "/favicon.ico",
+            "/m.webmanifest",
+            "/service-worker.js",
+            &*icon,
+            &*client,
+        ];
         paths.sort_unstable();
         assert!(served.keys().eq(paths));
         assert_eq!(text(&served, "/client.js"), "// One.\n1;", "people read it");
