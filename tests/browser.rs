@@ -32,7 +32,7 @@ async fn the_keyboard_alone_leads_from_sign_up_to_the_first_message() {
 
 #[tokio::test]
 async fn a_send_that_fails_says_why_and_is_sent_once_by_a_retry() {
-    let options = StackOptions { throttle_messages: "2/4".to_owned(), ..StackOptions::default() };
+    let options = StackOptions { throttle_messages: "2/8".to_owned(), ..StackOptions::default() };
     tell(&Stack::start(options).await, "failing").await;
 }
 

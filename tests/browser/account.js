@@ -3,7 +3,6 @@ import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import path from "node:path";
 import { story } from "./support/stage.js";
-import { settings } from "./support/settings.js";
 import { until } from "./support/find.js";
 import { note } from "./support/notes.js";
 
@@ -53,10 +52,10 @@ await story(async (stage) => {
   await elsewhere.reads("You were signed out");
   await ada.presses("button", "Download my data");
   const file = await until("the export is downloaded", async () =>
-    (await readdir(settings.folder)).find((name) => /^chat-export.*\.json$/.test(name)),
+    (await readdir(stage.downloads).catch(() => [])).find((name) => /^chat-export.*\.json$/.test(name)),
   );
   const exported = await until("the export is whole", async () => {
-    const text = await readFile(path.join(settings.folder, file), "utf8");
+    const text = await readFile(path.join(stage.downloads, file), "utf8");
     return text && JSON.parse(text);
   });
   assert.equal(exported.user.email, account.email);

@@ -26,7 +26,7 @@ await story(async (stage) => {
     assert.match(headers["cache-control"], /immutable/, path);
   }
 
-  await ada.opens("/icon.svg");
+  await ada.page.goto("about:blank");
   ada.network.asked.splice(0);
   await ada.opens("/");
   await ada.isSignedOut();

@@ -19,6 +19,8 @@ const LONGEST = 100_000;
 
 export class Stage {
   people = [];
+  /** Where what is downloaded goes. */
+  downloads = path.join(settings.folder, `downloads-${process.pid}`);
   #browser;
 
   static async open() {
@@ -105,7 +107,7 @@ export class Stage {
       proxyServer: await network.open(),
       // Otherwise what is on this machine is asked directly.
       proxyBypassList: ["<-loopback>"],
-      downloadBehavior: { policy: "allow", downloadPath: settings.folder },
+      downloadBehavior: { policy: "allow", downloadPath: this.downloads },
     });
     const person = new Person({ name, account, context, network, settings });
     this.people.push(person);
