@@ -18,6 +18,7 @@ from settings import ROOT, Settings
 
 PUPPETEER = "puppeteer-core@25.16.0"
 AXE = "axe-core@4.14.1"
+SHOWN_ORIGIN = "http://localhost:8080"
 SCREENSHOTS = ROOT / "functions/web/screenshots"
 INSTALLED = ("google-chrome-stable", "google-chrome", "chromium", "chromium-browser")
 OF_MACOS = (
@@ -76,14 +77,14 @@ def font_settings(tools_dir: Path) -> Optional[Path]:
     return path
 
 
-def take_screenshots(tools: Dict[str, str], addresses: Dict[str, str], port: int) -> None:
-    """Has a script write pictures of the pages of a stack, whose functions say that they are on this port."""
+def take_screenshots(tools: Dict[str, str], addresses: Dict[str, str]) -> None:
+    """Has a script write pictures of the pages of a stack, whose functions take them for those of `SHOWN_ORIGIN`."""
     if "TEST_CHROMIUM" not in tools:
         raise Failure("there is no browser to take pictures in")
     told = {
         "NODE_PATH": tools["TEST_NODE_PATH"],
         "STORY_CHROMIUM": tools["TEST_CHROMIUM"],
-        "STORY_ORIGIN": f"http://localhost:{port}",
+        "STORY_ORIGIN": SHOWN_ORIGIN,
         "STORY_URL": addresses["url"],
         "STORY_WEBSOCKET_URL": addresses["websocket_url"],
         "STORY_CONSOLE_URL": addresses["console_url"],

@@ -485,11 +485,13 @@ def screenshots(settings: Settings) -> None:
     tools = browser.environment(settings)
     parts = stores.Stores()
     with throwaway(settings, "screenshots", parts=parts):
-        unthrottled = {name: "off" for name in THROTTLES}
+        # The browser is led to the stack's port; what the pages show is the address of everybody's own.
+        functions = {name: "off" for name in THROTTLES}
+        functions.update(PUBLIC_URL=browser.SHOWN_ORIGIN, ALLOWED_ORIGINS=browser.SHOWN_ORIGIN)
         folder = settings.data_dir / "screenshots"
-        own = replace(settings, port=free_port(), console_port=free_port(), data_dir=folder, functions=unthrottled)
+        own = replace(settings, port=free_port(), console_port=free_port(), data_dir=folder, functions=functions)
         addresses = start_gateway(own, function_environment(own, parts), parts, [], quiet=True)
-        browser.take_screenshots(tools, addresses, own.port)
+        browser.take_screenshots(tools, addresses)
 
 
 def coverage(settings: Settings, arguments: List[str]) -> None:

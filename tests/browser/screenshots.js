@@ -57,15 +57,19 @@ const UNREAD = ["tomas"];
 
 await story(async (stage) => {
   await mkdir(settings.folder, { recursive: true });
-  const { ada, grace, times } = await furnish(stage);
+  const { accounts, times, launch } = await furnish(stage);
+  const ada = await stage.again({ name: "Ada", account: accounts.ada });
+  const grace = await stage.again({ name: "Grace", account: accounts.grace });
   for (const person of [ada, grace]) await person.page.evaluateOnNewDocument(stopClock, times, NOW, Date.now());
-  await grace.signsIn();
-  await grace.opensConversation("Launch week");
   await ada.signsIn();
   await ada.opensConversation("Launch week");
   await ada.sees("article", /right after lunch/);
+  // Who has read what is told to whoever is there.
+  await accounts.noor.read(launch.conversation, launch.messages.at(-1));
+  await grace.signsIn();
+  await grace.opensConversation("Launch week");
+  await ada.reads(/Read by/);
 
-  await settle(ada);
   await typing(grace, ada);
   await takes(ada, "room-desktop-light", DESKTOP, "light");
   await typing(grace, ada);
@@ -89,6 +93,8 @@ async function furnish(stage) {
   for (const [name, [firstName, lastName]] of Object.entries(PEOPLE)) {
     const account = Object.assign(stage.unmet(firstName, lastName), { username: name, email: `${name}@example.com` });
     accounts[name] = await account.signUp();
+    const link = await stage.mailedLink(account.email, "/verify-email/");
+    await account.call("POST", "/auth/verify-email", { token: link.split("/").at(-1) });
   }
   const tell = async (conversation, said) => {
     const messages = [];
@@ -107,7 +113,7 @@ async function furnish(stage) {
     }
     return messages;
   };
-  const reads = async (name, conversation, messages) => accounts[name].read(conversation, messages.at(-1));
+  let launch;
   const rooms = Object.entries(ROOMS).map(([name, about]) => ({ ...about, name }));
   rooms.push(...Object.entries(DIRECT).map(([name, said]) => ({ said, with: name })));
   // The one that was spoken in last stands first.
@@ -115,11 +121,10 @@ async function furnish(stage) {
     const [first, ...others] = (room.people ?? ["ada", room.with]).map((name) => accounts[name]);
     const conversation = room.name ? await first.group(room.name, ...others) : await first.direct(others[0]);
     const messages = await tell(conversation, room.said);
-    if (!UNREAD.includes(room.with)) await reads("ada", conversation, messages);
-    if (room.name === "Launch week") await reads("noor", conversation, messages);
+    if (!UNREAD.includes(room.with)) await accounts.ada.read(conversation, messages.at(-1));
+    if (room.name === "Launch week") launch = { conversation, messages };
   }
-  const [ada, grace] = [await stage.again({ name: "Ada", account: accounts.ada }), await stage.again({ name: "Grace", account: accounts.grace })];
-  return { ada, grace, times };
+  return { accounts, times, launch };
 }
 
 /** Runs in the page: it is always NOW, and what was said was said when the script says. */

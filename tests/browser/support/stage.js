@@ -39,11 +39,8 @@ export class Stage {
         // What browsers ask their makers.
         "--disable-features=AutofillServerCommunication",
         "--font-render-hinting=none",
-        "--lang=en-GB",
       ],
-      env: { ...process.env, TZ: "UTC", LANG: "en_GB.UTF-8" },
-      // Without what it logs about the machine.
-      dumpio: false,
+      env: { ...process.env, TZ: "UTC", LANGUAGE: "en_GB" },
     });
     return stage;
   }
