@@ -55,6 +55,27 @@ async fn a_read_pointer_never_moves_back() {
 }
 
 #[tokio::test]
+async fn everybody_in_it_sees_how_far_the_others_have_read() {
+    let chat = TestChat::start().await;
+    let [alice, bob] = chat.users(["alice", "bob"]).await;
+    let conversation = alice.start_conversation_with([&bob]).await;
+    let read = async || -> Vec<Value> {
+        let listed = alice.participants(&conversation).await;
+        let of = |user: &User| {
+            listed.iter().find(|one| one["user_id"] == user.id.as_str()).unwrap()["read_seq"].clone()
+        };
+        vec![of(&alice), of(&bob)]
+    };
+    assert_eq!(read().await, [0, 0]);
+    let first = alice.send(&conversation, "one").await;
+    alice.send(&conversation, "two").await;
+
+    mark_read(&bob, &conversation, &first).await;
+
+    assert_eq!(read().await[1], first.seq);
+}
+
+#[tokio::test]
 async fn only_a_message_of_the_conversation_can_be_read() {
     let chat = TestChat::start().await;
     let [alice, bob] = chat.users(["alice", "bob"]).await;

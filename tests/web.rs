@@ -101,7 +101,7 @@ fn written(folder: &Path) -> Vec<String> {
 }
 
 fn digest(body: &[u8]) -> String {
-    Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(body).iter().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
 }
 
 #[tokio::test]

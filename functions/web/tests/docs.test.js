@@ -9,7 +9,7 @@ import { matches, reference } from "../client/docs/reference.js";
 import { fieldsOf, limitsOf, resolve, rows, schemaId, structure, typeOf } from "../client/docs/schema.js";
 import { e, prose, textOf, walk } from "../client/docs/tree.js";
 
-const DOCUMENTS = new URL("../../ops/documents/", import.meta.url);
+const DOCUMENTS = new URL("../documents/", import.meta.url);
 
 const read = (url) => readFileSync(url, "utf8");
 const openapi = JSON.parse(read(new URL("openapi.json", DOCUMENTS)));

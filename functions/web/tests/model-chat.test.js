@@ -84,6 +84,18 @@ test("reading zeroes what is unread at once, and is told to the server once a se
   assert.deepEqual(reads(), ["3-0"]);
 });
 
+test("where nothing is unread, nothing is told to be read", async (t) => {
+  const { chat, client } = await startChat(t, { conversations: [conversation({ last_seq: 1, last_message: message(1) })] });
+  const room = chat.room("c");
+  await settled();
+  client.take("history").resolve({ messages: [message(1)], complete: true });
+  await settled();
+
+  room.markRead();
+
+  assert.deepEqual(client.commands, []);
+});
+
 test("what I have read is not unread because the list was asked before", async (t) => {
   const { chat, client, api } = await startChat(t);
   const room = chat.room("c");
@@ -242,6 +254,50 @@ test("what was sent before a reload, but not acknowledged, is no second message"
   assert.equal(memory.outbox.size, 0);
 });
 
+test("what was acknowledged as the page was closed is not sent again", async (t) => {
+  const memory = new Memory();
+  const sent = message(1, { user_id: ME.id, client_id: "k" });
+  memory.conversations.set("c", { conversation: conversation({ last_seq: 1, last_message: sent }), last: 1 });
+  memory.logs.set("c", { last: 1, floor: 1, entries: [sent], reads: [] });
+  memory.outbox.set("k", { client_id: "k", conversation_id: "c", content: "m1", reply_to: null, created_at: at(1), error: null });
+
+  const { chat, client } = await startChat(t, { memory });
+
+  assert.deepEqual([shown(chat.room("c")), client.commands, memory.outbox.size], [["sent:m1"], [], 0]);
+});
+
+test("a cached log that ends before what is told next is not shown, nor is one that is being read overwritten", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const memory = new Memory();
+  const kept = (last, logLast) => {
+    memory.conversations.set("c", { conversation: conversation({ last_seq: last }), last });
+    memory.logs.set("c", { last: logLast, floor: 1, entries: [message(1)], reads: [] });
+  };
+  kept(5, 3);
+  const torn = await startChat(t, { memory, conversations: [conversation({ last_seq: 5 })] });
+  const room = torn.chat.room("c");
+  await settled();
+  assert.deepEqual([shown(room), room.hasEarlier], [[], true]);
+  torn.chat.stop();
+
+  kept(1, 1);
+  const { client } = await startChat(t, { memory, conversations: [conversation({ last_seq: 1 })] });
+  client.tell("entry", said(2));
+  t.mock.timers.tick(1000);
+  assert.deepEqual(memory.logs.get("c").entries, [message(1)]);
+  await settled();
+  t.mock.timers.tick(1000);
+  assert.deepEqual(memory.logs.get("c").entries, [message(1), message(2)]);
+});
+
+test("the list is cached also where nothing happens", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { memory } = await startChat(t, { conversations: [conversation({ last_seq: 7 })] });
+  t.mock.timers.tick(1000);
+
+  assert.deepEqual(memory.conversations.get("c"), { conversation: conversation({ last_seq: 7 }), last: 7 });
+});
+
 test("after a reload the room shows at once what it held, and goes on from there", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const memory = new Memory();
@@ -321,6 +377,19 @@ test("a page, the entries and an ack bring no message twice", async (t) => {
   assert.equal(room.hasEarlier, false);
 });
 
+test("a page that was asked for before the log was replaced is not put into it", async (t) => {
+  const { chat, client } = await startChat(t, { conversations: [conversation({ last_seq: 90 })] });
+  const room = chat.room("c");
+  await settled();
+  const old = client.take("history");
+  client.tell("page", { conversation_id: "c", messages: [message(40), message(41)], through: 41, role: "member" });
+  await settled();
+  old.resolve({ messages: [message(89), message(90)], complete: false });
+  await settled();
+
+  assert.deepEqual(shown(room), ["sent:m40", "sent:m41"]);
+});
+
 test("around loads back without a hole until the message is there", async (t) => {
   const { chat, client } = await startChat(t, { conversations: [conversation({ last_seq: 300 })] });
   const room = chat.room("c");
@@ -391,9 +460,10 @@ test("who types is shown until they stop, send, or 5 seconds are over", async (t
   assert.deepEqual(room.typing, []);
 });
 
-test("presence is asked for once and told by signals", async (t) => {
+test("presence is asked for once a connection and told by signals", async (t) => {
   const answers = { "GET /conversations/c/presence": { items: [{ user_id: "other", online: true, last_seen: null }], next: null } };
-  const { chat, client } = await startChat(t, { answers, conversations: [conversation({ kind: "direct" })] });
+  const { chat, client, api } = await startChat(t, { answers, conversations: [conversation({ kind: "direct" })] });
+  const asked = () => api.asked.filter((path) => path.endsWith("/presence")).length;
   const told = [];
   chat.on("presence", (userId) => told.push(userId));
   assert.deepEqual(chat.presence("other"), { online: true, last_seen: null });
@@ -403,6 +473,15 @@ test("presence is asked for once and told by signals", async (t) => {
 
   assert.deepEqual(chat.presence("other"), { online: false, last_seen: at(1) });
   assert.deepEqual(told, ["other"]);
+  chat.room("c");
+  await chat.reload();
+  assert.equal(asked(), 1);
+
+  client.become("waiting");
+  client.become("open");
+  assert.equal(chat.presence("other"), null);
+  await settled();
+  assert.deepEqual([chat.presence("other"), asked()], [{ online: true, last_seen: null }, 2]);
 });
 
 test("being removed takes the conversation away, with all that is kept of it", async (t) => {
@@ -417,6 +496,18 @@ test("being removed takes the conversation away, with all that is kept of it", a
   await settled();
 
   assert.deepEqual([removed, room.removed, chat.conversations, memory.outbox.size], [["c"], true, [], 0]);
+});
+
+test("the list is read again when it could not be", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { chat, client, api } = await startChat(t, { answers: { "GET /conversations": offline() }, isOnline: false });
+  assert.deepEqual([chat.error.code, chat.loaded, [...client.subscribed]], ["offline", false, []]);
+
+  api.answers["GET /conversations"] = { items: [conversation()], next: null };
+  client.become("open");
+  await settled();
+
+  assert.deepEqual([chat.error, chat.loaded, [...client.subscribed]], [null, true, [["c", 0]]]);
 });
 
 test("conversations that the list no longer has are gone, new ones are subscribed", async (t) => {

@@ -1,6 +1,7 @@
 //! The participants of a conversation: list, add, change, remove, and who of them is online.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -30,6 +31,33 @@ pub struct NewRole {
     pub role: Role,
 }
 
+/// One of the people of a conversation, and how far they have read it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(examples(json!({
+    "user_id": "01890a5d-ac96-774b-bcce-b302099a8057",
+    "user_name": "Ada Lovelace",
+    "user_email": "ada@example.com",
+    "role": "admin",
+    "joined_at": "2026-01-02T03:04:05Z",
+    "read_seq": 7,
+})))]
+pub struct Reader {
+    /// Who.
+    pub user_id: UserId,
+    /// Their name.
+    pub user_name: String,
+    /// Their address.
+    #[schema(required)]
+    pub user_email: Option<String>,
+    /// What they may do.
+    pub role: Role,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub joined_at: OffsetDateTime,
+    /// The seq of the last message that they have read; 0 before any.
+    pub read_seq: i64,
+}
+
 /// The participants, longest-standing first.
 pub async fn list_participants(
     app: &App,
@@ -37,7 +65,7 @@ pub async fn list_participants(
     id: ConversationId,
     cursor: Option<&str>,
     limit: Limit,
-) -> Result<Page<Participant>> {
+) -> Result<Page<Reader>> {
     let after = cursor.map(decode).transpose()?;
     let participants = queries::list_participants(&app.postgres, user, id, after, limit).await?;
     let participants = participants.ok_or(Error::NotFound("conversation"))?;

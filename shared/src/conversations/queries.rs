@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{ChannelName, Conversation, Kind, NewKind, NewSettings, Started};
+use super::{ChannelName, Conversation, Kind, NewKind, NewSettings, Reader, Started};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::{Message, Participant, Role};
 use crate::page::Limit;
@@ -227,11 +227,11 @@ pub(super) async fn list_participants(
     id: ConversationId,
     after: Option<After>,
     limit: Limit,
-) -> Result<Option<Vec<Participant>>> {
+) -> Result<Option<Vec<Reader>>> {
     let (joined_at, user_id) = after.unzip();
     let rows = postgres
         .query(
-            "select o.user_id, u.name, u.email, o.role, o.joined_at
+            "select o.user_id, u.name, u.email, o.role, o.joined_at, o.read_seq
              from participants me
              left join lateral (
                  select * from participants o
@@ -254,7 +254,7 @@ pub(super) async fn list_participants(
         return Ok(None);
     }
     let others = rows.iter().filter(|row| row.get::<_, Option<Uuid>>("user_id").is_some());
-    Ok(Some(others.map(participant).collect()))
+    Ok(Some(others.map(reader).collect()))
 }
 
 pub(super) async fn find_participant(
@@ -318,6 +318,11 @@ fn participant(row: &Row) -> Participant {
         role: role(row.get("role")),
         joined_at: row.get("joined_at"),
     }
+}
+
+fn reader(row: &Row) -> Reader {
+    let Participant { user_id, user_name, user_email, role, joined_at } = participant(row);
+    Reader { user_id, user_name, user_email, role, joined_at, read_seq: row.get("read_seq") }
 }
 
 fn role(said: &str) -> Role {

@@ -17,7 +17,8 @@ export class Cache {
   #user = null;
 
   /**
-   * From here on reads and writes are those of one person.
+   * From here on reads and writes are those of one person. What another one left behind, whose session was lost without
+   * signing out, is deleted.
    * @param {string} userId
    * @returns {Promise<{conversations: Array<{conversation: object, last: number}>, outbox: object[]}>} what is kept of them
    */
@@ -26,6 +27,12 @@ export class Cache {
     const [conversations, outbox] = await Promise.all(
       ["conversations", "outbox"].map((store) => this.#run("readonly", (stores) => stores[store].getAll(within(userId)))),
     );
+    this.#run("readwrite", (stores) => {
+      for (const store of Object.values(stores)) {
+        store.delete(IDBKeyRange.upperBound([userId], true));
+        store.delete(IDBKeyRange.lowerBound([userId, []], true));
+      }
+    });
     return { conversations: conversations ?? [], outbox: outbox ?? [] };
   }
 
@@ -103,7 +110,11 @@ function connect() {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(NAME, VERSION);
     request.onupgradeneeded = () => STORES.forEach((store) => request.result.createObjectStore(store));
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      // A page with a later version of this may change the stores; here it goes on without them.
+      request.result.onversionchange = () => request.result.close();
+      resolve(request.result);
+    };
     request.onerror = () => reject(request.error);
   });
 }

@@ -407,8 +407,7 @@ export class LiveChat {
       const conversation = this.conversation(id);
       const room = this.#rooms.get(id);
       const log = room?.toLog() ?? null;
-      // Of a room that still reads its log nothing is known to be whole.
-      if (!conversation || (room && !log)) continue;
+      if (!conversation) continue;
       records.push({ conversation, last: log?.last ?? this.#lasts.get(id), log });
       this.#dirty.delete(id);
     }

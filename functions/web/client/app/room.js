@@ -29,7 +29,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
   const room = chat.room(id);
   const names = new Names(room, me, () => update());
 
-  const heading = h("h1", { class: "room-title truncate", id: uniqueId("room"), tabindex: "-1" });
+  const heading = h("h1", { class: "room-title", id: uniqueId("room"), tabindex: "-1" });
   const below = h("p", { class: "room-subtitle muted truncate" });
   const back = iconButton("back", "Back to the conversations", onBack);
   back.classList.add("room-back");
@@ -162,7 +162,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
       return;
     }
     const { kind, participants, participant_count: count } = conversation;
-    fill(heading, kind === "channel" && icon("hash"), h("bdi", { text: title(conversation, me) }));
+    fill(heading, kind === "channel" && icon("hash"), h("bdi", { class: "truncate", text: title(conversation, me) }));
     const other = kind === "direct" ? participants.find(({ user_id: userId }) => userId !== me) : null;
     below.textContent = kind === "direct" ? presenceOf(other) : count === 1 ? "Only you" : `${count} people`;
     composer.name(title(conversation, me));

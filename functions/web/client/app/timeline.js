@@ -10,6 +10,8 @@ import { firstUnread, rowsOf, seqOf } from "./rows.js";
 
 /** How near to the end counts as there, in px. */
 const NEAR = 48;
+/** For how long after a touch, a key or the wheel scrolling is by that, in ms. */
+const MEANT = 500;
 
 export class Timeline {
   #room;
@@ -18,6 +20,9 @@ export class Timeline {
   #onSeen;
   #opened = false;
   #atEnd = true;
+  /** Where it was when it was scrolled last, in px, and when somebody did something that scrolls, in ms. */
+  #lastTop = 0;
+  #touchedAt = -MEANT;
   #loading = false;
   /** How many pages are loaded at most to get to where the unread ones begin: no more than 100 of them are counted. */
   #pages = 3;
@@ -65,6 +70,9 @@ export class Timeline {
     this.#hello = hello;
     this.#onSeen = onSeen;
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      this.#scroller.addEventListener(type, () => (this.#touchedAt = performance.now()), { passive: true });
+    }
     this.#scroller.addEventListener("keydown", (event) => this.#pressed(event));
     this.#scroller.addEventListener("focusin", ({ target }) => this.#makeCurrent(target.closest(".message")));
     this.#earlier.addEventListener("click", () => this.#loadEarlier());
@@ -235,7 +243,15 @@ export class Timeline {
   #scrolled() {
     if (!this.#opened) return;
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    this.#atEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    const isEnd = scrollHeight - scrollTop - clientHeight < NEAR;
+    // The end may also have gone away by itself, when what is above it took more room.
+    const isMeant = scrollTop < this.#lastTop || performance.now() - this.#touchedAt < MEANT;
+    this.#lastTop = scrollTop;
+    if (this.#atEnd && !isEnd && !isMeant) {
+      this.#scrollToEnd();
+      return;
+    }
+    this.#atEnd = isEnd;
     this.#look();
   }
 

@@ -69,6 +69,7 @@ export class FakeClient {
   }
 
   subscribe(id, last) {
+    if (this.subscribed.has(id)) throw new Error(`${id} is subscribed already`);
     this.subscribed.set(id, last);
   }
 
