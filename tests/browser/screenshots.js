@@ -154,19 +154,15 @@ async function typing(who, seenBy) {
   await seenBy.reads(/typing/);
 }
 
-/** Without the caret, and with every picture and letter in its place. */
-async function settle(person) {
-  await person.page.evaluate(() => document.fonts.ready);
-}
-
 async function takes(person, name, viewport, scheme) {
   await person.page.setViewport({ ...viewport, deviceScaleFactor: viewport.isMobile ? 2 : 1 });
   await person.page.emulateMediaFeatures([
     { name: "prefers-color-scheme", value: scheme },
     { name: "prefers-reduced-motion", value: "reduce" },
   ]);
+  // A caret blinks.
   await person.page.evaluate(() => document.activeElement?.blur());
-  await settle(person);
+  await person.page.evaluate(() => document.fonts.ready);
   const file = path.join(settings.folder, `${name}.png`);
   let before = 0;
   // Until two in a row are alike: nothing moves any more.

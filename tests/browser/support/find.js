@@ -35,7 +35,6 @@ export const described = (role, name) => `the ${role} ${name === undefined ? "" 
 export const portable = (name) =>
   name === undefined ? null : name instanceof RegExp ? { source: name.source, flags: name.flags } : { text: name };
 
-/* eslint-env browser */
 /**
  * Runs in the page: the elements that have this role and name, and are to be seen.
  *
