@@ -2,6 +2,7 @@
  * was on its way when the network went is sent once. */
 import assert from "node:assert/strict";
 import { story } from "./support/stage.js";
+import { until } from "./support/find.js";
 
 await story(async (stage) => {
   const [ada, grace] = await Promise.all([stage.person("Ada"), stage.account("Grace")]);
@@ -16,23 +17,24 @@ await story(async (stage) => {
   await ada.seesMessage("three");
   await ada.readsNo("Too many messages");
 
-  const invisible = "\u0007";
-  await ada.writes(invisible);
-  const refused = await ada.seesMessage(invisible, { state: "failed" });
+  const broken = "torn\u0000apart";
+  await ada.writes(broken);
+  const refused = await ada.seesMessage(broken, { state: "failed" });
   assert.match(await refused.evaluate((one) => one.innerText), /Not sent: /);
   await ada.reloads();
-  await ada.seesMessage(invisible, { state: "failed" });
+  await ada.seesMessage(broken, { state: "failed" });
   await ada.presses("button", "Retry");
-  await ada.seesMessage(invisible, { state: "failed" });
-  assert.equal((await ada.messages()).filter(({ text }) => text === invisible).length, 1, "it is there once");
+  await ada.seesMessage(broken, { state: "failed" });
+  assert.equal((await ada.messages()).filter(({ text }) => text === broken).length, 1, "it is there once");
   await ada.presses("button", "Discard");
-  await ada.seesNoMessage(invisible);
+  await ada.seesNoMessage(broken);
 
   // Nobody knows whether it arrived, so it is sent until it is known.
   ada.expects(/net::ERR_/, /WebSocket connection to .* failed/);
   await ada.fills(/^Message /, "four");
   ada.network.cutsNextAnswer();
   await ada.hits("Enter");
+  await until("the answer is lost", () => ada.network.isCut);
   await ada.seesMessage("four", { state: "pending" });
   ada.network.mend();
   await ada.seesMessage("four");

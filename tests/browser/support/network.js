@@ -42,6 +42,10 @@ export class Network {
     this.#trap = true;
   }
 
+  get isCut() {
+    return this.#cut;
+  }
+
   mend() {
     this.#cut = false;
   }
