@@ -521,6 +521,22 @@ test("conversations that the list no longer has are gone, new ones are subscribe
   assert.deepEqual([...client.subscribed], [["d", 7]]);
 });
 
+test("a conversation that moved while the list was read, and so is on no page of it, stays", async (t) => {
+  const { chat, client, api, memory } = await startChat(t, { conversations: [conversation(), conversation({ id: "d" })] });
+  chat.room("c").send("soon").catch(() => {});
+  await settled();
+
+  api.answers["GET /conversations"] = ({ cursor }) => ({ items: [conversation({ id: cursor ? "d" : "e" })], next: cursor ? null : "x" });
+  api.answers["GET /conversations/c"] = conversation();
+  await chat.reload();
+
+  assert.deepEqual(chat.conversations.map(({ id }) => id).sort(), ["c", "d", "e"]);
+  assert.deepEqual([client.subscribed.has("c"), memory.outbox.size], [true, 1]);
+  api.answers["GET /conversations/c"] = offline();
+  await chat.reload();
+  assert.deepEqual([chat.conversation("c")?.id, chat.error.code], ["c", "offline"]);
+});
+
 test("at most 200 conversations are subscribed; one that is opened takes the place of the quietest", async (t) => {
   const many = Array.from({ length: 205 }, (_, index) => conversation({ id: `c${index}`, updated_at: at(1000 - index) }));
   const { chat, client } = await startChat(t, { conversations: many });
@@ -531,6 +547,30 @@ test("at most 200 conversations are subscribed; one that is opened takes the pla
 
   assert.equal(client.subscribed.size, 200);
   assert.deepEqual([client.subscribed.has("c204"), client.subscribed.has("c199")], [true, false]);
+});
+
+test("the room that the page is opened at is followed, however quiet it is, and again with each reading of the list", async (t) => {
+  const many = Array.from({ length: 205 }, (_, index) => conversation({ id: `c${index}`, updated_at: at(1000 - index) }));
+  const { chat, client, api } = await startChat(t, { answers: { "GET /conversations": offline() } });
+  chat.room("c204");
+  api.answers["GET /conversations"] = { items: many, next: null };
+  await chat.reload();
+  assert.deepEqual([client.subscribed.size, client.subscribed.has("c204"), client.subscribed.has("c198")], [200, true, true]);
+
+  const before = [...client.subscribed.keys()];
+  await chat.reload();
+  assert.deepEqual([...client.subscribed.keys()], before);
+});
+
+test("writing to somebody again is not asked for as a new conversation", async (t) => {
+  const direct = conversation({ kind: "direct", participants: [{ user_id: ME.id }, OTHER] });
+  const answers = { "POST /conversations/direct": ({ user_id }) => conversation({ id: `with-${user_id}`, kind: "direct" }) };
+  const { chat, api } = await startChat(t, { answers, conversations: [direct, conversation({ id: "group" })] });
+
+  assert.equal((await chat.direct("other")).id, "c");
+  assert.equal(api.asked.includes("POST /conversations/direct"), false);
+  assert.equal((await chat.direct("third")).id, "with-third");
+  assert.equal((await chat.direct(ME.id)).id, "with-me");
 });
 
 test("one that is no conversation of mine is shown as removed", async (t) => {
@@ -574,23 +614,6 @@ test("the connection is offline only after a second attempt failed", async (t) =
   for (const state of ["waiting", "connecting", "waiting", "connecting", "waiting", "open"]) client.become(state);
 
   assert.deepEqual(told, ["connecting", "offline", "online"]);
-});
-
-test("an attempt that fails just as the network comes back is followed by another one soon", async (t) => {
-  globalThis.window = new EventTarget();
-  t.after(() => delete globalThis.window);
-  const { client } = await startChat(t);
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  client.become("waiting");
-  t.mock.timers.tick(1000);
-  assert.equal(client.retries, 0);
-
-  client.become("connecting");
-  window.dispatchEvent(new Event("online"));
-  client.become("waiting");
-  t.mock.timers.tick(1000);
-
-  assert.equal(client.retries, 1);
 });
 
 test("a server that was restored from a backup replaces what is shown", async (t) => {

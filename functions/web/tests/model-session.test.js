@@ -3,12 +3,13 @@ import { test } from "node:test";
 import { Session } from "../client/app/session.js";
 
 const USER = { id: "u", username: "ada", name: "Ada" };
+const OTHER = { id: "v", username: "bob", name: "Bob" };
 
 /** A server of accounts with one account, whose refresh tokens are good once; and tabs of one browser. */
 function browser({ withLocks = true } = {}) {
   const entries = new Map();
   const tabs = [];
-  const server = { valid: "r0", access: "a0", asked: [], refreshes: 0, isOver: false, isDown: false, hold: null };
+  const server = { valid: "r0", access: "a0", asked: [], refreshes: 0, isOver: false, isDown: false, hold: null, throttled: 0 };
 
   const answer = (status, body, headers = {}) => new Response(body && JSON.stringify(body), { status, headers });
   const refused = () => answer(401, { code: "unauthenticated", detail: "The access token is not valid.", status: 401 });
@@ -20,7 +21,7 @@ function browser({ withLocks = true } = {}) {
     await (server.hold ?? new Promise((resolve) => setTimeout(resolve)));
     if (server.isDown) throw new TypeError("Failed to fetch");
     const sent = body && JSON.parse(body);
-    if (asked === "POST /auth/login") return answer(200, { user: USER, ...pair() });
+    if (asked === "POST /auth/login") return answer(200, { user: sent.username === "ada" ? USER : OTHER, ...pair() });
     if (asked === "POST /auth/signup") return answer(201, server.mustVerify ? { user: USER } : { user: USER, ...pair() });
     if (asked === "POST /auth/logout") return answer(204);
     if (asked === "POST /auth/refresh") {
@@ -32,6 +33,14 @@ function browser({ withLocks = true } = {}) {
     }
     if (headers.authorization !== `Bearer ${server.access}`) return refused();
     if (asked === "POST /auth/password") return refused();
+    if (asked.startsWith("GET /auth/profile/export")) {
+      if (server.throttled > 0) {
+        server.throttled -= 1;
+        return answer(429, { code: "throttled", detail: "Slow down.", retry_after: 0.001 });
+      }
+      const isFirst = !asked.endsWith("cursor=2");
+      return answer(200, { ...(isFirst && { user: USER }), messages: [isFirst ? 1 : 2], next: isFirst ? "2" : null });
+    }
     if (asked === "GET /throttled") {
       return answer(429, { code: "throttled", detail: "Slow down.", retry_after: 7 }, { "x-request-id": "q" });
     }
@@ -54,7 +63,7 @@ function browser({ withLocks = true } = {}) {
   function tab() {
     const window = new EventTarget();
     const announce = () => {
-      for (const other of tabs) if (other !== window) other.dispatchEvent(Object.assign(new Event("storage"), { key: "chat.refresh" }));
+      for (const other of tabs) if (other !== window && !other.isFrozen) other.dispatchEvent(Object.assign(new Event("storage"), { key: "chat.refresh" }));
     };
     const storage = {
       getItem: (key) => entries.get(key) ?? null,
@@ -70,7 +79,7 @@ function browser({ withLocks = true } = {}) {
     const session = new Session({ fetch, storage, window, locks: withLocks ? locks : { request: (name, work) => work() } });
     const told = [];
     session.onChange((user, reason) => told.push(reason));
-    return { session, told };
+    return { session, told, window };
   }
 
   return { server, entries, tab };
@@ -177,6 +186,45 @@ test("signing in and out is followed by the other tabs", async () => {
   assert.equal(one.session.user, null);
   assert.equal(entries.size, 0);
   assert.deepEqual(one.told, ["signed-in", "signed-out"]);
+});
+
+test("a page that was not told that somebody else signed in asks for nothing in their name", async () => {
+  const { server, tab } = browser();
+  const [one, two] = [tab(), tab()];
+  await signIn(one);
+  one.window.isFrozen = true;
+  await two.session.signOut();
+  await two.session.signIn({ username: "bob", password: "x" });
+  server.access = "expired for all";
+  server.asked.length = 0;
+
+  await assert.rejects(one.session.ticket(), { code: "unauthenticated" });
+
+  assert.deepEqual(server.asked, ["POST /auth/ws-ticket"]);
+  assert.deepEqual([one.session.user, one.told], [OTHER, ["signed-in", "signed-in"]]);
+});
+
+test("a page that the browser kept finds out who is signed in when it is shown again", async () => {
+  const { tab } = browser();
+  const [one, two] = [tab(), tab()];
+  await signIn(one);
+  one.window.isFrozen = true;
+  await two.session.signOut();
+
+  one.window.dispatchEvent(Object.assign(new Event("pageshow"), { persisted: true }));
+
+  assert.deepEqual([one.session.user, one.told], [null, ["signed-in", "signed-out"]]);
+});
+
+test("an export of more pages than there are requests a minute waits for its turn", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  server.throttled = 2;
+
+  const exported = JSON.parse(await (await one.session.export()).text());
+
+  assert.deepEqual(exported, { user: USER, messages: [1, 2] });
 });
 
 test("tokens that arrive after signing out are not kept", async () => {

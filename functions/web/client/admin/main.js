@@ -3,6 +3,7 @@
  * each request; what the session says of the role only spares others the requests.
  */
 import { session } from "../app/api.js";
+import { Cache } from "../app/cache.js";
 import { fill, h, icon } from "../app/dom.js";
 import { avatar } from "../app/ui.js";
 import { showAudit } from "./audit.js";
@@ -111,6 +112,8 @@ onForbidden(() => {
   show();
 });
 session.onChange((user, reason) => {
+  // What the chat keeps is nobody's from here on, whether it is open in another tab or not.
+  if (!user) new Cache().clear();
   if (reason === "ended") notice = "Your session has ended. Sign in again to go on.";
   // Somebody may have been made an admin since.
   if (reason !== "signed-out" && user?.role === "admin") refused = null;

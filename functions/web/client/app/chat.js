@@ -108,8 +108,11 @@ export class Chat {
     return this.#take(await this.#api.post("/conversations", wanted));
   }
 
-  /** The conversation with one other person, which may be there already. */
+  /** The conversation with one other person. One that is known already is not asked for, which would count as starting one. */
   async direct(userId) {
+    const isWith = ({ kind, participants }) => kind === "direct" && participants.some((one) => one.user_id === userId);
+    const known = userId === this.me?.id ? null : this.conversations.find(isWith);
+    if (known) return known;
     return this.#take(await this.#api.post("/conversations/direct", { user_id: userId }));
   }
 

@@ -3,8 +3,8 @@
 // What is cached shows at once. The list is then read over HTTP, and the 200 conversations with the latest activity are
 // subscribed, each from the seq up to which its log is known here; of one that is not cached this is its present end, and its
 // messages are read when it is opened. From there on the log tells everything but one thing: nothing is pushed to somebody who
-// is added to a conversation. So the list is read again with each new connection, when the page becomes visible, and each
-// minute while it is.
+// is added to a conversation. So the list is read again with each new connection, when the page becomes visible, and every
+// 20 s while it is.
 import { ConversationList } from "./conversation-list.js";
 import { Room } from "./live-room.js";
 import { Presences } from "./presences.js";
@@ -17,15 +17,15 @@ const FURTHEST_BEHIND = 200;
 const MOST_PAGES = 10;
 /** Direct conversations of the list whose presence is asked for with each connection. */
 const PRESENCES = 10;
-/** In ms: how often the list is read, at most and at least, and when again after it failed. */
+/**
+ * In ms: how often the list is read, at most and at least, and when again after it failed. So long does it take at most to see
+ * that one was added to a conversation; it is 180 of the 1,000 requests that a person has in an hour, for each visible page.
+ */
 const LIST_REST = 10_000;
-const LIST_EVERY = 60_000;
+const LIST_EVERY = 20_000;
 const FAILED_AGAIN = 5000;
 /** When a connection that was refused is tried again, though the session is not over. */
 const REFUSED_AGAIN = 30_000;
-/** After the network is said to be back attempts follow each other fast for so long: the one under way may still fail. In ms. */
-const HOPE_LASTS = 10_000;
-const HOPE_AGAIN = 1000;
 /** How long the cache waits for more to keep, in ms. */
 const CACHE_AFTER = 1000;
 
@@ -53,7 +53,6 @@ export class LiveChat {
   /** Conversations whose read pointers were asked for over this connection. */
   #readsAsked = new Set();
   #attempts = 0;
-  #hopeUntil = 0;
   #listing = null;
   #listedAt = -Infinity;
   #isListed = false;
@@ -160,7 +159,8 @@ export class LiveChat {
         this.#tellList();
         if (!cursor) break;
       }
-      if (!cursor) for (const id of missing) this.drop(id);
+      if (!cursor) await this.#confirm(missing);
+      if (this.#isOver) return;
       this.#isListed = true;
       this.error = null;
     } catch (error) {
@@ -172,8 +172,24 @@ export class LiveChat {
     this.#tellList();
     // How far the cached logs are behind is known only with the list.
     if (!this.#isListed) return;
-    this.conversations.slice(0, MOST_SUBSCRIPTIONS).forEach(({ id }) => this.#follow(id));
+    const latest = this.conversations.map(({ id }) => id);
+    const first = this.conversation(this.#current) ? [this.#current] : [];
+    for (const id of [...new Set([...first, ...latest])].slice(0, MOST_SUBSCRIPTIONS)) this.#follow(id);
     this.#refresh();
+  }
+
+  /** Drops those of which the API says that there is none; one that moved up while the list was read was on no page of it. */
+  async #confirm(ids) {
+    for (const id of ids) {
+      try {
+        const conversation = await this.#parts.api.get(`/conversations/${id}`);
+        if (this.#isOver) return;
+        this.#admit(conversation);
+      } catch (error) {
+        if (this.#isOver || error.code !== "not_found") throw error;
+        this.drop(id);
+      }
+    }
   }
 
   /** Takes up a conversation's object, of the API or of the cache. @param {number} last where its log is known to end */
@@ -290,7 +306,6 @@ export class LiveChat {
     on("ended", ({ conversation_id }) => this.drop(conversation_id));
     on("unauthenticated", () => this.#refused());
     globalThis.document?.addEventListener("visibilitychange", () => this.#seenOrHidden(), { signal });
-    globalThis.window?.addEventListener("online", () => this.#hope(), { signal });
     globalThis.window?.addEventListener("pagehide", () => this.#writeCache(), { signal });
     const timer = setInterval(() => {
       if (isVisible()) this.#readListOnce(1);
@@ -299,10 +314,7 @@ export class LiveChat {
   }
 
   #hearState(state) {
-    if (state === "waiting") {
-      this.#attempts += 1;
-      if (Date.now() < this.#hopeUntil) setTimeout(() => this.#client.retryNow(), HOPE_AGAIN);
-    }
+    if (state === "waiting") this.#attempts += 1;
     if (state === "open") this.#attempts = 0;
     const isAway = globalThis.navigator?.onLine === false || this.#attempts > 1;
     const connection = state === "open" ? "online" : isAway ? "offline" : "connecting";
@@ -383,12 +395,7 @@ export class LiveChat {
       this.#writeCache();
       return;
     }
-    this.#hope();
     if (Date.now() - this.#listedAt > LIST_REST) this.reload();
-  }
-
-  #hope() {
-    this.#hopeUntil = Date.now() + HOPE_LASTS;
   }
 
   // The cache, and who listens.

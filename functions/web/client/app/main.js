@@ -1,6 +1,7 @@
 // Where the page begins: who is signed in decides whether the chat or the views of accounts are shown, the address which one.
 // What fails without anybody to catch it is said here.
 import { session } from "./api.js";
+import { Cache } from "./cache.js";
 import { chat } from "./chat.js";
 import { toast, wording } from "./ui.js";
 import { address, current, go, isOfAccounts, onRoute } from "./router.js";
@@ -100,5 +101,7 @@ addEventListener("error", (event) => complain(event.error));
 session.onChange(onSession);
 onRoute(render);
 await session.restore();
+// One may have signed out on a page that knows nothing of conversations.
+if (!session.signedIn) new Cache().clear();
 render();
 registerServiceWorker();

@@ -161,7 +161,7 @@ export function needing(people) {
 }
 
 /** @param {{element: HTMLElement}} opened a dialog @returns {HTMLButtonElement} its main button */
-export const submitOf = (opened) => opened.element.querySelector("footer .primary");
+export const submitOf = (opened) => opened.element.querySelector(".actions .primary");
 
 /** Somebody's name, and below it what tells them from others of that name. */
 export function who(user) {

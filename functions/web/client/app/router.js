@@ -23,6 +23,9 @@ export const address = {
 /** The views that need nobody signed in. */
 export const isOfAccounts = (route) => ["sign-in", "sign-up", "forgot", "verify"].includes(route.name);
 
+/** What ids look like; anything else in an address could name another path of the API. */
+const ID = /^[\w-]+$/;
+
 /**
  * What is no address is the list.
  * @param {string} hash
@@ -32,7 +35,9 @@ export function parse(hash) {
   const [path, asked = ""] = hash.replace(/^#/, "").split("?");
   const [first = "", id, between, messageId] = path.split("/").slice(1).map(decode);
   const query = new URLSearchParams(asked).get("q") ?? "";
-  if (first === "c" && id) return { name: "conversation", id, messageId: between === "m" ? messageId : undefined, query };
+  if (first === "c" && ID.test(id)) {
+    return { name: "conversation", id, messageId: between === "m" && ID.test(messageId) ? messageId : undefined, query };
+  }
   const isView = ["settings", "search", "sign-in", "sign-up", "forgot", "verify"].includes(first);
   return { name: isView ? first : "list", query };
 }

@@ -37,9 +37,12 @@ export class Session {
     this.#fetch = fetch ?? ((...request) => globalThis.fetch(...request));
     this.#storage = storage ?? storageOfBrowser();
     this.#locks = locks ?? globalThis.navigator?.locks;
-    (window ?? globalThis).addEventListener?.("storage", (event) => {
+    const page = window ?? globalThis;
+    page.addEventListener?.("storage", (event) => {
       if (event.key === STORED || event.key === null) this.#follow();
     });
+    // A page that the browser kept, to go back to it, was told nothing in the meantime.
+    page.addEventListener?.("pageshow", (event) => event.persisted && this.#follow());
   }
 
   get signedIn() {
@@ -112,7 +115,7 @@ export class Session {
         return this.#forget("signed-out");
       } catch (error) {
         if (error.code !== "unavailable" || tries === 5) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfter ?? 1)));
+        await pause(error);
       }
     }
   }
@@ -207,6 +210,11 @@ export class Session {
       this.#forget("signed-out");
       throw signedOut();
     }
+    // Somebody else signed in, and this page was not told: their tokens are not for what it does.
+    if (before.user.id !== this.user?.id) {
+      this.#follow();
+      throw signedOut();
+    }
     const isUnchanged = () => this.#read()?.refresh_token === before.refresh_token;
     try {
       const pair = await this.#send("POST", "/auth/refresh", { body: { refresh_token: before.refresh_token } });
@@ -278,8 +286,16 @@ export class Session {
     this.#storage.setItem(STORED, JSON.stringify(stored));
   }
 
-  #exportPage(cursor) {
-    return this.request("GET", "/auth/profile/export", { query: { cursor }, patience: EXPORT_PATIENCE });
+  /** Very many pages are more than the requests of a minute: the next one then waits for its turn. */
+  async #exportPage(cursor) {
+    for (;;) {
+      try {
+        return await this.request("GET", "/auth/profile/export", { query: { cursor }, patience: EXPORT_PATIENCE });
+      } catch (error) {
+        if (error.code !== "throttled") throw error;
+        await pause(error);
+      }
+    }
   }
 
   async #send(method, path, { query = {}, body, token, patience = PATIENCE } = {}) {
@@ -310,6 +326,9 @@ export class Session {
     }
   }
 }
+
+/** As long as an error says that the same request would fail. */
+const pause = ({ retryAfter }) => new Promise((resolve) => setTimeout(resolve, 1000 * (retryAfter ?? 1)));
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 

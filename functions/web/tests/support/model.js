@@ -38,7 +38,6 @@ export class FakeClient {
   state = "stopped";
   commands = [];
   subscribed = new Map();
-  retries = 0;
   #listeners = new Map();
 
   on(type, listener) {
@@ -62,10 +61,6 @@ export class FakeClient {
   become(state) {
     this.state = state;
     this.tell("state", state);
-  }
-
-  retryNow() {
-    this.retries += 1;
   }
 
   subscribe(id, last) {
