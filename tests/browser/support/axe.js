@@ -22,6 +22,7 @@ export class Axe {
           { name: "prefers-color-scheme", value: scheme },
           { name: "prefers-reduced-motion", value: "reduce" },
         ]);
+        await page.evaluate(drawn);
         for (const problem of await this.#run(page)) {
           this.found.add(`${state}, ${scheme}, ${width}: ${problem}`);
         }
@@ -40,4 +41,9 @@ export class Axe {
       );
     });
   }
+}
+
+/** Runs in the page: until it has been drawn as it is to be looked at, and its scripts have heard of that. */
+function drawn() {
+  return new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
 }
