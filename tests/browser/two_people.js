@@ -6,11 +6,11 @@ await story(async (stage) => {
   await Promise.all([ada.signsUp(), grace.signsUp()]);
 
   await ada.startsConversationWith(grace.account);
-  await ada.writes("Good morning");
-  await ada.seesMessage("Good morning");
   // Nothing is pushed to whoever a conversation is started with: the list shows it when it is read again.
   await grace.reloads();
   await grace.opensConversation("Ada Tester");
+  await ada.writes("Good morning");
+  await ada.seesMessage("Good morning");
   await grace.seesMessage("Good morning");
   await ada.seesOf("Good morning", /Read by Grace Tester/);
 

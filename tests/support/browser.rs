@@ -66,7 +66,7 @@ async fn said(stdout: impl AsyncRead + Unpin) -> String {
     while let Ok(Some(line)) = lines.next_line().await {
         match serde_json::from_str::<Value>(&line) {
             Ok(Value::Object(mut order)) if order.contains_key("note") => {
-                canaries::note_json(&order["note"].take())
+                canaries::note_json(&order["note"].take());
             }
             _ => said.extend([&line, "\n"]),
         }
