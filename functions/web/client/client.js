@@ -176,6 +176,7 @@ export class ChatClient {
   #timer = null;
   #wakeAt = Infinity;
   #passing = false;
+  #passedAt = 0;
   #again = false;
   #watching = null;
 
@@ -183,7 +184,7 @@ export class ChatClient {
    * @param {object} options
    * @param {() => Promise<{url: string, ticket: string}>} options.ticket asks for a ticket (`POST
    *   /api/v1/auth/ws-ticket`) for each connection. A rejection with `status` 401 means that the session is over, any
-   *   other one is tried again
+   *   other one is tried again, after its `retryAfter` (in s) when it has one
    * @param {typeof WebSocket} [options.WebSocket]
    * @param {() => boolean} [options.visible] whether somebody looks at the page: it is pinged less when not
    * @param {() => string|null} [options.me] the user's own id, which spares a question when others are removed
@@ -338,6 +339,7 @@ export class ChatClient {
     this.#again = true;
     if (this.#passing) return;
     this.#passing = true;
+    this.#noticeClock();
     while (this.#again) {
       this.#again = false;
       this.#wakeAt = Infinity;
@@ -350,6 +352,16 @@ export class ChatClient {
     this.#timer = null;
     if (this.#wakeAt === Infinity) return;
     this.#timer = this.#clock.setTimeout(() => this.#pass(), Math.max(0, this.#wakeAt - this.#clock.now()));
+  }
+
+  /** A system's clock may be set back. What was planned would come much too late, so a new connection begins anew. */
+  #noticeClock() {
+    const now = this.#clock.now();
+    if (now < this.#passedAt - MINUTE) {
+      this.#connectAt = now;
+      this.#links().forEach((link) => this.#lose(link));
+    }
+    this.#passedAt = now;
   }
 
   #serve(link) {
@@ -492,7 +504,7 @@ export class ChatClient {
     } catch (error) {
       if (link.closed) return;
       if (error?.status === 401) this.#refuse();
-      else this.#lose(link);
+      else this.#lose(link, null, (error?.retryAfter ?? 0) * SECOND);
     }
   }
 
@@ -528,8 +540,8 @@ export class ChatClient {
     this.#pass();
   }
 
-  /** A connection has ended, or is given up. */
-  #lose(link, code = null) {
+  /** A connection has ended, or is given up. @param {number} rest how long no other one would be admitted, in ms */
+  #lose(link, code = null, rest = 0) {
     if (link.closed) return;
     link.close();
     const now = this.#clock.now();
@@ -542,7 +554,7 @@ export class ChatClient {
     }
     if (lasted >= STABLE_AFTER) this.#failures = 0;
     // The platform ends what has lived its time.
-    const delay = code === 1001 && lasted >= STABLE_AFTER ? 0 : this.#delay(++this.#failures);
+    const delay = code === 1001 && lasted >= STABLE_AFTER ? 0 : rest + this.#delay(++this.#failures);
     if (link === this.#next) {
       this.#next = null;
       this.#link.handOverAt = now + delay;

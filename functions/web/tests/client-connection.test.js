@@ -216,6 +216,22 @@ test("after `retryNow` the pauses are short again", async () => {
   assert.equal(chat.sockets.length, 1);
 });
 
+test("a clock that is set back holds nothing up", async () => {
+  const chat = play();
+  await chat.follow(1);
+  const sent = chat.client.send("c", "before");
+  chat.clock.setBack(60 * MINUTE);
+  await chat.clock.advance(MINUTE);
+  chat.socket.open();
+  chat.socket.subscribed();
+  chat.socket.ack(chat.socket.take("message.send"), 2);
+  await sent;
+
+  chat.socket.end();
+  chat.clock.setBack(60 * MINUTE);
+  await chat.reconnect();
+});
+
 test("`retryNow` finds out whether an open connection works", async () => {
   const chat = play();
   const socket = await chat.connect();
@@ -262,6 +278,17 @@ test("a ticket or a handshake that does not come is given up after 20 s", async 
   assert.equal(chat.socket.closed, true);
   await chat.reconnect();
   assert.equal(chat.client.state, "open");
+});
+
+test("a ticket that was throttled is asked for again when its time has come", async () => {
+  let asked = 0;
+  const throttled = Object.assign(new Error("429"), { status: 429, retryAfter: 40 });
+  const chat = play({ ticket: () => (++asked === 1 ? Promise.reject(throttled) : tickets()()) });
+  chat.client.start();
+  await chat.clock.advance(40 * SECOND);
+  assert.deepEqual([asked, chat.client.state], [1, "waiting"]);
+  await chat.clock.advance(SECOND);
+  assert.equal(asked, 2);
 });
 
 test("a ticket that is refused with 401 ends it", async () => {

@@ -110,6 +110,21 @@ test("what I have read is not unread because the list was asked before", async (
   assert.equal(chat.conversation("c").unread_count, 0);
 });
 
+test("what was read as the page was closed is told again, since the list still counts it", async (t) => {
+  const memory = new Memory();
+  const unread = conversation({ last_seq: 1, last_message: message(1), unread_count: 1 });
+  memory.conversations.set("c", { conversation: { ...unread, unread_count: 0 }, last: 1 });
+  memory.logs.set("c", { last: 1, floor: 1, entries: [message(1)], reads: [["me", 1]] });
+  const { chat, client, api } = await startChat(t, { memory, conversations: [unread], answers: { "GET /conversations": offline() } });
+  chat.room("c");
+  await settled();
+  api.answers["GET /conversations"] = { items: [unread], next: null };
+  await chat.reload();
+
+  assert.equal(chat.conversation("c").unread_count, 0);
+  assert.equal(client.take("read").messageId, "1-0");
+});
+
 test("reading on another device counts here", async (t) => {
   const { chat, client } = await startChat(t);
   for (const seq of [1, 2, 3]) client.tell("entry", said(seq));
@@ -534,7 +549,17 @@ test("a conversation that moved while the list was read, and so is on no page of
   assert.deepEqual([client.subscribed.has("c"), memory.outbox.size], [true, 1]);
   api.answers["GET /conversations/c"] = offline();
   await chat.reload();
-  assert.deepEqual([chat.conversation("c")?.id, chat.error.code], ["c", "offline"]);
+  assert.deepEqual([chat.conversation("c")?.id, chat.error], ["c", null]);
+});
+
+test("the whole list is read also when a part of it is being read", async (t) => {
+  t.mock.timers.enable({ apis: ["setInterval"] });
+  const { chat, api } = await startChat(t);
+  api.answers["GET /conversations"] = ({ cursor }) => ({ items: [conversation({ id: cursor ? "d" : "c" })], next: cursor ? null : "x" });
+  t.mock.timers.tick(20_000);
+  await chat.reload();
+
+  assert.deepEqual(chat.conversations.map(({ id }) => id).sort(), ["c", "d"]);
 });
 
 test("at most 200 conversations are subscribed; one that is opened takes the place of the quietest", async (t) => {
@@ -614,6 +639,68 @@ test("the connection is offline only after a second attempt failed", async (t) =
   for (const state of ["waiting", "connecting", "waiting", "connecting", "waiting", "open"]) client.become(state);
 
   assert.deepEqual(told, ["connecting", "offline", "online"]);
+});
+
+test("when it is the API that asks to wait, nobody is said to be offline", async (t) => {
+  const { chat, client, session } = await startChat(t);
+  const told = [];
+  chat.on("connection", () => told.push(chat.connection));
+  session.ticket = async () => {
+    throw refusal("throttled", 7);
+  };
+  await assert.rejects(client.ticket(), { code: "throttled" });
+  for (const state of ["waiting", "connecting", "waiting"]) client.become(state);
+  session.ticket = async () => ({ url: "ws://example.com/ws", ticket: "t" });
+  await client.ticket();
+  client.become("open");
+
+  assert.deepEqual(told, ["throttled", "online"]);
+});
+
+test("a page that nobody looks at asks for no presence until somebody does", async (t) => {
+  globalThis.document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+  t.after(() => delete globalThis.document);
+  const many = Array.from({ length: 8 }, (_, index) => conversation({ id: `c${index}`, kind: "direct", updated_at: at(9 - index) }));
+  const { chat, api } = await startChat(t, { conversations: many });
+  chat.room("c0");
+  await settled();
+  const asked = () => api.asked.filter((path) => !path.endsWith("/conversations"));
+  assert.deepEqual(asked(), []);
+
+  document.visibilityState = "visible";
+  document.dispatchEvent(new Event("visibilitychange"));
+  await settled();
+  const presences = [0, 1, 2, 3, 4].map((index) => `GET /conversations/c${index}/presence`);
+  assert.deepEqual(asked().sort(), ["GET /conversations/c0/participants", ...presences]);
+});
+
+test("what is not sent is counted, also of rooms that were not opened again", async (t) => {
+  const memory = new Memory();
+  const before = await startChat(t, { memory, conversations: [conversation(), conversation({ id: "d" })] });
+  for (const id of ["c", "d", "d"]) before.chat.room(id).send("soon").catch(() => {});
+  await settled();
+  assert.equal(before.chat.unsent, 3);
+  before.chat.stop();
+
+  const { chat } = await startChat(t, { memory, isOnline: false, answers: { "GET /conversations": offline() } });
+  assert.equal(chat.unsent, 3);
+});
+
+test("a room that nobody looks at keeps what is new", async (t) => {
+  const { chat, client } = await startChat(t);
+  const room = chat.room("c");
+  const off = room.on("change", () => {});
+  await settled();
+  const say = (from, to) => {
+    for (let seq = from; seq <= to; seq += 1) client.tell("entry", said(seq));
+  };
+  say(1, 500);
+  assert.equal(room.items.length, 500);
+
+  off();
+  assert.deepEqual([room.items.length, room.items[0].message.seq, room.hasEarlier], [200, 301, true]);
+  say(501, 701);
+  assert.deepEqual([room.items.length, room.items[0].message.seq, room.items.at(-1).message.seq], [200, 502, 701]);
 });
 
 test("a server that was restored from a backup replaces what is shown", async (t) => {

@@ -9,7 +9,7 @@ const OTHER = { id: "v", username: "bob", name: "Bob" };
 function browser({ withLocks = true } = {}) {
   const entries = new Map();
   const tabs = [];
-  const server = { valid: "r0", access: "a0", asked: [], refreshes: 0, isOver: false, isDown: false, hold: null, throttled: 0 };
+  const server = { valid: "r0", access: "a0", asked: [], refreshes: 0, isOver: false, isDown: false, hold: null, throttled: 0, lost: 0 };
 
   const answer = (status, body, headers = {}) => new Response(body && JSON.stringify(body), { status, headers });
   const refused = () => answer(401, { code: "unauthenticated", detail: "The access token is not valid.", status: 401 });
@@ -26,9 +26,12 @@ function browser({ withLocks = true } = {}) {
     if (asked === "POST /auth/logout") return answer(204);
     if (asked === "POST /auth/refresh") {
       server.refreshes += 1;
-      if (server.isOver || sent.refresh_token !== server.valid) return refused();
+      if (server.isOver || ![server.valid, server.before].includes(sent.refresh_token)) return refused();
+      // The one before works for a while.
+      server.before = server.lost > 0 ? server.valid : null;
       server.valid = `r${server.refreshes}`;
       server.access = `a${server.refreshes}`;
+      if (server.lost-- > 0) throw new TypeError("Failed to fetch");
       return answer(200, pair());
     }
     if (headers.authorization !== `Bearer ${server.access}`) return refused();
@@ -164,6 +167,41 @@ test("without an answer nobody is signed out", async () => {
   assert.ok(one.session.signedIn);
 });
 
+test("a refresh whose answer is lost is sent again while the token still works", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  Object.assign(server, { lost: 1, access: "expired for all" });
+
+  await one.session.request("GET", "/thing");
+
+  assert.deepEqual([server.refreshes, one.told], [2, ["signed-in"]]);
+});
+
+test("where nothing can be stored one is signed in until the page is left", async (t) => {
+  const { tab, entries } = browser();
+  const one = tab();
+  t.mock.method(entries, "set", () => {
+    throw new DOMException("full", "QuotaExceededError");
+  });
+
+  await signIn(one);
+  await one.session.refresh();
+
+  assert.deepEqual([one.session.user, (await one.session.request("GET", "/thing")).asked], [USER, "GET /thing"]);
+});
+
+test("a password that is refused because the session is over is not called wrong", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  Object.assign(server, { isOver: true, access: "expired for all" });
+
+  await assert.rejects(one.session.changePassword({ current_password: "right" }), { status: 401 });
+
+  assert.deepEqual([one.session.user, one.told], [null, ["signed-in", "ended"]]);
+});
+
 test("a reload finds who was signed in at once, also offline", async () => {
   const { server, tab } = browser();
   await signIn(tab());
@@ -225,6 +263,16 @@ test("an export of more pages than there are requests a minute waits for its tur
   const exported = JSON.parse(await (await one.session.export()).text());
 
   assert.deepEqual(exported, { user: USER, messages: [1, 2] });
+});
+
+test("signing out tells whether the server knows of it", async () => {
+  const { server, tab } = browser();
+  const one = tab();
+  await signIn(one);
+  assert.equal(await one.session.signOut(), true);
+  await signIn(one);
+  server.isDown = true;
+  assert.equal(await one.session.signOut(), false);
 });
 
 test("tokens that arrive after signing out are not kept", async () => {

@@ -1,6 +1,6 @@
 /** Live figures: how much there is, how it changes while one looks, and whether the stores answer. */
 import { fill, h, icon } from "../app/dom.js";
-import { time } from "../app/format.js";
+import { language, time } from "../app/format.js";
 import { announce } from "../app/ui.js";
 import { calls, health } from "./calls.js";
 import { Samples } from "./samples.js";
@@ -9,12 +9,12 @@ import { failure, number } from "./show.js";
 import { sparkline } from "./sparkline.js";
 
 /** How often they are read while somebody looks, in ms. */
-const EVERY = 10_000;
+const EVERY = 30_000;
 /** Over how many minutes the pace of the logs is told. */
 const PACE = 5;
 
 const samples = new Samples();
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
 
 const allConversations = ({ conversations }) => conversations.direct + conversations.group + conversations.channel;
 const cards = [
@@ -55,7 +55,7 @@ export function showFigures(main, { signal }) {
   const grid = h("div", { class: "figures" });
   section(main, {
     title: "Live figures",
-    about: "Read every 10 seconds while you look at them.",
+    about: "Read every 30 seconds while you look at them.",
     actions: [pause],
     body: [state, trouble, grid, updated],
   });

@@ -5,12 +5,13 @@
  */
 import { calls } from "./calls.js";
 
-/** How many people are asked for one by one while the page is open, and how many at a time. */
-const MOST = 200;
+/** How many people are asked for one by one in a minute, which leaves most of what one may ask, and how many at a time. */
+const MOST = 40;
+const MINUTE = 60_000;
 const AT_ONCE = 4;
 
 const users = new Map();
-let asked = 0;
+let asked = [];
 let running = 0;
 const waiting = [];
 
@@ -27,11 +28,18 @@ export function remember(people) {
  */
 export function user(id) {
   if (!users.has(id)) {
-    if (asked >= MOST) return Promise.resolve(null);
-    asked += 1;
-    users.set(id, queued(() => calls.get(`/users/${encodeURIComponent(id)}`)).catch(() => null));
+    asked = asked.filter((at) => at > Date.now() - MINUTE);
+    if (asked.length >= MOST) return Promise.resolve(null);
+    asked.push(Date.now());
+    users.set(id, queued(() => calls.get(`/users/${encodeURIComponent(id)}`)).catch((error) => unnamed(id, error)));
   }
   return users.get(id);
+}
+
+/** Whoever could not be asked for is asked for again when they are shown again. */
+function unnamed(id, { status }) {
+  if (status !== 404) users.delete(id);
+  return null;
 }
 
 let conversations = null;

@@ -1,18 +1,18 @@
 /** What several sections show alike: figures, times, ids, failures, and questions before something is done. */
+import { exact, language } from "../app/format.js";
 import { h, icon } from "../app/dom.js";
 import { dialog, toast, wording } from "../app/ui.js";
 import { shortId } from "./words.js";
 
-const figures = new Intl.NumberFormat();
-const dates = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
-const moments = new Intl.DateTimeFormat(undefined, {
+const figures = new Intl.NumberFormat(language);
+const dates = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
+const moments = new Intl.DateTimeFormat(language, {
   day: "numeric",
   month: "short",
   year: "numeric",
   hour: "2-digit",
   minute: "2-digit",
 });
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 
 /** A figure in full, with its thousands apart. */
 export const number = (value) => figures.format(value);
@@ -25,7 +25,7 @@ export const moment = (value) => timeElement(value, moments);
 
 function timeElement(value, format) {
   const at = new Date(value);
-  return h("time", { datetime: value, title: exact.format(at), text: format.format(at) });
+  return h("time", { datetime: value, title: exact(at), text: format.format(at) });
 }
 
 /** The end of an id, which tells ids of one minute apart; all of it when one points at it. */

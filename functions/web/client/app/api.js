@@ -1,8 +1,8 @@
 // The API as the pages use it: one session, and requests in its name.
 //
 // `session` (session.js): user, signedIn, onChange((user, reason) => …), restore, signIn, signUp → {user, verify}, signOut,
-// reload, changeNames, changePassword, erase, export → Blob, sessions, endSession, endAllSessions, resendVerification,
-// requestPasswordReset, ticket. Paths of `api` are below /api/v1; everything rejects with an ApiError (errors.js).
+// reload, changeNames, changePassword, erase, export → Blob, sessions, endSession, resendVerification, requestPasswordReset,
+// ticket. Paths of `api` are below /api/v1; everything rejects with an ApiError (errors.js).
 import { Session } from "./session.js";
 
 export { ApiError } from "./errors.js";

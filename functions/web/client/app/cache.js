@@ -1,6 +1,6 @@
 // What was loaded, kept in IndexedDB so that the next start shows it at once, also offline, and the messages that are not sent
 // yet, so that a reload sends them. Everything is kept under the id of who is signed in, and all of it is deleted when they
-// sign out. A browser without IndexedDB, or with a full disk, goes on without a cache: no method ever fails.
+// sign out, the drafts of this tab, too. A browser without IndexedDB, or with a full disk, goes on without a cache: no method ever fails.
 //
 // conversations  [user, conversation] → {conversation, last}: its object, and the last seq that its log holds
 // logs           [user, conversation] → the log, as RoomState.toLog has it
@@ -8,6 +8,8 @@
 const NAME = "chat";
 const VERSION = 1;
 const STORES = ["conversations", "logs", "outbox"];
+/** How the keys of drafts begin in sessionStorage. */
+const DRAFTS = "chat.draft.";
 
 /** All that is kept of one conversation or one person: arrays sort above strings. */
 const within = (...key) => IDBKeyRange.bound(key, [...key, []]);
@@ -85,6 +87,7 @@ export class Cache {
   /** Deletes everything, whoever it was of. */
   clear() {
     this.close();
+    dropDrafts();
     return this.#run("readwrite", (stores) => STORES.forEach((name) => stores[name].clear()), "");
   }
 
@@ -103,6 +106,14 @@ export class Cache {
     } catch {
       return undefined;
     }
+  }
+}
+
+function dropDrafts() {
+  try {
+    for (const key of Object.keys(sessionStorage)) if (key.startsWith(DRAFTS)) sessionStorage.removeItem(key);
+  } catch {
+    // A browser that refuses it has kept none.
   }
 }
 

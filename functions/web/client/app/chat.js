@@ -1,7 +1,8 @@
 // The model of the pages: all conversations of who is signed in, kept current, and the rooms that are opened. What follows the
 // server is in live-chat.js, one for each signing in; here is what views call, and who listens.
 //
-// Beyond the agreed names: `loaded` (the list is known, if only from the cache), `error` (why it could not be read), `me`.
+// Beyond the agreed names: `loaded` (the list is known, if only from the cache), `error` (why it could not be read), `me`,
+// `unsent`.
 import { ChatClient } from "../client.js";
 import { api, session } from "./api.js";
 import { Cache } from "./cache.js";
@@ -62,7 +63,7 @@ export class Chat {
     return () => this.#listeners.get(type).delete(listener);
   }
 
-  /** @returns {"online"|"connecting"|"offline"} */
+  /** @returns {"online"|"connecting"|"offline"|"throttled"} the last one after too many requests: it goes on by itself */
   get connection() {
     return this.#live?.connection ?? "connecting";
   }
@@ -91,6 +92,11 @@ export class Chat {
   /** @returns {{online: boolean, last_seen: string|null}|null} null when it is not known */
   presence(userId) {
     return this.#live?.presence(userId) ?? null;
+  }
+
+  /** How many messages of all rooms are not sent yet, or were refused: signing out loses them. */
+  get unsent() {
+    return this.#live?.unsent ?? 0;
   }
 
   /** Reads the list again. Never rejects: `error` says what failed. */

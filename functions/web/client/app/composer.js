@@ -1,7 +1,7 @@
 /** Where messages are written: new ones, answers, and changes of what was sent. What is not sent yet is kept as a draft. */
 import { fill, h, icon, set } from "./dom.js";
 import { shortened } from "./text.js";
-import { uniqueId, wording } from "./ui.js";
+import { toast, uniqueId, wording } from "./ui.js";
 
 const MOST = 2000;
 const COUNTED_FROM = 1800;
@@ -105,6 +105,14 @@ export class Composer {
     if (this.#about?.message.id === message.id) this.#cancel();
   }
 
+  /** Lets go of it also when somebody else deleted it. */
+  update() {
+    const id = this.#about?.message.id;
+    if (!id || !this.#room.items.find(({ message }) => message?.id === id)?.message.deleted_at) return;
+    this.#drop();
+    toast("That message was deleted meanwhile.");
+  }
+
   #begin(about) {
     if (this.#about?.kind === "edit") this.#cancel();
     this.#about = about;
@@ -125,7 +133,7 @@ export class Composer {
         h(
           "span",
           { class: "composer-bar-title" },
-          kind === "edit" ? "Editing your message" : ["Reply to ", h("bdi", { text: name })],
+          kind === "edit" ? "Editing your message" : ["Reply to ", h("bdi", { text: name === "You" ? "yourself" : name })],
         ),
         h("span", { class: "truncate muted", dir: "auto", text: shortened(message.content ?? "", 160) }),
       ),
@@ -138,13 +146,17 @@ export class Composer {
   }
 
   #cancel() {
+    this.#drop();
+    this.#input.focus();
+  }
+
+  #drop() {
     const wasEdit = this.#about?.kind === "edit";
     this.#about = null;
     this.#bar.hidden = true;
     this.#problem.hidden = true;
     if (wasEdit) this.#input.value = kept(this.#draftKey) ?? "";
     this.#draw();
-    this.#input.focus();
   }
 
   async #submit() {
@@ -152,7 +164,7 @@ export class Composer {
     if (this.#send.disabled) return;
     const about = this.#about;
     this.#room.setTyping(false);
-    if (about?.kind === "edit") return this.#change(about.message, content);
+    if (about?.kind === "edit") return this.#change(about, content);
     this.#about = null;
     this.#bar.hidden = true;
     this.#input.value = "";
@@ -164,18 +176,21 @@ export class Composer {
     return this.#input.focus();
   }
 
-  async #change(message, content) {
-    if (content === message.content) return this.#cancel();
+  async #change(about, content) {
+    if (content === about.message.content) return this.#cancel();
     this.#problem.hidden = true;
     this.#send.disabled = true;
     try {
-      await this.#room.edit(message, content);
-      this.#cancel();
+      await this.#room.edit(about.message, content);
     } catch (error) {
+      if (this.#about !== about) return toast(wording(error), { kind: "error" });
       this.#problem.textContent = wording(error);
       this.#problem.hidden = false;
       this.#draw();
+      return this.#input.focus();
     }
+    // What was begun meanwhile goes on.
+    return this.#about === about ? this.#cancel() : undefined;
   }
 
   #typed() {
@@ -185,7 +200,8 @@ export class Composer {
   }
 
   #pressed(event) {
-    if (event.isComposing) return;
+    // Safari ends the composition before it tells of the key that ended it, which is 229 then.
+    if (event.isComposing || event.keyCode === 229) return;
     if (event.key === "Enter" && !event.shiftKey && !matchMedia("(pointer: coarse)").matches) {
       event.preventDefault();
       this.#submit();

@@ -12,7 +12,8 @@ export function connectionBanner() {
   const say = (name, text) => fill(element, text && h("div", { class: "banner" }, icon(name), h("span", { text })));
   const draw = () => {
     clearTimeout(timer);
-    if (chat.connection === "offline") say("offline", "You are offline. What you write is sent when you are back.");
+    if (chat.connection === "offline") say("offline", offlineWords());
+    else if (chat.connection === "throttled") say("clock", "Too many requests in a short time. Wait a little: it goes on by itself.");
     else if (chat.connection === "connecting") timer = setTimeout(() => say("retry", "Connecting …"), UNNOTICED);
     else say();
   };
@@ -27,5 +28,12 @@ export function connectionBanner() {
   };
 }
 
+const offlineWords = () =>
+  navigator.onLine
+    ? "The server cannot be reached. What you write is sent when it can."
+    : "You are offline. What you write is sent when you are back.";
+
+const WORDS = { online: "Online", connecting: "Connecting …", offline: "Offline", throttled: "Waiting …" };
+
 /** @returns {string} the same in a word */
-export const connectionWord = () => ({ online: "Online", connecting: "Connecting …", offline: "Offline" })[chat.connection];
+export const connectionWord = () => WORDS[chat.connection];

@@ -4,7 +4,7 @@ import { avatar, confirm, dialog, field, form, uniqueId, wording } from "./ui.js
 import { chat } from "./chat.js";
 import { fill, h, icon } from "./dom.js";
 import { session } from "./api.js";
-import { title } from "./format.js";
+import { language, title } from "./format.js";
 
 const KINDS = { direct: "Direct conversation", group: "Group", channel: "Channel" };
 
@@ -74,7 +74,7 @@ function nameSection(id) {
     fill(picture, other ? face : fill(face, icon(conversation.kind === "channel" ? "hash" : "people")));
     called.textContent = name;
     renaming.hidden = !rightsIn(conversation).administer;
-    const since = new Date(conversation.created_at).toLocaleDateString(undefined, { dateStyle: "long" });
+    const since = new Date(conversation.created_at).toLocaleDateString(language, { dateStyle: "long" });
     kind.textContent = `${KINDS[conversation.kind]}, since ${since}`;
   };
   const heading = h("div", { class: "details-name" }, h("h3", null, called), renaming);

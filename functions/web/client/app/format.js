@@ -1,10 +1,14 @@
 /** Times, counts and titles, in words. */
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const longDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
-const shortDay = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const shortYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
+/** The pages are in English, so dates are, too: in the reader's kind of it. */
+export const language = navigator.languages.find((one) => /^en\b/i.test(one)) ?? "en-GB";
+
+const clock = new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" });
+const weekday = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" });
+const longDay = new Intl.DateTimeFormat(language, { day: "numeric", month: "long", year: "numeric" });
+const shortDay = new Intl.DateTimeFormat(language, { day: "numeric", month: "short" });
+const exactly = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "medium" });
+const shortYear = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" });
 
 /**
  * The time of the day.
@@ -41,6 +45,18 @@ export function ago(date) {
   if (minutes < 60) return `${minutes} min ago`;
   if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
   return when(date);
+}
+
+/** A moment in full, to the second. */
+export function exact(date) {
+  return exactly.format(new Date(date));
+}
+
+/** A time to wait, in words: from two minutes on nobody counts seconds. */
+export function duration(seconds) {
+  if (seconds >= 120) return `${Math.ceil(seconds / 60)} minutes`;
+  const whole = Math.ceil(seconds);
+  return whole === 1 ? "1 second" : `${whole} seconds`;
 }
 
 /** How many days lie between a date and today, by the calendar. */

@@ -1,7 +1,8 @@
 // What forms of accounts have in common: a password that can be looked at and says what it still lacks, and the wait after too
 // many tries.
 import { h, fill, icon } from "./dom.js";
-import { announce, field, toast, wording } from "./ui.js";
+import { announce, field, toast, waiting, wording } from "./ui.js";
+import { duration } from "./format.js";
 
 const special = /[^\p{Alphabetic}\p{N}\s]/u;
 
@@ -76,10 +77,10 @@ export function patiently(run) {
   const note = h("p", { class: "form-error", hidden: true });
   const wait = async (seconds) => {
     const until = Date.now() + seconds * 1000;
-    announce(`Too many tries. Try again in ${inSeconds(seconds)}.`);
+    announce(`Too many tries. Try again in ${duration(seconds)}.`);
     note.hidden = false;
     for (let left = seconds; left > 0; left = Math.ceil((until - Date.now()) / 1000)) {
-      note.textContent = `Too many tries in a short time. You can try again in ${inSeconds(left)}.`;
+      note.textContent = `Too many tries in a short time. You can try again in ${duration(left)}.`;
       await new Promise((resolve) => setTimeout(resolve, 1000));
       if (!note.isConnected) return;
     }
@@ -99,12 +100,6 @@ export function patiently(run) {
   };
 }
 
-/** @param {number} seconds @returns {string} in words; an hour is not counted in seconds */
-function inSeconds(seconds) {
-  if (seconds >= 120) return `${Math.ceil(seconds / 60)} minutes`;
-  return seconds === 1 ? "1 second" : `${seconds} seconds`;
-}
-
 /**
  * A button that waits while it works, and says what went wrong.
  * @param {string} label
@@ -113,15 +108,14 @@ function inSeconds(seconds) {
  */
 export function doing(label, run, kind = "") {
   const button = h("button", { class: `button ${kind}`, type: "button", text: label });
-  button.addEventListener("click", async () => {
-    button.disabled = true;
-    try {
-      await run();
-    } catch (error) {
-      toast(wording(error), { kind: "error" });
-    } finally {
-      button.disabled = false;
-    }
-  });
+  button.addEventListener("click", () =>
+    waiting([button], async () => {
+      try {
+        await run();
+      } catch (error) {
+        toast(wording(error), { kind: "error" });
+      }
+    }),
+  );
   return button;
 }

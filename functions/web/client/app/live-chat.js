@@ -15,14 +15,16 @@ const MOST_SUBSCRIPTIONS = 200;
 const FURTHEST_BEHIND = 200;
 /** Pages of 100 of the list. */
 const MOST_PAGES = 10;
-/** Direct conversations of the list whose presence is asked for with each connection. */
-const PRESENCES = 10;
+/** Direct conversations of the list whose presence is asked for with each connection, if somebody looks. */
+const PRESENCES = 5;
 /**
- * In ms: how often the list is read, at most and at least, and when again after it failed. So long does it take at most to see
- * that one was added to a conversation; it is 180 of the 1,000 requests that a person has in an hour, for each visible page.
+ * In ms: how often the list is read, at most, at least, and at least by a page that is visible but not the one in use; and when
+ * again after it failed. So long does it take at most to see that one was added to a conversation; it is 180 of the 1,000
+ * requests that a person has in an hour, and 60 for each other visible page.
  */
 const LIST_REST = 10_000;
 const LIST_EVERY = 20_000;
+const LIST_SELDOM = 60_000;
 const FAILED_AGAIN = 5000;
 /** When a connection that was refused is tried again, though the session is not over. */
 const REFUSED_AGAIN = 30_000;
@@ -53,7 +55,9 @@ export class LiveChat {
   /** Conversations whose read pointers were asked for over this connection. */
   #readsAsked = new Set();
   #attempts = 0;
+  #isThrottled = false;
   #listing = null;
+  #mostPages = 0;
   #listedAt = -Infinity;
   #isListed = false;
   #isListTold = true;
@@ -75,7 +79,7 @@ export class LiveChat {
     this.#list = new ConversationList(this.me.id);
     this.#presences = new Presences(parts.api, (userId) => !this.#isOver && parts.emit("presence", userId));
     this.#client = parts.createClient({
-      ticket: () => parts.session.ticket(),
+      ticket: () => this.#ticket(),
       me: () => this.me.id,
       visible: isVisible,
     });
@@ -90,7 +94,7 @@ export class LiveChat {
   }
 
   presence(userId) {
-    return this.connection === "offline" ? null : this.#presences.of(userId);
+    return ["online", "connecting"].includes(this.connection) ? this.#presences.of(userId) : null;
   }
 
   async start() {
@@ -129,25 +133,44 @@ export class LiveChat {
     return room;
   }
 
+  /** How many messages are not sent yet, or were refused. */
+  get unsent() {
+    return [...this.#rooms.values()].flatMap(({ sends }) => sends).length + [...this.#outbox.values()].flat().length;
+  }
+
   get #isOver() {
     return this.#end.signal.aborted;
   }
 
+  async #ticket() {
+    try {
+      const ticket = await this.#parts.session.ticket();
+      this.#isThrottled = false;
+      return ticket;
+    } catch (error) {
+      this.#isThrottled = error.code === "throttled";
+      throw error;
+    }
+  }
+
   // The list.
 
+  /** Who asks while the list is read shares that, and may make it read on. */
   #readListOnce(mostPages) {
-    this.#listing ??= this.#readList(mostPages).finally(() => {
+    this.#mostPages = Math.max(this.#mostPages, mostPages);
+    this.#listing ??= this.#readList().finally(() => {
       this.#listing = null;
+      this.#mostPages = 0;
     });
     return this.#listing;
   }
 
-  async #readList(mostPages) {
+  async #readList() {
     this.#listedAt = Date.now();
     const missing = new Set(this.#lasts.keys());
     try {
       let cursor = null;
-      for (let pages = 0; pages < mostPages; pages += 1) {
+      for (let pages = 0; pages < this.#mostPages; pages += 1) {
         const page = await this.#parts.api.get("/conversations", { limit: 100, cursor });
         if (this.#isOver) return;
         for (const conversation of page.items) {
@@ -186,7 +209,8 @@ export class LiveChat {
         if (this.#isOver) return;
         this.#admit(conversation);
       } catch (error) {
-        if (this.#isOver || error.code !== "not_found") throw error;
+        // Without an answer it stays; the next reading of the list asks again.
+        if (this.#isOver || error.code !== "not_found") return;
         this.drop(id);
       }
     }
@@ -196,7 +220,9 @@ export class LiveChat {
   #admit(conversation, last = conversation.last_seq, isKept = false) {
     const { id } = conversation;
     if (!this.#lasts.has(id)) this.#lasts.set(id, last);
-    const isNews = this.#list.put(conversation, this.#rooms.get(id)?.readThrough);
+    const room = this.#rooms.get(id);
+    const isNews = this.#list.put(conversation, room?.readThrough);
+    if (!isKept && conversation.unread_count > 0 && room?.readThrough >= conversation.last_message?.seq) room.tellRead();
     if (isNews && !isKept) this.#keep(id);
     // What was typed before a reload is sent also when nobody opens the room.
     if (this.#outbox.has(id) && !this.#rooms.has(id)) this.#makeRoom(id);
@@ -308,7 +334,8 @@ export class LiveChat {
     globalThis.document?.addEventListener("visibilitychange", () => this.#seenOrHidden(), { signal });
     globalThis.window?.addEventListener("pagehide", () => this.#writeCache(), { signal });
     const timer = setInterval(() => {
-      if (isVisible()) this.#readListOnce(1);
+      const isInUse = globalThis.document?.hasFocus() ?? true;
+      if (isVisible() && (isInUse || Date.now() - this.#listedAt >= LIST_SELDOM)) this.#readListOnce(1);
     }, LIST_EVERY);
     signal.addEventListener("abort", () => clearInterval(timer));
   }
@@ -317,7 +344,7 @@ export class LiveChat {
     if (state === "waiting") this.#attempts += 1;
     if (state === "open") this.#attempts = 0;
     const isAway = globalThis.navigator?.onLine === false || this.#attempts > 1;
-    const connection = state === "open" ? "online" : isAway ? "offline" : "connecting";
+    const connection = state === "open" ? "online" : this.#isThrottled ? "throttled" : isAway ? "offline" : "connecting";
     if (state === "open") {
       this.#presences.forget();
       this.#readsAsked.clear();
@@ -334,14 +361,14 @@ export class LiveChat {
     const room = this.#rooms.get(this.#current);
     if (room?.error) room.open();
     if (room) this.#askAbout(room.id);
-    if (this.#client.state !== "open") return;
+    if (this.#client.state !== "open" || !isVisible()) return;
     const direct = this.conversations.filter(({ kind }) => kind === "direct").slice(0, PRESENCES);
     this.#presences.askInTurn(direct.map(({ id }) => id));
   }
 
   /** Who is there, and how far they have read, of the conversation that is open. Signals tell the rest. */
   async #askAbout(id) {
-    if (this.#client.state !== "open" || !this.conversation(id)) return;
+    if (this.#client.state !== "open" || !isVisible() || !this.conversation(id)) return;
     this.#presences.ask(id);
     if (this.#readsAsked.has(id)) return;
     this.#readsAsked.add(id);
@@ -396,6 +423,7 @@ export class LiveChat {
       return;
     }
     if (Date.now() - this.#listedAt > LIST_REST) this.reload();
+    else this.#refresh();
   }
 
   // The cache, and who listens.

@@ -73,7 +73,10 @@ export class Room {
   /** @param {"change"} type @returns {() => void} stops listening */
   on(type, listener) {
     this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return () => {
+      this.#listeners.delete(listener);
+      this.#trim();
+    };
   }
 
   /** @returns {string[]} which of the others have read a message */
@@ -196,14 +199,15 @@ export class Room {
 
   // What follows is for chat.js.
 
-  /** The seq up to which the log is known. */
-  get last() {
-    return this.#state.last;
-  }
-
   /** Up to where I have read, as far as that is known here. */
   get readThrough() {
     return this.#state.readThrough(this.#host.me.id);
+  }
+
+  /** Tells the server once more how far I have read: what was told last may not have reached it. */
+  tellRead() {
+    this.#readTo = Math.max(this.#readTo, this.readThrough);
+    this.#sendRead();
   }
 
   get sends() {
@@ -327,8 +331,14 @@ export class Room {
       this.#early.push(change);
     } else {
       change();
+      this.#trim();
       this.#tell();
     }
+  }
+
+  /** What nobody looks at is not all kept in memory. */
+  #trim() {
+    if (this.#listeners.size === 0) this.#state.trim();
   }
 
   #deliver(clientId) {

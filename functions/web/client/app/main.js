@@ -83,8 +83,8 @@ function onSession(user, reason) {
 /** An error that nobody caught. */
 function complain(error) {
   if (!(error instanceof Error)) return;
-  // The view that is shown then says it.
-  if (error.status === 401 && !session.signedIn) return;
+  // The session is over, or is another one now: the view that is shown then says it.
+  if (error.status === 401) return;
   toast(error.requestId ? `${wording(error)} (Request ${error.requestId})` : wording(error), { kind: "error" });
 }
 

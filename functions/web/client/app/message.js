@@ -5,7 +5,7 @@
 import { announce, avatar, uniqueId, wording } from "./ui.js";
 import { fill, h, icon, keyed, set } from "./dom.js";
 import { linked, listed, shortened } from "./text.js";
-import { time } from "./format.js";
+import { exact, time } from "./format.js";
 
 /**
  * What messages need of the room around them.
@@ -46,7 +46,7 @@ export function createMessage(row, room) {
     avatar: own ? null : h("div", { class: "face" }),
     author: h("p", { class: "author", id: uniqueId("author") }, h("bdi")),
     quote: h("div", { class: "quoted", hidden: true }),
-    said: h("div", { class: "said", dir: "auto", id: uniqueId("said") }),
+    said: h("div", { class: "said", id: uniqueId("said") }),
     facts: h("p", { class: "message-facts", id: uniqueId("facts") }),
     tools: h("div", { class: "tools" }),
     reactions: h("div", { class: "reactions", hidden: true }),
@@ -54,7 +54,7 @@ export function createMessage(row, room) {
     readers: h("p", { class: "readers", hidden: true }),
     waiting: 0,
   };
-  const bubble = h("div", { class: "bubble" }, part.quote, h("div", { class: "bubble-line" }, part.said, part.facts));
+  const bubble = h("div", { class: "bubble" }, part.quote, h("div", { class: "bubble-line", dir: "auto" }, part.said, part.facts));
   const body = h("div", { class: "body" }, part.author, h("div", { class: "message-line" }, bubble, part.tools));
   body.append(part.reactions, part.problem, part.readers);
   const element = h("article", { class: "message", tabindex: "-1" }, part.avatar, body);
@@ -144,7 +144,7 @@ function fillQuote(part, message, room) {
       "button",
       { type: "button", class: "quote", on: { click: () => room.jump(message.reply_to) } },
       h("span", { class: "visually-hidden", text: "In reply to " }),
-      name && h("bdi", { class: "quote-name", text: name }),
+      name && h("bdi", { class: "quote-name truncate", text: name }),
       h("span", { class: "quote-text truncate", dir: "auto", text: words }),
     ),
   );
@@ -152,13 +152,12 @@ function fillQuote(part, message, room) {
 
 function fillFacts(part, item, room) {
   const { message, state } = item;
-  const at = new Date(message.created_at);
   fill(
     part.facts,
-    h("time", { datetime: message.created_at, title: at.toLocaleString(), text: time(at) }),
+    h("time", { datetime: message.created_at, dir: "ltr", title: exact(message.created_at), text: time(message.created_at) }),
     message.edited_at &&
       !message.deleted_at &&
-      h("span", { class: "edited", title: new Date(message.edited_at).toLocaleString(), text: "edited" }),
+      h("span", { class: "edited", title: exact(message.edited_at), text: "edited" }),
     part.own && !message.deleted_at && fate(state, readersOf(item, room).length > 0),
   );
 }

@@ -26,22 +26,22 @@ export class Names {
 
   /**
    * @param {string | null} userId
-   * @param {object} [message] one of theirs
+   * @param {{user_name?: string}} [message] one of theirs, or whatever else names them
    * @returns {string}
    */
   of(userId, message) {
     if (userId === this.#me) return "You";
     if (message?.user_name) this.#people.set(userId, message.user_name);
-    const name = this.#people.get(userId) ?? this.#participant(userId);
+    else if (!this.#people.has(userId)) this.learn();
+    const name = this.#people.get(userId);
     if (name) return name;
     if (userId) this.#ask();
     return "Somebody";
   }
 
-  #participant(userId) {
-    const name = this.#room.conversation?.participants.find(({ user_id: id }) => id === userId)?.user_name;
-    if (name) this.#people.set(userId, name);
-    return name;
+  /** Remembers who is there now: that somebody is removed is told when they are there no more. */
+  learn() {
+    for (const { user_id: id, user_name: name } of this.#room.conversation?.participants ?? []) this.#people.set(id, name);
   }
 
   /** A conversation's object names ten people; the others are asked for once, when one of them is to be named. */

@@ -42,7 +42,7 @@ export const isSaid = (event) => event.type in SAID;
 function wordsOf(event, { me, nameOf }) {
   const mine = ({ user_id: id }) => id === me;
   return SAID[event.type](event, {
-    person: (one) => ({ name: mine(one) ? "You" : (one.user_name ?? nameOf(one.user_id)) }),
+    person: (one) => ({ name: mine(one) ? "You" : nameOf(one.user_id, one) }),
     object: (id) => ({ name: id === me ? "you" : nameOf(id) }),
     was: (one) => (mine(one) ? "were" : "was"),
     is: (one) => (mine(one) ? "are" : "is"),

@@ -118,6 +118,8 @@ export function peoplePicker({ exclude = [], onChange, onSubmit } = {}) {
 
   input.addEventListener("input", look);
   input.addEventListener("keydown", (event) => {
+    // Enter ends the composing of a word; Safari says so by the code alone.
+    if (event.isComposing || event.keyCode === 229) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found.length > 0) {
       active = active < 0 && step < 0 ? found.length - 1 : (active + step + found.length) % found.length;

@@ -104,8 +104,8 @@ function moveIn(choices, event) {
 function place(element, button) {
   const anchor = button.getBoundingClientRect();
   const { width, height } = element.getBoundingClientRect();
-  const top =
-    anchor.top - height - 4 < 8 ? Math.min(anchor.bottom + 4, window.innerHeight - height - 8) : anchor.top - height - 4;
+  const above = anchor.top - height - 4;
+  const top = Math.min(above < 8 ? anchor.bottom + 4 : above, window.innerHeight - height - 8);
   const left = Math.min(Math.max(8, anchor.left + anchor.width / 2 - width / 2), Math.max(8, window.innerWidth - width - 8));
   element.style.setProperty("top", `${top}px`);
   element.style.setProperty("left", `${left}px`);

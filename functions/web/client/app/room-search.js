@@ -34,6 +34,7 @@ export function searchPanel({ id, onJump, onClose }) {
 
   /** Adds a page of what is found, unless something else was searched for meanwhile. */
   const add = async (mine) => {
+    const isAsked = document.activeElement === more;
     more.disabled = true;
     problem.remove();
     try {
@@ -43,7 +44,9 @@ export function searchPanel({ id, onJump, onClose }) {
       list.append(...items.map((message) => result(message, mine.query, onJump)));
       const found = list.childElementCount;
       state.textContent = found === 0 ? "Nothing found" : found === 1 ? "One message found" : `${found} messages found`;
+      const shown = list.childElementCount - items.length;
       fill(results, found > 0 ? list : nothingFound(), next && more);
+      if (isAsked) list.children[shown]?.firstChild.focus();
     } catch (error) {
       if (mine !== search) return;
       problem.textContent = wording(error);

@@ -5,7 +5,7 @@
 // way in may bring what another has brought: a message is one item by its seq, and one's own send is one item by its
 // client_id, from the moment it is typed.
 
-/** How many items are kept in the cache. */
+/** How many items are kept in the cache, and in memory of a room that nobody looks at, once it has twice as many. */
 const KEPT = 200;
 
 /** The seq of a message by its id, `"<seq>-0"`. */
@@ -98,6 +98,11 @@ export class RoomState {
     this.floor = floor;
     for (const shown of entries) this.#show(shown);
     for (const [userId, seq] of reads) this.read(userId, seq);
+  }
+
+  /** Forgets what is far back. */
+  trim() {
+    if (this.#entries.size > 2 * KEPT) this.restore(this.toLog());
   }
 
   /** Takes the newest page in place of all that was known: messages, and other entries as their events. */

@@ -35,6 +35,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
   back.classList.add("room-back");
   const searching = iconButton("search", "Search in this conversation", () => toggle("search"));
   const detailing = iconButton("people", "Details", () => toggle("details"));
+  for (const button of [searching, detailing]) button.setAttribute("aria-expanded", "false");
   const head = h("header", { class: "room-head" }, back, h("div", { class: "grow" }, heading, below), searching, detailing);
   const typing = h("p", { class: "room-typing muted", "aria-hidden": "true" });
   const spoken = h("p", { class: "visually-hidden", role: "status" });
@@ -156,6 +157,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
 
   function drawHead() {
     const { conversation } = room;
+    names.learn();
     for (const button of [searching, detailing]) button.hidden = !conversation;
     if (!conversation) {
       heading.textContent ||= "Conversation";
@@ -186,6 +188,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
     drawHead();
     drawTyping();
     timeline.update();
+    composer.update();
     composer.element.hidden = !room.conversation && !room.removed && Boolean(room.error);
     if (!room.removed) return;
     composer.close("You are not in this conversation any more. What is here is what you have seen of it.");
@@ -248,7 +251,8 @@ function presenceOf(other) {
 }
 
 function hello(conversation, me) {
-  const others = conversation?.participants.filter(({ user_id: id }) => id !== me).map(({ user_name: name }) => name) ?? [];
+  if (!conversation) return { title: "Nothing to see here", text: "There is no such conversation, or you are not in it." };
+  const others = conversation.participants.filter(({ user_id: id }) => id !== me).map(({ user_name: name }) => name);
   if (others.length === 0)
     return { title: "Nothing here yet", text: "You are the only one in this conversation. Add people in its details." };
   const seen =

@@ -33,7 +33,7 @@ const ID = /^[\w-]+$/;
  */
 export function parse(hash) {
   const [path, asked = ""] = hash.replace(/^#/, "").split("?");
-  const [first = "", id, between, messageId] = path.split("/").slice(1).map(decode);
+  const [first = "", id = "", between, messageId = ""] = path.split("/").slice(1).map(decode);
   const query = new URLSearchParams(asked).get("q") ?? "";
   if (first === "c" && ID.test(id)) {
     return { name: "conversation", id, messageId: between === "m" && ID.test(messageId) ? messageId : undefined, query };

@@ -1,4 +1,5 @@
-// Searching the messages of all one's conversations. What is searched for is in the address, so that going back finds it again.
+// Searching the messages of all one's conversations. What is searched for is in the address, so that going back finds it again,
+// and what was found is kept for a while, so that this asks the API nothing and one is where one was.
 import { session } from "./api.js";
 import { chat } from "./chat.js";
 import { fill, h, icon } from "./dom.js";
@@ -9,10 +10,18 @@ import { marked } from "./text.js";
 import { address, go } from "./router.js";
 
 const LEAST = 2;
+/** How long what was found is shown again, in ms. */
+const KEPT_FOR = 300_000;
+
+/** What was found last: `{text, items, next, top, at}`. */
+let kept = null;
+session.onChange((user, reason) => {
+  if (reason !== "profile") kept = null;
+});
 
 /**
  * @param {import("./router.js").Route} route
- * @returns {{element: HTMLElement, title: () => string, update: (route: object) => void}}
+ * @returns {{element: HTMLElement, title: () => string, update: (route: object) => void, destroy: () => void}}
  */
 export function searchView(route) {
   const input = h("input", {
@@ -30,6 +39,20 @@ export function searchView(route) {
   let text = "";
   let asked = 0;
 
+  const show = ({ items, next }) => {
+    results.append(...items.map((message) => h("li", null, result(message, text))));
+    fill(
+      state,
+      results.childElementCount === 0
+        ? empty({
+            title: "Nothing found",
+            text: "Messages are found that have all the words; the last one may be a beginning.",
+          })
+        : h("p", { class: "muted hint-line", text: foundWords(results.childElementCount, next) }),
+    );
+    fill(more, next && doing("Show more", () => read(next)));
+  };
+
   const read = async (cursor) => {
     asked += 1;
     const mine = asked;
@@ -38,17 +61,9 @@ export function searchView(route) {
     try {
       const page = await chat.search(text, null, cursor);
       if (mine !== asked) return;
-      results.append(...page.items.map((message) => h("li", null, result(message, text))));
-      fill(
-        state,
-        results.childElementCount === 0
-          ? empty({
-              title: "Nothing found",
-              text: "Messages are found that have all the words; the last one may be a beginning.",
-            })
-          : h("p", { class: "muted hint-line", text: foundWords(results.childElementCount, page.next) }),
-      );
-      fill(more, page.next && doing("Show more", () => read(page.next)));
+      const before = cursor ? kept.items : [];
+      kept = { text, items: [...before, ...page.items], next: page.next, top: 0, at: Date.now() };
+      show(page);
     } catch (error) {
       if (mine !== asked) return;
       fill(
@@ -70,12 +85,19 @@ export function searchView(route) {
     fill(results);
     fill(more);
     fill(state);
-    if (text.length >= LEAST) read(null);
+    if (kept?.text === text && Date.now() - kept.at < KEPT_FOR) {
+      show(kept);
+      // There is nothing to scroll before it is in the page.
+      requestAnimationFrame(() => (element.scrollTop = kept?.top ?? 0));
+    } else if (text.length >= LEAST) read(null);
     else if (text) fill(state, h("p", { class: "muted hint-line", text: "Type two characters or more." }));
   };
 
   const submit = (event) => {
     event.preventDefault();
+    // Who asks again wants to know what there is now.
+    kept = null;
+    text = "";
     go(address.search(input.value.trim()), { replace: true });
   };
   const element = h(
@@ -102,7 +124,11 @@ export function searchView(route) {
     ),
   );
   update(route);
-  return { element, title: () => (text ? `Search: ${text}` : "Search"), update };
+  const destroy = () => {
+    asked += 1;
+    if (kept?.text === text) kept.top = element.scrollTop;
+  };
+  return { element, title: () => (text ? `Search: ${text}` : "Search"), update, destroy };
 }
 
 function result(message, text) {

@@ -1,13 +1,18 @@
 // Who is signed in, and requests in their name. The refresh token and the profile live in localStorage, so that a reload and
 // other tabs find them; access tokens live in memory only. A refresh token is good once, so one tab refreshes at a time, with
 // the token that is stored at that moment. What happens to the stored entry in one tab is followed by the others.
-import { ApiError, fromResponse, offline, signedOut } from "./errors.js";
+import { fromResponse, offline, signedOut } from "./errors.js";
 
 /** The entry of localStorage: `{"refresh_token": "…", "user": {…}}`. */
 const STORED = "chat.refresh";
 /** How long an answer may take, in ms. */
 const PATIENCE = 30_000;
 const EXPORT_PATIENCE = 300_000;
+/**
+ * The same of each attempt to refresh. A refresh token works for 10 s more: one whose answer was lost must be sent again at
+ * once, or the session ends. The last attempt is for slow links.
+ */
+const REFRESH_PATIENCES = [4000, 4000, PATIENCE];
 /** An access token is not used in its last seconds, in ms. */
 const MARGIN = 20_000;
 
@@ -84,12 +89,16 @@ export class Session {
     return { user: answer.user, verify: !answer.access_token };
   }
 
-  /** Signs out here at once, and on the server when it can be reached. */
+  /**
+   * Signs out here at once, and on the server when it can be reached.
+   * @returns {Promise<boolean>} whether the session has ended on the server, too
+   */
   async signOut() {
     const stored = this.#read();
     this.#forget("signed-out");
     const body = { refresh_token: stored?.refresh_token };
-    if (stored) await this.#send("POST", "/auth/logout", { body }).catch(() => {});
+    if (!stored) return true;
+    return this.#send("POST", "/auth/logout", { body }).then(() => true, ({ status }) => status === 401);
   }
 
   /** Reads the profile again. @returns {Promise<object>} */
@@ -104,14 +113,14 @@ export class Session {
 
   /** @param {{current_password: string, password: string, password_confirm: string}} passwords */
   changePassword(passwords) {
-    return this.request("POST", "/auth/password", { body: passwords, again: false });
+    return this.#byPassword("POST", "/auth/password", passwords);
   }
 
   /** Erases the account. Very many messages take several requests. */
   async erase(password) {
     for (let tries = 1; ; tries += 1) {
       try {
-        await this.request("DELETE", "/auth/profile", { body: { password }, again: false });
+        await this.#byPassword("DELETE", "/auth/profile", { password });
         return this.#forget("signed-out");
       } catch (error) {
         if (error.code !== "unavailable" || tries === 5) throw error;
@@ -145,12 +154,6 @@ export class Session {
   /** Ends another session; for this one there is `signOut`. */
   endSession(id) {
     return this.request("DELETE", `/auth/sessions/${id}`);
-  }
-
-  /** Signs out everywhere, here too. */
-  async endAllSessions() {
-    await this.request("DELETE", "/auth/sessions");
-    this.#forget("signed-out");
   }
 
   /** @param {string} [email] needed while signed out */
@@ -194,6 +197,16 @@ export class Session {
     return this.#refreshing;
   }
 
+  /** A request that is refused with 401 when the password is wrong, or when the session is over: the profile tells which. */
+  async #byPassword(method, path, body) {
+    try {
+      return await this.request(method, path, { body, again: false });
+    } catch (error) {
+      if (error.status === 401) await this.reload();
+      throw error;
+    }
+  }
+
   async #token() {
     if (!this.#access || this.#access.until < Date.now()) await this.refresh();
     if (!this.#access) throw signedOut();
@@ -217,7 +230,7 @@ export class Session {
     }
     const isUnchanged = () => this.#read()?.refresh_token === before.refresh_token;
     try {
-      const pair = await this.#send("POST", "/auth/refresh", { body: { refresh_token: before.refresh_token } });
+      const pair = await this.#exchange(before.refresh_token);
       // Signed out, or in as somebody else, in the meantime: these tokens are nobody's.
       if (this.#read()?.user.id !== before.user.id) throw signedOut();
       this.#keepAccess(pair);
@@ -227,6 +240,15 @@ export class Session {
       if (error.status === 401 && this.#read() && !isUnchanged()) return this.#renew();
       if (error.status === 401) this.#forget("ended");
       throw error;
+    }
+  }
+
+  async #exchange(refresh_token, [patience, ...others] = REFRESH_PATIENCES) {
+    try {
+      return await this.#send("POST", "/auth/refresh", { body: { refresh_token }, patience });
+    } catch (error) {
+      if (error.code !== "offline" || others.length === 0) throw error;
+      return this.#exchange(refresh_token, others);
     }
   }
 
@@ -283,7 +305,14 @@ export class Session {
   }
 
   #write(stored) {
-    this.#storage.setItem(STORED, JSON.stringify(stored));
+    const text = JSON.stringify(stored);
+    try {
+      this.#storage.setItem(STORED, text);
+    } catch {
+      // It is full: a reload will find nobody signed in.
+      this.#storage = inMemory();
+      this.#storage.setItem(STORED, text);
+    }
   }
 
   /** Very many pages are more than the requests of a minute: the next one then waits for its turn. */
@@ -339,13 +368,15 @@ function storageOfBrowser() {
     globalThis.localStorage.removeItem("chat.probe");
     return globalThis.localStorage;
   } catch {
-    const entries = new Map();
-    return {
-      getItem: (key) => entries.get(key) ?? null,
-      setItem: (key, value) => entries.set(key, value),
-      removeItem: (key) => entries.delete(key),
-    };
+    return inMemory();
   }
 }
 
-export { ApiError };
+function inMemory() {
+  const entries = new Map();
+  return {
+    getItem: (key) => entries.get(key) ?? null,
+    setItem: (key, value) => entries.set(key, value),
+    removeItem: (key) => entries.delete(key),
+  };
+}

@@ -1,11 +1,15 @@
 // One's own settings: profile, appearance, password, devices, data, and the end of the account.
 import { session } from "./api.js";
+import { chat } from "./chat.js";
 import { fill, h, icon } from "./dom.js";
-import { dialog, field, form, toast } from "./ui.js";
+import { confirm, dialog, field, form, toast } from "./ui.js";
 import { doing, passwordField, patiently } from "./forms.js";
 import { sessionList } from "./sessions.js";
 import { setTheme, theme } from "./theme.js";
 import { address } from "./router.js";
+
+const NOT_TOLD =
+  "You are signed out here, but the server could not be told. Sign in again and end that session under “Devices” to be sure.";
 
 /** @returns {{element: HTMLElement, title: () => string, destroy: () => void}} */
 export function settingsView() {
@@ -21,7 +25,7 @@ export function settingsView() {
       { class: "page-header" },
       h("a", { class: "button icon only-phone", href: address.list, "aria-label": "Back to the conversations" }, icon("back")),
       h("h1", { tabindex: "-1", text: "Settings" }),
-      h("button", { class: "button", type: "button", on: { click: () => session.signOut() } }, icon("sign-out"), "Sign out"),
+      h("button", { class: "button", type: "button", on: { click: signOut } }, icon("sign-out"), "Sign out"),
     ),
     h(
       "div",
@@ -38,7 +42,7 @@ export function settingsView() {
         "Your data",
         h("p", {
           class: "muted",
-          text: "All there is of you here as one file: your profile, devices, conversations and messages.",
+          text: "All there is of you here as one file: profile, devices, conversations and messages. Very many take some minutes.",
         }),
         exportButton(),
       ),
@@ -143,6 +147,15 @@ function passwordForm() {
 const whose = () => ({
   element: h("input", { type: "text", autocomplete: "username", value: session.user.username, hidden: true }),
 });
+
+async function signOut() {
+  const { unsent } = chat;
+  const lost = unsent === 1 ? "One message was not sent yet. It is lost" : `${unsent} messages were not sent yet. They are lost`;
+  const about = { title: "Sign out?", text: `${lost} when you sign out.`, action: "Sign out", danger: true };
+  if (unsent > 0 && !(await confirm(about))) return;
+  const isTold = await session.signOut();
+  if (!isTold) toast(NOT_TOLD, { kind: "error" });
+}
 
 function exportButton() {
   const run = async () => {

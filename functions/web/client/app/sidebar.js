@@ -3,7 +3,7 @@
 import { session } from "./api.js";
 import { chat } from "./chat.js";
 import { fill, h, icon, keyed } from "./dom.js";
-import { announce, avatar, empty, wording } from "./ui.js";
+import { announce, avatar, empty, waiting, wording } from "./ui.js";
 import { title } from "./format.js";
 import { address, go } from "./router.js";
 import { connectionWord } from "./connection.js";
@@ -195,16 +195,13 @@ export class Sidebar {
 
   #person(user) {
     const row = h("button", { class: "row person", type: "button" }, avatar(user.name, user.id, { size: "small" }), who(user));
-    row.addEventListener("click", async () => {
-      row.disabled = true;
-      try {
+    row.addEventListener("click", () =>
+      waiting([row], async () => {
         const conversation = await chat.direct(user.id);
         this.#clear();
         go(address.conversation(conversation.id));
-      } finally {
-        row.disabled = false;
-      }
-    });
+      }),
+    );
     return row;
   }
 

@@ -1,4 +1,5 @@
 /** What the pages are put together from beside plain elements: fields, forms, dialogs, menus, notes, people. */
+import { duration } from "./format.js";
 import { h, icon, set } from "./dom.js";
 
 let drawn = 0;
@@ -60,18 +61,36 @@ export function form({ fields, submit, danger = false, run, note }) {
     for (const one of inputs) one.error(null);
     if (complains(inputs)) return;
     const values = Object.fromEntries(inputs.map((one) => [one.name, one.input.value]));
-    button.disabled = true;
     element.setAttribute("aria-busy", "true");
-    try {
-      await run(values);
-    } catch (error) {
-      explain(error, inputs, problem);
-    } finally {
-      button.disabled = false;
-      element.removeAttribute("aria-busy");
-    }
+    await waiting([button], async () => {
+      try {
+        await run(values);
+      } catch (error) {
+        explain(error, inputs, problem);
+      }
+    });
+    element.removeAttribute("aria-busy");
   });
   return element;
+}
+
+/**
+ * Lets buttons wait while something runs. The one that had the focus loses it by that, and gets it back.
+ *
+ * @template T
+ * @param {HTMLButtonElement[]} buttons
+ * @param {() => Promise<T>} run
+ * @returns {Promise<T>}
+ */
+export async function waiting(buttons, run) {
+  const focused = buttons.find((button) => button === document.activeElement);
+  for (const button of buttons) button.disabled = true;
+  try {
+    return await run();
+  } finally {
+    for (const button of buttons) button.disabled = false;
+    if (document.activeElement === document.body) focused?.focus();
+  }
 }
 
 /** Says what the browser finds wrong, before anybody is asked. */
@@ -106,9 +125,8 @@ function explain(error, inputs, problem) {
 export function wording(error) {
   if (error.code === "offline") return "The server cannot be reached. Check your connection and try again.";
   const detail = error.detail || "Something went wrong. Try again.";
-  if (!error.retryAfter) return detail;
-  const seconds = Math.ceil(error.retryAfter);
-  return `Too many of these in a short time. Try again in ${seconds === 1 ? "1 second" : `${seconds} seconds`}.`;
+  if (error.code !== "throttled" || !error.retryAfter) return detail;
+  return `Too many of these in a short time. Try again in ${duration(error.retryAfter)}.`;
 }
 
 /** A field's message as a sentence of its own: the server's go on after the field's name. */
@@ -119,13 +137,15 @@ function sentence(message) {
 
 /**
  * A dialog. It keeps the focus, gives it back, and is closed by Escape, by its button, and by its actions unless they
- * return false. An action that fails is explained in it.
+ * return false; by a click beside it only when it has no fields, so that nothing that was typed is lost. An action that
+ * fails is explained in it.
  *
  * @param {{title: string, body?: any, wide?: boolean,
  *   actions?: {label: string, kind?: "primary" | "danger", run?: () => any}[]}} about
  * @returns {{close: () => void, element: HTMLDialogElement, closed: Promise<void>}}
  */
 export function dialog({ title, body, actions = [], wide = false }) {
+  const fields = ".body :is(input, select, textarea)";
   const heading = h("h2", { id: uniqueId("dialog"), text: title });
   const closing = h("button", { class: "button icon", type: "button", "aria-label": "Close" }, icon("close"));
   const problem = h("p", { class: "form-error", role: "alert", hidden: true });
@@ -137,28 +157,30 @@ export function dialog({ title, body, actions = [], wide = false }) {
   );
   const buttons = actions.map(({ label, kind, run }) => {
     const button = h("button", { class: `button ${kind ?? ""}`, type: "button", text: label });
-    button.addEventListener("click", async () => {
-      problem.hidden = true;
-      for (const one of buttons) one.disabled = true;
+    const act = async () => {
       try {
         if ((await run?.()) !== false) element.close();
       } catch (error) {
         problem.textContent = wording(error);
         problem.hidden = false;
-      } finally {
-        for (const one of buttons) one.disabled = false;
       }
+    };
+    button.addEventListener("click", () => {
+      problem.hidden = true;
+      waiting(buttons, act);
     });
     return button;
   });
   if (buttons.length > 0) element.append(h("div", { class: "actions" }, buttons));
   closing.addEventListener("click", () => element.close());
-  element.addEventListener("click", (event) => {
-    if (event.target === element) element.close();
-  });
+  // A click also ends here when it began inside, with text that was selected.
+  let isBeside = false;
+  element.addEventListener("pointerdown", ({ target }) => (isBeside = target === element));
+  element.addEventListener("click", () => isBeside && !element.querySelector(fields) && element.close());
   const before = document.activeElement;
   const closed = new Promise((resolve) => {
     element.addEventListener("close", () => {
+      if (element.contains(toasts)) showToasts();
       element.remove();
       if (before?.isConnected) before.focus();
       resolve();
@@ -166,8 +188,7 @@ export function dialog({ title, body, actions = [], wide = false }) {
   });
   document.body.append(element);
   element.showModal();
-  const field = ".body :is(input, select, textarea)";
-  (element.querySelector("[autofocus]") ?? element.querySelector(field) ?? buttons[0] ?? closing).focus();
+  (element.querySelector("[autofocus]") ?? element.querySelector(fields) ?? buttons[0] ?? closing).focus();
   return { close: () => element.close(), element, closed };
 }
 
@@ -261,10 +282,6 @@ let toasts = null;
  */
 export function toast(text, { action, kind } = {}) {
   toasts ??= h("div", { class: "toasts", popover: "manual" });
-  // Shown anew each time, so that it lies above a dialog that was opened since.
-  const holder = document.querySelector("dialog[open]") ?? document.body;
-  if (toasts.parentNode !== holder) holder.append(toasts);
-  if (toasts.matches(":popover-open")) toasts.hidePopover();
   const element = h("div", { class: "toast", role: kind === "error" ? "alert" : "status" }, h("span", { class: "grow", text }));
   const gone = () => {
     element.remove();
@@ -276,8 +293,16 @@ export function toast(text, { action, kind } = {}) {
   };
   element.append(h("button", { class: "button", type: "button", text: action?.label ?? "Dismiss", on: { click: run } }));
   toasts.append(element);
-  toasts.showPopover();
+  showToasts();
   setTimeout(gone, action ? 12_000 : 6_000);
+}
+
+/** Shows them anew, above a dialog that was opened since, or where they stay when it closes. */
+function showToasts() {
+  const holder = document.querySelector("dialog[open]") ?? document.body;
+  if (toasts.parentNode !== holder) holder.append(toasts);
+  if (toasts.matches(":popover-open")) toasts.hidePopover();
+  if (toasts.childElementCount > 0) toasts.showPopover();
 }
 
 /**

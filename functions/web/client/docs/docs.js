@@ -101,7 +101,11 @@ function filter(text) {
 
 /** What the address names. */
 function target() {
-  return byId(decodeURIComponent(location.hash.slice(1)));
+  try {
+    return byId(decodeURIComponent(location.hash.slice(1)));
+  } catch {
+    return null;
+  }
 }
 
 /** Shows what the address names, and opens it. */

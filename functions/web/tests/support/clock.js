@@ -19,6 +19,12 @@ export class Clock {
     this.#timers.delete(timer);
   };
 
+  /** Sets the clock back; timers take as long as before. */
+  setBack(milliseconds) {
+    this.#now -= milliseconds;
+    for (const timer of this.#timers.values()) timer.at -= milliseconds;
+  }
+
   /** How many timers are set. */
   get waiting() {
     return this.#timers.size;

@@ -165,7 +165,8 @@ export async function startChat(t, { conversations = [conversation()], memory = 
     "GET /conversations": { items: conversations, next: null },
     ...answers,
   });
-  const chat = new Chat({ session, api, createClient: () => client, createCache: () => memory.cache() });
+  const createClient = ({ ticket }) => Object.assign(client, { ticket });
+  const chat = new Chat({ session, api, createClient, createCache: () => memory.cache() });
   t.after(() => chat.stop());
   const started = chat.start();
   if (isOnline) client.become("open");
