@@ -28,6 +28,7 @@ await story(async (stage) => {
   await keyboard.tabsTo("button", "Create account");
   await keyboard.hits("Enter");
   await ada.isSignedIn();
+  await keyboard.isHandedOn();
 
   await keyboard.tabsTo("button", "New conversation");
   await keyboard.hits("Enter");

@@ -59,6 +59,12 @@ export class Keyboard {
     assert.ok(at.isVisible, `the focus on ${at.described} is to be seen`);
   }
 
+  /** Waits until the focus was handed on, from what is gone to what came in its place. */
+  async isHandedOn() {
+    const isSomewhere = () => document.activeElement !== document.body;
+    await until("the focus is somewhere", () => this.#person.page.evaluate(isSomewhere));
+  }
+
   #at(role, name) {
     return this.#person.page.evaluate(
       (role, name) => {
