@@ -143,6 +143,8 @@ export class Person extends Visitor {
     await this.does("Edit", text);
     await this.writes(changed);
     await this.seesMessage(changed);
+    // Others may hear of it before it is answered; what is written until then still belongs to it.
+    await this.seesNo("button", "Stop editing");
   }
 
   async deletes(text) {
