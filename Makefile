@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test conformance canaries documents lint fmt validate check model bench soak faults contract coverage fuzz clean
+.PHONY: help run watch build admin rotate-keys test conformance canaries documents lint fmt validate check model bench soak faults contract screenshots coverage fuzz clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ faults: ## The same while functions and stores are killed, stopped, paused and r
 
 contract: ## Ask every operation of the HTTP API what its document allows and what not; CONTRACT_ARGS are schemathesis'
 	@$(STACK) contract -- $(CONTRACT_ARGS)
+
+screenshots: ## Take the pictures of the web client anew, into functions/web/screenshots
+	@$(STACK) screenshots
 
 coverage: ## Report which lines the tests run, those run by the functions' processes included
 	@$(STACK) coverage -- $(TEST_ARGS)

@@ -6,6 +6,7 @@ mod administration;
 mod authorization;
 mod big_rooms;
 mod bites;
+mod browser;
 mod changes;
 mod channels;
 mod checked;

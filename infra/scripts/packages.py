@@ -102,7 +102,7 @@ def debian_environment(program: Path) -> Dict[str, str]:
     home = next((folder for folder in program.parents if (folder / UNPACKED).exists()), None)
     if home is None:
         return {}
-    folders = sorted({str(library.parent) for library in home.glob("**/lib*.so.*")})
+    folders = sorted({str(library.parent) for library in home.glob("**/lib*.so*")})
     return {"LD_LIBRARY_PATH": ":".join(folders + [p for p in (os.environ.get("LD_LIBRARY_PATH"),) if p])}
 
 

@@ -42,8 +42,9 @@ OF_THE_FUNCTIONS = (
     *THROTTLES,
 )
 OF_THE_STACK = ("PORT", "CONSOLE_PORT", "DATA_DIR", "CONCURRENCY", "TOOLS_DIR")
-OF_THE_TESTS = ("TEST_MODE", "TEST_SEED")
+OF_THE_TESTS = ("TEST_MODE", "TEST_SEED", "TEST_BROWSER")
 MODES = ("hosted", "strict", "cargo-lambda")
+BROWSERS = ("hidden", "visible")
 # What Lambda gives every function; here it only has to be there, and must not be the user's own.
 LOCAL_CREDENTIALS = {
     "AWS_REGION": "us-east-1",
@@ -69,6 +70,8 @@ class Settings:
     """How the gateway runs the functions of the stories."""
     test_seed: Optional[int]
     """What strict mode draws by."""
+    test_browser: str
+    """Whether somebody watches the stories in a browser."""
 
     @property
     def logs_dir(self) -> Path:
@@ -100,9 +103,12 @@ def load() -> Settings:
         functions={name: given[name] for name in OF_THE_FUNCTIONS if name in given},
         test_mode=given.get("TEST_MODE", MODES[0]),
         test_seed=number(given, "TEST_SEED", 1, 2**32) if "TEST_SEED" in given else None,
+        test_browser=given.get("TEST_BROWSER", BROWSERS[0]),
     )
     if settings.test_mode not in MODES:
         raise Failure(f"TEST_MODE must be one of {', '.join(MODES)}; it is {settings.test_mode}")
+    if settings.test_browser not in BROWSERS:
+        raise Failure(f"TEST_BROWSER must be one of {', '.join(BROWSERS)}; it is {settings.test_browser}")
     if settings.port == settings.console_port:
         raise Failure(f"PORT and CONSOLE_PORT are both {settings.port}: give them different values")
     return settings

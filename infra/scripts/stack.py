@@ -30,6 +30,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Patt
 
 import asyncapi
 import breakage
+import browser
 import comparison
 import contract
 import node
@@ -62,7 +63,7 @@ WEBSOCKETS = "15.0.1"
 KEYS_KEPT = 2  # beside the new one: a token lives 15 min, so keys may rotate every few minutes
 GATEWAY_READY_WITHIN = 30
 # The folders of stores that are made anew for each run.
-THROWAWAY = ("test", "bench", "soak", "faults", "coverage", "contract")
+THROWAWAY = ("test", "bench", "soak", "faults", "coverage", "contract", "screenshots")
 # The stories that `cargo lambda watch` cannot do, and why.
 HOSTED_ONLY = {
     "crash::": "it never answers for a process that was killed",
@@ -357,7 +358,7 @@ def announce(settings: Settings, addresses: Dict[str, str], accounts: List[Dict[
     say("\n".join(lines))
 
 
-# --- make test, make bench, make soak, make faults, make coverage ---
+# --- make test, make bench, make soak, make faults, make coverage, make screenshots ---
 
 
 def test(settings: Settings, arguments: List[str]) -> None:
@@ -370,7 +371,8 @@ def test(settings: Settings, arguments: List[str]) -> None:
     if skipped:
         arguments += ([] if "--" in arguments else ["--"]) + skipped
     with throwaway(settings, "test") as env:
-        outcome = run_tests({**env, **authlib(settings), **promtool(settings), **mode}, arguments)
+        tools = {**authlib(settings), **promtool(settings), **browser.environment(settings)}
+        outcome = run_tests({**env, **tools, **mode}, arguments)
     if settings.test_mode == "hosted" and not arguments:
         outcome += run_javascript_tests(settings)
     outcome.conclude()
@@ -478,6 +480,21 @@ def hold_to_contract(settings: Settings, arguments: List[str]) -> None:
         contract.check(settings, addresses, arguments, folder)
 
 
+def screenshots(settings: Settings) -> None:
+    """The pictures of the README, taken in a browser of a stack of its own, where people have said what they say there."""
+    check_tools()
+    tools = browser.environment(settings)
+    parts = stores.Stores()
+    with throwaway(settings, "screenshots", parts=parts):
+        # The browser is led to the stack's port; what the pages show is the address of everybody's own.
+        functions = {name: "off" for name in THROTTLES}
+        functions.update(PUBLIC_URL=browser.SHOWN_ORIGIN, ALLOWED_ORIGINS=browser.SHOWN_ORIGIN)
+        folder = settings.data_dir / "screenshots"
+        own = replace(settings, port=free_port(), console_port=free_port(), data_dir=folder, functions=functions)
+        addresses = start_gateway(own, function_environment(own, parts), parts, [], quiet=True)
+        browser.take_screenshots(tools, addresses)
+
+
 def coverage(settings: Settings, arguments: List[str]) -> None:
     """The tests, while every crate of the workspace counts which of its lines ran, in the functions' processes too."""
     check_tools()
@@ -497,7 +514,7 @@ def coverage(settings: Settings, arguments: List[str]) -> None:
         LLVM_PROFILE_FILE=str(profiles / "%m%c.profraw"),
     )
     with throwaway(settings, "coverage", told_where_to_count) as env:
-        tools = {**authlib(settings), **promtool(settings), **clients(settings)}
+        tools = {**authlib(settings), **promtool(settings), **browser.environment(settings), **clients(settings)}
         outcome = run_tests({**env, **tools}, arguments)
 
     with step("Coverage: summing up"):
@@ -807,6 +824,7 @@ def main(arguments: List[str]) -> int:
         "faults": faults,
         "coverage": coverage,
         "contract": hold_to_contract,
+        "screenshots": lambda settings, _: screenshots(settings),
         "admin": make_admin,
         "rotate-keys": lambda settings, _: rotate_keys(settings),
         "validate": lambda settings, _: validate(settings),

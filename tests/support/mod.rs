@@ -10,6 +10,7 @@
 #![expect(clippy::must_use_candidate, reason = "an assertion may be called for nothing but its panic")]
 
 mod answer;
+mod browser;
 mod canaries;
 mod cargo_lambda;
 mod changes;
@@ -30,6 +31,7 @@ mod user;
 use std::time::Duration;
 
 pub use answer::Answer;
+pub use browser::tell;
 pub use canaries::note_json;
 pub use changes::about;
 pub use chat::TestChat;

@@ -29,6 +29,18 @@ pub struct Settings {
     pub authlib_path: Option<String>,
     /// Prometheus' own judge of what it can read, which only the stories need.
     pub promtool: Option<PathBuf>,
+    /// A Node.js, which tells the stories in a browser.
+    pub node: Option<PathBuf>,
+    /// Where it finds what drives the browser.
+    pub node_path: Option<String>,
+    /// A Chromium, or Chrome.
+    pub chromium: Option<PathBuf>,
+    /// Where that finds its libraries, when it is not installed but unpacked.
+    pub chromium_library_path: Option<String>,
+    /// Where it finds its fonts, when not where all programs do.
+    pub fontconfig_file: Option<String>,
+    /// Whether somebody watches it.
+    pub browser_visible: bool,
     /// Where whoever started the stores takes orders to break them, if they may be broken.
     pub store_orders: Option<PathBuf>,
     /// How the gateway runs the functions.
@@ -81,6 +93,12 @@ impl Settings {
             authlib_python: optional("TEST_AUTHLIB_PYTHON").map(PathBuf::from),
             authlib_path: optional("TEST_AUTHLIB_PATH"),
             promtool: optional("TEST_PROMTOOL").map(PathBuf::from),
+            node: optional("TEST_NODE").map(PathBuf::from),
+            node_path: optional("TEST_NODE_PATH"),
+            chromium: optional("TEST_CHROMIUM").map(PathBuf::from),
+            chromium_library_path: optional("TEST_CHROMIUM_LIBRARY_PATH"),
+            fontconfig_file: optional("TEST_FONTCONFIG_FILE"),
+            browser_visible: optional("TEST_BROWSER_VISIBLE").is_some(),
             store_orders: optional("TEST_STORE_ORDERS").map(PathBuf::from),
             mode: mode(),
         })
