@@ -1,4 +1,5 @@
-//! What people see and do in a browser: each story is told by the file of its name in `tests/browser`.
+//! What people see and do in a browser, and what the client does without one: each story is told by the file of its name in
+//! `tests/browser`.
 
 use support::{Stack, StackOptions, tell};
 use tokio::sync::OnceCell;
@@ -64,4 +65,9 @@ async fn axe_finds_nothing_on_any_page_in_either_theme() {
 #[tokio::test]
 async fn the_first_load_is_small_and_the_second_asks_only_for_what_is_not_kept() {
     tell(stack().await, "first_load").await;
+}
+
+#[tokio::test]
+async fn the_client_module_misses_nothing_and_sends_once_over_a_network_that_is_cut() {
+    tell(stack().await, "client_module").await;
 }

@@ -27,6 +27,7 @@ await story(async (stage) => {
 
   // Who is an admin can do what an admin does, without loading the page again.
   await grace.presses("button", "Details");
+  await grace.sees("button", "Leave");
   await grace.seesNo("button", "Rename");
   await ada.presses("button", "Actions for Grace Tester");
   await ada.presses("menuitem", "Make an admin");

@@ -22,7 +22,7 @@ await story(async (stage) => {
   // What was loaded can be read, and what is written waits.
   await ada.writes("Who reviews them?");
   await ada.seesMessage("Who reviews them?", { state: "pending" });
-  await keptWithinASecond();
+  await ada.keeps("The build is green", "Who reviews them?");
   await ada.reloads();
   await ada.seesMessage("The build is green");
   await ada.seesMessage("Who reviews them?", { state: "pending" });
@@ -44,8 +44,3 @@ await story(async (stage) => {
   await ada.seesMessage("Good night");
   await ada.seesExactly(await grace.history(conversation));
 });
-
-/** What is new is written down in one go with what comes right after it. */
-function keptWithinASecond() {
-  return new Promise((resolve) => setTimeout(resolve, 1_200));
-}

@@ -102,6 +102,29 @@ export class Person extends Visitor {
     });
   }
 
+  /** Waits until the browser has written these texts down, from where a reload reads them. */
+  keeps(...texts) {
+    const missing = async (texts) => {
+      const opened = indexedDB.open("chat");
+      const database = await new Promise((resolve, reject) => {
+        opened.onsuccess = () => resolve(opened.result);
+        opened.onerror = () => reject(opened.error);
+      });
+      const names = [...database.objectStoreNames];
+      const reading = database.transaction(names);
+      const stores = names.map((name) => {
+        const read = reading.objectStore(name).getAll();
+        return new Promise((resolve) => (read.onsuccess = () => resolve(read.result)));
+      });
+      const kept = JSON.stringify(await Promise.all(stores));
+      database.close();
+      return texts.filter((text) => !kept.includes(JSON.stringify(text)));
+    };
+    return until(`${this.name} keeps ${texts.join(" and ")}`, async () => {
+      return (await this.page.evaluate(missing, texts)).length === 0;
+    });
+  }
+
   async seesNoMessage(text) {
     const what = `${this.name} sees no message "${text}"`;
     await until(what, async () => (await this.messages()).every((message) => message.text !== text));
