@@ -23,7 +23,7 @@ const KNOWN: [&str; 5] =
 const DOCUMENTS: [&str; 2] = ["/openapi.json", "/asyncapi.json"];
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// What a browser may take to show its first page, by the network.
-const FIRST_LOAD: usize = 100 * 1024;
+const FIRST_LOAD: usize = 100_000;
 
 /// An answer as it came, not decoded.
 struct Sent {
@@ -126,7 +126,7 @@ async fn every_answer_bounds_what_a_page_may_do() {
             ("default-src", "'none'"),
             ("script-src", "'self'"),
             ("style-src", "'self'"),
-            ("img-src", "'self' data: blob:"),
+            ("img-src", "'self'"),
             ("connect-src", &format!("'self' {websockets}")),
             ("manifest-src", "'self'"),
             ("worker-src", "'self'"),
@@ -193,7 +193,7 @@ async fn a_file_comes_in_the_encoding_that_the_client_likes_most() {
             let sent = ask(&chat, Method::GET, path, &[("accept-encoding", accepted)]).await;
 
             assert_eq!(sent.header("content-encoding"), expected, "{path}: {accepted}");
-            assert_eq!(sent.header("vary"), Some("accept-encoding"), "{path}: {accepted}");
+            assert_eq!(sent.header("vary"), Some("accept-encoding, origin"), "{path}: {accepted}");
             assert_eq!(sent.header("content-type"), plain.header("content-type"), "{path}: {accepted}");
             let mut decoded = Vec::new();
             let body = sent.body.as_slice();
@@ -461,7 +461,7 @@ async fn the_documents_are_those_that_are_committed() {
 }
 
 #[tokio::test]
-async fn pages_are_told_of_in_the_log_and_not_counted_in_the_metrics() {
+async fn pages_are_told_of_in_the_log() {
     let chat = TestChat::alone(StackOptions::default()).await;
 
     let sent = get(&chat, "/admin").await;
@@ -470,6 +470,4 @@ async fn pages_are_told_of_in_the_log_and_not_counted_in_the_metrics() {
     let line = chat.stack.line("WebFunction", |line| line["request_id"] == id).await;
     assert_eq!((&line["route"], &line["status"]), (&json!("/admin"), &json!(200)));
     assert_eq!(line["user_id"], Value::Null);
-    let metrics = chat.get("/metrics").await.expect(200);
-    assert!(!metrics.as_str().unwrap().contains("route=\"/admin\""));
 }

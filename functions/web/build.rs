@@ -5,10 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 
 fn main() -> anyhow::Result<()> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     println!("cargo:rerun-if-changed=client");
     println!("cargo:rerun-if-changed=documents");
-    let (client, documents) = (embed::read(&here.join("client"))?, embed::read(&here.join("documents"))?);
+    let (client, documents) = (embed::read(Path::new("client"))?, embed::read(Path::new("documents"))?);
     #[expect(
         clippy::disallowed_methods,
         reason = "cargo tells a build script where to write by the environment alone"

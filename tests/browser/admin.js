@@ -20,11 +20,11 @@ await story(async (stage) => {
   await grace.opensConversation("Book club");
 
   await ada.opens("/admin");
-  await ada.fills("Username or e-mail", ada.account.username);
+  await ada.fills("Username or email", ada.account.username);
   await ada.fills("Password", ada.account.password);
   await ada.presses("button", "Sign in");
   await ada.sees("heading", "Users");
-  await ada.fills("Search users by username or e-mail", grace.account.username, { role: "searchbox" });
+  await ada.fills("Search users by username or email", grace.account.username, { role: "searchbox" });
   await ada.sees("row", new RegExp(grace.account.email));
   await ada.seesNo("row", new RegExp(ada.account.email));
   await ada.presses("button", "Actions for Grace Tester");

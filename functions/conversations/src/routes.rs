@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use shared::conversations::{
-    self, Conversation, NewConversation, NewDirect, NewParticipant, NewRole, NewSettings, ReadThrough,
-    Reader, Rename, Started,
+    self, Conversation, ListedParticipant, NewConversation, NewDirect, NewParticipant, NewRole, NewSettings,
+    ReadThrough, Rename, Started,
 };
 use shared::http::answers::{Conflict, Forbidden, NotFound};
 use shared::http::{Caller, InConversation, Json, OfParticipant, Query, RequestKey, Routes};
@@ -258,7 +258,7 @@ async fn list_presence(
     tag = "conversations",
     params(("id" = ConversationId, Path), Listing),
     responses(
-        (status = 200, description = "A page of them.", body = Page<Reader>),
+        (status = 200, description = "A page of them.", body = Page<ListedParticipant>),
         (status = 404, response = NotFound),
     ),
     security(("bearer" = [])),
@@ -268,7 +268,7 @@ async fn list_participants(
     caller: Caller,
     InConversation(id): InConversation,
     Query(listing): Query<Listing>,
-) -> Result<Json<Page<Reader>>> {
+) -> Result<Json<Page<ListedParticipant>>> {
     let cursor = listing.cursor.as_deref();
     conversations::list_participants(&app, caller.user(), id, cursor, listing.limit).await.map(Json)
 }

@@ -17,13 +17,26 @@ pub(crate) fn routes() -> impl IntoIterator<Item = Route<()>> {
     get,
     path = "/openapi.json",
     tag = "operations",
-    responses((
-        status = 200,
-        description = "The document.",
-        body = Object,
-        content_type = "application/json",
-        headers(("Cache-Control" = String, description = "For how long it may be kept.")),
-    )),
+    responses(
+        (
+            status = 200,
+            description = "The document.",
+            body = Object,
+            content_type = "application/json",
+            headers(
+                ("Cache-Control" = String, description = "For how long it may be kept."),
+                ("ETag" = String, description = "Which version it is, for `If-None-Match`."),
+            ),
+        ),
+        (
+            status = 304,
+            description = "It is the one that `If-None-Match` names.",
+            headers(
+                ("Cache-Control" = String, description = "For how long it may be kept."),
+                ("ETag" = String, description = "Which version it is."),
+            ),
+        ),
+    ),
 )]
 async fn show_openapi(headers: HeaderMap) -> Result<Response> {
     files::answer("/openapi.json", &headers)
@@ -34,13 +47,26 @@ async fn show_openapi(headers: HeaderMap) -> Result<Response> {
     get,
     path = "/asyncapi.json",
     tag = "operations",
-    responses((
-        status = 200,
-        description = "The document.",
-        body = Object,
-        content_type = "application/json",
-        headers(("Cache-Control" = String, description = "For how long it may be kept.")),
-    )),
+    responses(
+        (
+            status = 200,
+            description = "The document.",
+            body = Object,
+            content_type = "application/json",
+            headers(
+                ("Cache-Control" = String, description = "For how long it may be kept."),
+                ("ETag" = String, description = "Which version it is, for `If-None-Match`."),
+            ),
+        ),
+        (
+            status = 304,
+            description = "It is the one that `If-None-Match` names.",
+            headers(
+                ("Cache-Control" = String, description = "For how long it may be kept."),
+                ("ETag" = String, description = "Which version it is."),
+            ),
+        ),
+    ),
 )]
 async fn show_asyncapi(headers: HeaderMap) -> Result<Response> {
     files::answer("/asyncapi.json", &headers)

@@ -45,7 +45,7 @@ pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Result<Response> {
 impl File {
     fn answer(&self, headers: &HeaderMap) -> Response {
         let (encoding, body) = self.encoded(headers);
-        // A strong tag is of these very bytes, hence another one for each encoding.
+        // A strong tag is of one representation, hence another one for each encoding.
         let tag = encoding.map_or_else(
             || format!("\"{}\"", self.tag),
             |encoding| format!("\"{}-{}\"", self.tag, encoding.name()),
@@ -64,7 +64,7 @@ impl File {
             answer.insert(header::ETAG, tag);
         }
         answer.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache_control));
-        answer.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        answer.insert(header::VARY, HeaderValue::from_static("accept-encoding, origin"));
         response
     }
 

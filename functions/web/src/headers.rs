@@ -13,7 +13,7 @@ impl Headers {
         // Nothing inline, nothing from elsewhere; text becomes markup nowhere but in the one policy that names the
         // service worker's script.
         let policy = format!(
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
              connect-src 'self' {}; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; \
              frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types service-worker",
             origin(websocket_url)

@@ -125,6 +125,25 @@ test("what was read as the page was closed is told again, since the list still c
   assert.equal(client.take("read").messageId, "1-0");
 });
 
+test("what was missed is unread until it is there, though the list knows of it before", async (t) => {
+  const memory = new Memory();
+  memory.conversations.set("c", { conversation: conversation({ last_seq: 1, last_message: message(1) }), last: 1 });
+  memory.logs.set("c", { last: 1, floor: 1, entries: [message(1)], reads: [["me", 1]] });
+  const missed = conversation({ last_seq: 3, last_message: message(3), unread_count: 2 });
+  const { chat, client } = await startChat(t, { memory, conversations: [missed] });
+  const room = chat.room("c");
+  await settled();
+
+  room.markRead();
+  client.tell("signal", { type: "read", conversation_id: "c", user_id: ME.id, message_id: "2-0" });
+  client.tell("entry", said(2));
+  assert.deepEqual([chat.conversation("c").unread_count, room.caughtUp, client.commands], [2, false, []]);
+  client.tell("entry", said(3));
+  room.markRead();
+
+  assert.deepEqual([chat.conversation("c").unread_count, room.caughtUp, client.take("read").messageId], [0, true, "3-0"]);
+});
+
 test("reading on another device counts here", async (t) => {
   const { chat, client } = await startChat(t);
   for (const seq of [1, 2, 3]) client.tell("entry", said(seq));

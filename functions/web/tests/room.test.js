@@ -1,7 +1,7 @@
 // What the room makes of texts and of items, with a document that holds no more than that asks for.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { firstUnread, rowsOf } from "../client/app/rows.js";
+import { firstBeyond, firstUnread, rowsOf } from "../client/app/rows.js";
 import { isEmoji } from "../client/app/reactions.js";
 import { linked, listed, marked, shortened } from "../client/app/text.js";
 import { message } from "./support/model.js";
@@ -109,6 +109,13 @@ test("the newest of one's own that was sent is told from the others", () => {
 
 test("events of kinds that are not known are left out", () => {
   assert.deepEqual(keys(rowsOf([said(1, "ada"), notice(2, "conversation.painted")], ME, null)), ["day", "m1"]);
+});
+
+test("what was missed begins with the first message of others that is there and came after one left", () => {
+  const items = [said(1, "a"), said(2, ME), notice(3, "participant.added"), said(4, "a", 0, { deleted_at: "x" }), said(5, "a"), said(6, "b")];
+  assert.equal(firstBeyond(items, 1, ME).key, "m5");
+  assert.equal(firstBeyond(items, 5, ME).key, "m6");
+  assert.equal(firstBeyond(items, 6, ME), null);
 });
 
 test("the unread messages begin where as many of the others' were counted, and what came later is not counted", () => {

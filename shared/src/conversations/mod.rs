@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 pub use self::name::{ChannelName, Name};
 pub use self::participants::{
-    NewParticipant, NewRole, Reader, add_participant, list_participants, list_presence, remove_participant,
-    set_role,
+    ListedParticipant, NewParticipant, NewRole, add_participant, list_participants, list_presence,
+    remove_participant, set_role,
 };
 use self::queries::StartOutcome;
 use crate::ids::{ConversationId, MessageId, UserId};

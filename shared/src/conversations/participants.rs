@@ -41,7 +41,7 @@ pub struct NewRole {
     "joined_at": "2026-01-02T03:04:05Z",
     "read_seq": 7,
 })))]
-pub struct Reader {
+pub struct ListedParticipant {
     /// Who.
     pub user_id: UserId,
     /// Their name.
@@ -54,7 +54,7 @@ pub struct Reader {
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub joined_at: OffsetDateTime,
-    /// The seq of the last message that they have read; 0 before any.
+    /// The seq of the last message that they have marked as read; 0 before any.
     pub read_seq: i64,
 }
 
@@ -65,7 +65,7 @@ pub async fn list_participants(
     id: ConversationId,
     cursor: Option<&str>,
     limit: Limit,
-) -> Result<Page<Reader>> {
+) -> Result<Page<ListedParticipant>> {
     let after = cursor.map(decode).transpose()?;
     let participants = queries::list_participants(&app.postgres, user, id, after, limit).await?;
     let participants = participants.ok_or(Error::NotFound("conversation"))?;

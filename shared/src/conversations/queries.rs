@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{ChannelName, Conversation, Kind, NewKind, NewSettings, Reader, Started};
+use super::{ChannelName, Conversation, Kind, ListedParticipant, NewKind, NewSettings, Started};
 use crate::ids::{ConversationId, MessageId, UserId};
 use crate::log::{Message, Participant, Role};
 use crate::page::Limit;
@@ -227,7 +227,7 @@ pub(super) async fn list_participants(
     id: ConversationId,
     after: Option<After>,
     limit: Limit,
-) -> Result<Option<Vec<Reader>>> {
+) -> Result<Option<Vec<ListedParticipant>>> {
     let (joined_at, user_id) = after.unzip();
     let rows = postgres
         .query(
@@ -254,7 +254,7 @@ pub(super) async fn list_participants(
         return Ok(None);
     }
     let others = rows.iter().filter(|row| row.get::<_, Option<Uuid>>("user_id").is_some());
-    Ok(Some(others.map(reader).collect()))
+    Ok(Some(others.map(listed).collect()))
 }
 
 pub(super) async fn find_participant(
@@ -320,9 +320,9 @@ fn participant(row: &Row) -> Participant {
     }
 }
 
-fn reader(row: &Row) -> Reader {
+fn listed(row: &Row) -> ListedParticipant {
     let Participant { user_id, user_name, user_email, role, joined_at } = participant(row);
-    Reader { user_id, user_name, user_email, role, joined_at, read_seq: row.get("read_seq") }
+    ListedParticipant { user_id, user_name, user_email, role, joined_at, read_seq: row.get("read_seq") }
 }
 
 fn role(said: &str) -> Role {

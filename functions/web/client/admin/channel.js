@@ -36,7 +36,7 @@ class People {
     label: "Add or remove somebody",
     name: "search",
     type: "search",
-    hint: "Start of a username, or a whole e-mail address",
+    hint: "Start of a username, or a whole email address",
     autocomplete: "off",
     spellcheck: "false",
     autofocus: true,

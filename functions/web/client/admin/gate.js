@@ -1,6 +1,7 @@
 /** What stands before the pages: a form for whoever is signed out, and an explanation for whoever is no admin. */
 import { session } from "../app/api.js";
 import { h } from "../app/dom.js";
+import { signOut } from "../app/sign-out.js";
 import { field, form } from "../app/ui.js";
 
 /**
@@ -9,7 +10,7 @@ import { field, form } from "../app/ui.js";
  */
 export function signIn(notice) {
   const username = field({
-    label: "Username or e-mail",
+    label: "Username or email",
     name: "username",
     autocomplete: "username",
     autocapitalize: "none",
@@ -39,7 +40,7 @@ export function notAdmin() {
       "div",
       { class: "cluster" },
       h("a", { class: "button primary", href: "/", text: "To the chat" }),
-      h("button", { class: "button", type: "button", text: "Sign in as somebody else", on: { click: () => session.signOut() } }),
+      h("button", { class: "button", type: "button", text: "Sign in as somebody else", on: { click: signOut } }),
     ),
   );
 }

@@ -5,6 +5,7 @@
 import { session } from "../app/api.js";
 import { Cache } from "../app/cache.js";
 import { fill, h, icon } from "../app/dom.js";
+import { signOut } from "../app/sign-out.js";
 import { avatar } from "../app/ui.js";
 import { showAudit } from "./audit.js";
 import { onForbidden } from "./calls.js";
@@ -66,7 +67,7 @@ function frame(user) {
   const skip = h("button", { class: "button skip", type: "button", text: "Skip to content", on: { click: () => main.focus() } });
   const leaveFor = h("a", { class: "button quiet", href: "/" }, icon("back"), h("span", { class: "label", text: "To the chat" }));
   const out = h("button", { class: "button quiet", type: "button" }, icon("sign-out"), h("span", { class: "label", text: "Sign out" }));
-  out.addEventListener("click", () => session.signOut());
+  out.addEventListener("click", signOut);
   fill(
     page,
     h(

@@ -22,7 +22,7 @@ export function showUsers(main) {
     noun: ["user", "users"],
     columns: [
       { label: "Name", show: person },
-      { label: "E-mail", show: address },
+      { label: "Email", show: address },
       { label: "Role", show: ({ role }) => (role === "admin" ? h("span", { class: "badge accent", text: roles.admin }) : roles.user) },
       { label: "State", show: ({ disabled }) => (disabled ? h("span", { class: "badge danger", text: "Disabled" }) : "Active") },
       { label: "Created", show: (user) => date(user.created_at), class: "nowrap" },
@@ -46,7 +46,7 @@ export function showUsers(main) {
     ],
     empty: () =>
       search
-        ? empty({ title: "Nobody found", text: `No username begins with “${search}”, and it is nobody’s whole e-mail address.` })
+        ? empty({ title: "Nobody found", text: `No username begins with “${search}”, and it is nobody’s whole email address.` })
         : empty({ title: "No users yet", text: "Whoever signs up is listed here." }),
   });
   const find = searchField((text) => {
@@ -72,7 +72,7 @@ function searchField(run) {
     autocomplete: "off",
     spellcheck: "false",
     maxlength: 254,
-    placeholder: "Start of a username, or a whole e-mail address",
+    placeholder: "Start of a username, or a whole email address",
   });
   let timer = null;
   let asked = "";
@@ -91,7 +91,7 @@ function searchField(run) {
     event.preventDefault();
     go();
   };
-  const label = h("label", { for: id, class: "visually-hidden", text: "Search users by username or e-mail" });
+  const label = h("label", { for: id, class: "visually-hidden", text: "Search users by username or email" });
   return h("form", { class: "find", role: "search", on: { submit } }, label, icon("search"), input);
 }
 

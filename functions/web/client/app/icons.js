@@ -13,7 +13,6 @@ export const shapes = {
   delete: "M5 7h14M10 7V4.5h4V7M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5",
   "double-check": "M3 12.5l4.5 4.5L16 8M11.5 16l1 1L21 8",
   down: "M12 5v14M6 13l6 6 6-6",
-  download: "M12 4v11M7 11l5 5 5-5M5 20h14",
   edit: "M4 20l1-4.5L16 4.5l3.5 3.5L8.5 19zM13.5 7l3.5 3.5",
   hash: "M9.5 4l-2 16M16.5 4l-2 16M5 9h15M4 15h15",
   key: `${circle(8, 15, 4)}M11 12l8.5-8.5M16 7l3 3`,

@@ -79,6 +79,11 @@ export class Room {
     };
   }
 
+  /** Whether the log reaches the newest message that the list knows of; after a pause the list is there first. */
+  get caughtUp() {
+    return this.#state.last >= (this.conversation?.last_message?.seq ?? 0);
+  }
+
   /** @returns {string[]} which of the others have read a message */
   readBy(seq) {
     return this.#state.readBy(seq);
@@ -160,11 +165,12 @@ export class Room {
 
   /**
    * Marks all that is loaded as read, if the page is visible; to be called when the newest message is in view, and again when
-   * the page becomes visible. Costs nothing when nothing is unread.
+   * the page becomes visible. Costs nothing when nothing is unread. Does nothing while newer messages are on their way: to be
+   * called again when they are there.
    */
   markRead() {
     const newest = this.#state.newestOfOthers();
-    if (!newest || this.removed || !this.#host.isVisible() || !this.conversation?.unread_count) return;
+    if (!newest || this.removed || !this.#host.isVisible() || !this.conversation?.unread_count || !this.caughtUp) return;
     this.#state.read(this.#host.me.id, newest.seq);
     this.#readTo = Math.max(this.#readTo, newest.seq);
     this.#host.isRead(this.id);
@@ -224,8 +230,9 @@ export class Room {
     return Boolean(message && !message.deleted_at) && this.#state.isUnread(seq, unread);
   }
 
+  /** @returns {number|null} how many of the others' messages come after a pointer; null when that is not known */
   countUnread(after) {
-    return this.#state.countUnread(after);
+    return this.caughtUp ? this.#state.countUnread(after) : null;
   }
 
   /** Makes sure that there is something to show. */

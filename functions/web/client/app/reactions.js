@@ -1,6 +1,6 @@
 /** Choosing an emoji to react with: a few at hand, any other by typing it. */
 import { h } from "./dom.js";
-import { uniqueId } from "./ui.js";
+import { popUp, uniqueId } from "./ui.js";
 
 const AT_HAND = [
   ["👍", "Thumbs up"],
@@ -80,15 +80,7 @@ export function pickReaction(button, choose) {
     other,
   );
   element.addEventListener("keydown", (event) => moveIn(choices, event));
-  element.addEventListener("toggle", ({ newState }) => {
-    if (newState === "open") return;
-    const inside = element.contains(document.activeElement) || document.activeElement === document.body;
-    element.remove();
-    if (inside && button.isConnected) button.focus();
-  });
-  document.body.append(element);
-  element.showPopover();
-  place(element, button);
+  popUp(element, button, { isAbove: true });
   choices[0].focus();
 }
 
@@ -98,15 +90,4 @@ function moveIn(choices, event) {
   if (!step || at < 0) return;
   event.preventDefault();
   choices[at + step]?.focus();
-}
-
-/** Above the button if there is room, else below it, never outside of the window. */
-function place(element, button) {
-  const anchor = button.getBoundingClientRect();
-  const { width, height } = element.getBoundingClientRect();
-  const above = anchor.top - height - 4;
-  const top = Math.min(above < 8 ? anchor.bottom + 4 : above, window.innerHeight - height - 8);
-  const left = Math.min(Math.max(8, anchor.left + anchor.width / 2 - width / 2), Math.max(8, window.innerWidth - width - 8));
-  element.style.setProperty("top", `${top}px`);
-  element.style.setProperty("left", `${left}px`);
 }

@@ -21,8 +21,7 @@ const SPOKEN_EVERY = 30_000;
  * @param {{id: string, messageId?: string, onBack: () => void, onGone: (reason: "removed" | "deleted" | "left") => void}} about
  *   `messageId` is shown first; `onBack` is the phone's way back to the list; `onGone` is called once, when it is no
  *   longer one's own
- * @returns {{element: HTMLElement, jump: (messageId: string) => void, focus: () => void, destroy: () => void}} `focus` goes
- *   to where one writes
+ * @returns {{element: HTMLElement, jump: (messageId: string) => void, destroy: () => void}}
  */
 export function roomView({ id, messageId, onBack, onGone }) {
   const me = session.user.id;
@@ -75,7 +74,7 @@ export function roomView({ id, messageId, onBack, onGone }) {
   }
 
   function seen() {
-    if (document.visibilityState === "visible" && room.conversation?.unread_count > 0) room.markRead();
+    if (document.visibilityState === "visible") room.markRead();
   }
 
   function deeds(message, button) {
@@ -184,6 +183,11 @@ export function roomView({ id, messageId, onBack, onGone }) {
     } else if (!text) spoken.textContent = "";
   }
 
+  function look() {
+    timeline.away(document.visibilityState !== "visible" || chat.connection !== "online");
+    update();
+  }
+
   function update() {
     drawHead();
     drawTyping();
@@ -200,16 +204,17 @@ export function roomView({ id, messageId, onBack, onGone }) {
     room.on("change", update),
     chat.on("conversations", drawHead),
     chat.on("presence", drawHead),
+    chat.on("connection", look),
     chat.on("removed", (removed) => removed === id && update()),
   ];
   const clock = setInterval(drawHead, MINUTE);
-  document.addEventListener("visibilitychange", update);
+  document.addEventListener("visibilitychange", look);
   element.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || !panel?.element.contains(event.target)) return;
     event.preventDefault();
     closePanel();
   });
-  update();
+  look();
   // Once it is on the page: sizes are not known before.
   requestAnimationFrame(() => {
     if (!element.isConnected) return;
@@ -222,12 +227,11 @@ export function roomView({ id, messageId, onBack, onGone }) {
   return {
     element,
     jump: (wanted) => timeline.jump(wanted),
-    focus: () => composer.focus(),
     destroy() {
       narrow.removeEventListener("change", cover);
       for (const off of offs) off();
       clearInterval(clock);
-      document.removeEventListener("visibilitychange", update);
+      document.removeEventListener("visibilitychange", look);
       panel?.destroy();
       timeline.destroy();
       composer.destroy();

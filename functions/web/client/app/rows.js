@@ -29,7 +29,8 @@ export function rowsOf(items, me, unread) {
     }
     date = here;
     if (item === unread) {
-      rows.push({ key: "unread", mark: "unread", text: "New messages" });
+      // Where it moves to it is another one: to move one element would move all between.
+      rows.push({ key: `unread ${item.key}`, mark: "unread", text: "New messages" });
       before = null;
     }
     const starts = !before || before.user !== item.message?.user_id || at - before.at > TOGETHER;
@@ -43,6 +44,11 @@ export function rowsOf(items, me, unread) {
 function unique(rows) {
   const seen = new Set();
   return rows.filter(({ key }) => !seen.has(key) && seen.add(key));
+}
+
+/** The first message of others beyond a seq, or null. */
+export function firstBeyond(items, seq, me) {
+  return items.find(({ message }) => message?.seq > seq && message.user_id !== me && !message.deleted_at) ?? null;
 }
 
 /**

@@ -5,11 +5,9 @@ import { fill, h, icon } from "./dom.js";
 import { confirm, dialog, field, form, toast } from "./ui.js";
 import { doing, passwordField, patiently } from "./forms.js";
 import { sessionList } from "./sessions.js";
+import { signOut } from "./sign-out.js";
 import { setTheme, theme } from "./theme.js";
 import { address } from "./router.js";
-
-const NOT_TOLD =
-  "You are signed out here, but the server could not be told. Sign in again and end that session under “Devices” to be sure.";
 
 /** @returns {{element: HTMLElement, title: () => string, destroy: () => void}} */
 export function settingsView() {
@@ -25,7 +23,7 @@ export function settingsView() {
       { class: "page-header" },
       h("a", { class: "button icon only-phone", href: address.list, "aria-label": "Back to the conversations" }, icon("back")),
       h("h1", { tabindex: "-1", text: "Settings" }),
-      h("button", { class: "button", type: "button", on: { click: signOut } }, icon("sign-out"), "Sign out"),
+      h("button", { class: "button", type: "button", on: { click: leave } }, icon("sign-out"), "Sign out"),
     ),
     h(
       "div",
@@ -148,13 +146,12 @@ const whose = () => ({
   element: h("input", { type: "text", autocomplete: "username", value: session.user.username, hidden: true }),
 });
 
-async function signOut() {
+/** Signs out, after a question when that loses something. */
+async function leave() {
   const { unsent } = chat;
   const lost = unsent === 1 ? "One message was not sent yet. It is lost" : `${unsent} messages were not sent yet. They are lost`;
   const about = { title: "Sign out?", text: `${lost} when you sign out.`, action: "Sign out", danger: true };
-  if (unsent > 0 && !(await confirm(about))) return;
-  const isTold = await session.signOut();
-  if (!isTold) toast(NOT_TOLD, { kind: "error" });
+  if (unsent === 0 || (await confirm(about))) await signOut();
 }
 
 function exportButton() {

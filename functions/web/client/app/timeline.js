@@ -6,12 +6,14 @@ import { actionsButton, createMessage, updateMessage } from "./message.js";
 import { createNotice, updateNotice } from "./notice.js";
 import { empty, toast, wording } from "./ui.js";
 import { fill, h, icon, keyed } from "./dom.js";
-import { firstUnread, rowsOf, seqOf } from "./rows.js";
+import { firstBeyond, firstUnread, rowsOf, seqOf } from "./rows.js";
 
 /** How near to the end counts as there, in px. */
 const NEAR = 48;
 /** For how long after a touch, a key or the wheel scrolling is by that, in ms. */
 const MEANT = 500;
+/** Within this time after the connection is back, what was missed has come, in ms. */
+const CAUGHT_UP = 5000;
 
 export class Timeline {
   #room;
@@ -27,6 +29,11 @@ export class Timeline {
   /** How many pages are loaded at most to get to where the unread ones begin: no more than 100 of them are counted. */
   #pages = 3;
   #unread = null;
+  /** The newest seq that was seen when nobody looked any more, and the one beyond which messages were missed so. */
+  #isAway = false;
+  #left = null;
+  #missed = null;
+  #back;
   /** Up to which seq messages were in sight, and were told to screen readers: null before the first look. */
   #through = 0;
   #told = null;
@@ -83,16 +90,34 @@ export class Timeline {
   }
 
   destroy() {
+    clearTimeout(this.#back);
     this.#edge.disconnect();
     this.#sizes.disconnect();
+  }
+
+  /**
+   * While nobody looks, or there is no connection, what comes is marked as new and is gone to on returning.
+   *
+   * @param {boolean} isAway
+   */
+  away(isAway) {
+    if (isAway === this.#isAway) return;
+    this.#isAway = isAway;
+    if (isAway) clearTimeout(this.#back);
+    else this.#catchUp();
+    if (isAway && this.#opened && this.#atEnd) this.#left ??= newest(this.#room.items);
+  }
+
+  #catchUp() {
+    clearTimeout(this.#back);
+    this.#back = setTimeout(() => (this.#left = null), CAUGHT_UP);
   }
 
   /** Shows what the room holds now. */
   update() {
     const { items, loading, error, hasEarlier, conversation } = this.#room;
     const nothing = items.length === 0;
-    if (!loading && conversation) this.#unread ??= { count: conversation.unread_count, through: conversation.last_seq };
-    const unread = this.#unread ? firstUnread(items, this.#unread, this.#around.me) : { item: null, missing: 0 };
+    const unread = this.#findUnread();
     const waiting = !this.#opened && (loading || this.#reach(unread.missing));
     this.#placeholder.hidden = !nothing && !waiting;
     this.#top.hidden = nothing || waiting;
@@ -105,7 +130,8 @@ export class Timeline {
     // Before it is on the page nothing has a place.
     if (!this.#opened) return nothing || waiting || !this.element.isConnected ? undefined : this.#open();
     this.#tell(items);
-    if (this.#atEnd) this.#scrollToEnd();
+    if (this.#atEnd && this.#left !== null && this.#left === this.#missed) this.#showNew();
+    else if (this.#atEnd) this.#scrollToEnd();
     else putBack();
     return this.#look();
   }
@@ -191,6 +217,18 @@ export class Timeline {
     fill(this.#placeholder, loading ? skeleton() : empty(nothing));
   }
 
+  /** Where it is to say that what follows is new. */
+  #findUnread() {
+    const { items, loading, conversation } = this.#room;
+    const { me } = this.#around;
+    if (this.#left !== null && firstBeyond(items, this.#left, me)) this.#missed = this.#left;
+    if (this.#missed !== null) return { item: firstBeyond(items, this.#missed, me), missing: 0 };
+    // The list may know of messages that have not come yet.
+    const isCurrent = !loading && conversation && newest(items) >= (conversation.last_message?.seq ?? 0);
+    if (isCurrent) this.#unread ??= { count: conversation.unread_count, through: conversation.last_seq };
+    return this.#unread ? firstUnread(items, this.#unread, me) : { item: null, missing: 0 };
+  }
+
   /** Loads back to where the unread ones begin. @returns {boolean} whether that is not done yet */
   #reach(missing) {
     if (missing === 0 || !this.#room.hasEarlier || this.#pages === 0) return this.#loading;
@@ -212,6 +250,15 @@ export class Timeline {
   #open() {
     this.#opened = true;
     this.#told = newest(this.#room.items);
+    this.#showNew();
+    // What is there may be of the last time, and the list may be newer than that.
+    if (this.#atEnd && (this.#isAway || !this.#unread)) this.#left = this.#told;
+    if (!this.#isAway) this.#catchUp();
+    this.#look();
+  }
+
+  /** Goes to the end, but no further than to where the new ones begin. */
+  #showNew() {
     this.#scrollToEnd();
     const divider = this.#list.querySelector(":scope > .unread");
     const above = divider ? divider.getBoundingClientRect().top - this.#scroller.getBoundingClientRect().top : 0;
@@ -219,7 +266,6 @@ export class Timeline {
       this.#atEnd = false;
       this.#scroller.scrollTop += above - NEAR;
     }
-    this.#look();
   }
 
   /** Remembers where things are, to put them back there when others have come above them. */

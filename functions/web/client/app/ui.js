@@ -235,6 +235,20 @@ export function menu(button, items) {
     element.append(h("button", { ...attributes, on: { click: choose } }, item.icon ? icon(item.icon) : null, item.label));
   }
   element.addEventListener("keydown", (event) => move(element, event));
+  button.setAttribute("aria-haspopup", "menu");
+  popUp(element, button);
+  element.firstElementChild?.focus();
+}
+
+/**
+ * Opens a popover at a button: below it and as far right if there is room, else above; or in its middle, above it if there
+ * is room, else below; never outside of the window. When it closes it is gone, and the focus that was in it is the button's again.
+ *
+ * @param {HTMLElement} element
+ * @param {HTMLElement} button
+ * @param {{isAbove?: boolean}} [about] where it is better
+ */
+export function popUp(element, button, { isAbove = false } = {}) {
   element.addEventListener("toggle", (event) => {
     const open = event.newState === "open";
     button.setAttribute("aria-expanded", String(open));
@@ -243,12 +257,10 @@ export function menu(button, items) {
     element.remove();
     if (inside && button.isConnected && !document.querySelector("dialog[open]")) button.focus();
   });
-  button.setAttribute("aria-haspopup", "menu");
   // In a dialog it must be the dialog's, or it is out of reach; else it belongs to the part of the page that opened it.
   (button.closest("dialog, main, aside, nav") ?? document.body).append(element);
   element.showPopover();
-  place(element, button);
-  element.firstElementChild?.focus();
+  place(element, button, isAbove);
 }
 
 function move(element, event) {
@@ -261,13 +273,14 @@ function move(element, event) {
   buttons[(to + buttons.length) % buttons.length].focus();
 }
 
-/** Below the button if there is room, else above it, never outside of the window. */
-function place(element, button) {
+function place(element, button, isAbove) {
   const anchor = button.getBoundingClientRect();
   const { width, height } = element.getBoundingClientRect();
-  const below = anchor.bottom + 4;
-  const top = below + height > window.innerHeight ? Math.max(8, anchor.top - height - 4) : below;
-  const left = Math.min(Math.max(8, anchor.right - width), Math.max(8, window.innerWidth - width - 8));
+  const [above, below, lowest] = [anchor.top - height - 4, anchor.bottom + 4, window.innerHeight - height - 8];
+  const fits = isAbove ? above >= 8 : below <= lowest;
+  const top = Math.max(8, Math.min(isAbove === fits ? above : below, lowest));
+  const beside = isAbove ? anchor.left + (anchor.width - width) / 2 : anchor.right - width;
+  const left = Math.max(8, Math.min(beside, window.innerWidth - width - 8));
   element.style.setProperty("top", `${top}px`);
   element.style.setProperty("left", `${left}px`);
 }

@@ -26,7 +26,7 @@ fn extension(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// All files of a folder and those below it; what begins with a dot is somebody's own.
+/// All files of a folder and those below it; what begins with a dot or ends with a tilde is somebody's own.
 pub fn read(folder: &Path) -> Result<Files> {
     let mut files = Files::new();
     read_into(&mut files, folder, "")?;
@@ -38,7 +38,7 @@ fn read_into(files: &mut Files, folder: &Path, below: &str) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(unreadable)? {
         let entry = entry.with_context(unreadable)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
+        if name.starts_with('.') || name.ends_with('~') {
             continue;
         }
         let path = format!("{below}{name}");

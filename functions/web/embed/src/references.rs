@@ -1,7 +1,8 @@
 //! Where a file names others: imports of scripts, `src` and `href` of pages, `url(…)` of styles, images of the manifest.
 //!
-//! Only what is written as everywhere here is found: no parser of four languages stands in a build script. What could be a
-//! reference and is not found is an error, so nothing is left behind unseen.
+//! Only what is written as everywhere here is found: no parser of four languages stands in a build script. An import that is
+//! written otherwise is an error; what a script or a page loads in other ways is not looked for, and the stories that follow
+//! every reference would miss the file.
 
 use std::ops::Range;
 

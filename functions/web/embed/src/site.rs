@@ -12,8 +12,6 @@ use crate::shorten::shortened;
 use crate::{Files, extension};
 
 pub(crate) const JSON: &str = "application/json";
-/// Where a page has the links to what its script imports, so that they are fetched at once and not one after the other.
-const MODULES: &str = "<!-- modules -->";
 /// Of a name as many hexadecimal digits, 32 bits: it only has to differ from what the same file was before.
 const DIGITS: usize = 8;
 
@@ -153,7 +151,7 @@ impl Site<'_> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             let kind = extension(path);
             let mut renamed = match kind {
-                "js" | "css" => self.renamed(path, &shortened(text, kind == "js"), path_to)?,
+                "js" | "css" => self.renamed(path, &shortened(text, kind == "js")?, path_to)?,
                 _ => self.renamed(path, text, path_to)?,
             };
             if kind == "html" {
@@ -201,13 +199,11 @@ struct Renamed {
     modules: Vec<String>,
 }
 
-/// A page that tells the browser of the scripts that its own script will import.
+/// A page that tells the browser of the scripts that its own script will import: they are fetched at once and not one after the
+/// other.
 fn with_modules(page: &str, modules: &[String]) -> String {
     let links = modules.iter().map(|module| format!("<link rel=\"modulepreload\" href=\"{module}\" />"));
     let links = links.collect::<Vec<_>>().join("\n    ");
-    if page.contains(MODULES) {
-        return page.replacen(MODULES, &links, 1);
-    }
     let end_of_head = if links.is_empty() { "</head>".to_owned() } else { format!("  {links}\n  </head>") };
     page.replacen("</head>", &end_of_head, 1)
 }
@@ -267,31 +263,21 @@ mod tests {
     }
 
     #[test]
-    fn a_page_tells_of_every_module_that_its_script_reaches_once_and_where_it_wants() {
-        let files = |head: &str| {
-            let page = format!("<head>{head}</head><script type=\"module\" src=\"a.js\"></script>");
-            let rest = [
-                ("a.js", "import \"./b.js\";\nimport \"./c.js\";"),
-                ("b.js", "import \"./c.js\";"),
-                ("c.js", ""),
-                ("unused.js", ""),
-            ];
-            let mut client = client(&rest);
-            client.insert("index.html".to_owned(), page.into_bytes());
-            serve(&client).unwrap()
-        };
+    fn a_page_tells_of_every_module_that_its_script_reaches_once() {
+        let files = client(&[
+            ("index.html", "<head><title>T</title></head><script type=\"module\" src=\"a.js\"></script>"),
+            ("a.js", "import \"./b.js\";\nimport \"./c.js\";"),
+            ("b.js", "import \"./c.js\";"),
+            ("c.js", ""),
+            ("unused.js", ""),
+        ]);
 
-        let page = text(&files("<!-- modules --><title>T</title>"), "/");
+        let page = text(&serve(&files).unwrap(), "/");
 
         assert_eq!(page.matches("modulepreload").count(), 2, "{page}");
-        assert!(
-            page.find("/assets/b-") < page.find("/assets/c-")
-                && page.find("/assets/c-") < page.find("<title>")
-        );
-        let page = text(&files("<title>T</title>"), "/");
-        assert!(
-            page.find("<title>") < page.find("/assets/b-") && page.find("/assets/c-") < page.find("</head>")
-        );
+        let at = |what| page.find(what).unwrap();
+        assert!(at("<title>") < at("/assets/b-"), "{page}");
+        assert!(at("/assets/b-") < at("/assets/c-") && at("/assets/c-") < at("</head>"), "{page}");
     }
 
     #[test]
