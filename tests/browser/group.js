@@ -40,6 +40,8 @@ await story(async (stage) => {
   await ada.presses("menuitem", "Make a member");
   await grace.seesNo("button", "Rename");
 
+  // What is asked in the moment that one goes may be refused.
+  for (const person of [ada, grace]) person.expects(/status of 404 .*\/participants/);
   await ada.presses("button", "Actions for Grace Tester");
   await ada.presses("menuitem", "Remove");
   await ada.presses("button", "Remove");
