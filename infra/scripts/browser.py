@@ -13,7 +13,7 @@ from typing import Dict, Optional
 
 import packages
 from node import modules, node
-from processes import Failure, run, say, step
+from processes import Failure, output_of, run, say, step
 from settings import ROOT, Settings
 
 PUPPETEER = "puppeteer-core@25.16.0"
@@ -52,8 +52,9 @@ def environment(settings: Settings) -> Dict[str, str]:
 
 def chromium(tools_dir: Path) -> Dict[str, str]:
     """The program, and where it finds its libraries when it is not installed but unpacked."""
-    found = next(filter(None, map(shutil.which, INSTALLED)), None)
-    found = found or next((path for path in OF_MACOS if Path(path).exists()), None)
+    candidates = [*filter(None, map(shutil.which, INSTALLED)), *(path for path in OF_MACOS if Path(path).exists())]
+    # Ubuntu's only says that there is a snap.
+    found = next((path for path in candidates if output_of([path, "--version"]) is not None), None)
     if found:
         return {"TEST_CHROMIUM": found}
     if packages.has_apt():
@@ -70,7 +71,11 @@ def font_settings(tools_dir: Path) -> Optional[Path]:
     """The file that leads the browser to the fonts; none where there is no apt, and it finds the machine's own."""
     if not packages.has_apt():
         return None
-    home = packages.debian_packages(tools_dir, FONTS)
+    try:
+        home = packages.debian_packages(tools_dir, FONTS)
+    except Failure as failure:
+        say(f"    The machine's own fonts are used: {failure}")
+        return None
     path = tools_dir / "fonts.conf"
     settings = FONT_SETTINGS.format(fonts=home / "usr/share/fonts", cache=tools_dir / "fonts-cache")
     path.write_text(settings, encoding="utf-8")
