@@ -179,6 +179,7 @@ async fn a_file_comes_in_the_encoding_that_the_client_likes_most() {
     let chat = TestChat::start().await;
     let script = assets_in(&get(&chat, "/").await.text()).into_iter().find(|path| is_script(path)).unwrap();
     for path in ["/", "/openapi.json", &script] {
+        let vary = if path == script { "accept-encoding" } else { "accept-encoding, origin" };
         let plain = get(&chat, path).await;
         assert_eq!(plain.header("content-encoding"), None, "{path}");
         let mut tags = BTreeSet::from([plain.header("etag").unwrap().to_owned()]);
@@ -193,7 +194,7 @@ async fn a_file_comes_in_the_encoding_that_the_client_likes_most() {
             let sent = ask(&chat, Method::GET, path, &[("accept-encoding", accepted)]).await;
 
             assert_eq!(sent.header("content-encoding"), expected, "{path}: {accepted}");
-            assert_eq!(sent.header("vary"), Some("accept-encoding, origin"), "{path}: {accepted}");
+            assert_eq!(sent.header("vary"), Some(vary), "{path}: {accepted}");
             assert_eq!(sent.header("content-type"), plain.header("content-type"), "{path}: {accepted}");
             let mut decoded = Vec::new();
             let body = sent.body.as_slice();

@@ -26,7 +26,7 @@ self.addEventListener("fetch", (event) => {
 });
 
 async function asset(request) {
-  return (await caches.match(request)) ?? fetch(request);
+  return (await caches.match(request, { ignoreVary: true })) ?? fetch(request);
 }
 
 async function page(event) {
