@@ -36,7 +36,7 @@ const keys = (rows) => rows.map(({ key, mark }) => mark ?? key);
 test("only http and https become links, without what belongs to the sentence, and the text stays as it is", () => {
   const cases = {
     "See https://example.com/a_(b)/c?d=e, and more.": ["https://example.com/a_(b)/c?d=e"],
-    "(http://localhost:18080/docs)": ["http://localhost:18080/docs"],
+    "(http://localhost:8080/docs)": ["http://localhost:8080/docs"],
     "HTTPS://EXAMPLE.COM!": ["HTTPS://EXAMPLE.COM"],
     "javascript:alert(1) data:text/html,x ftp://example.com xhttp://example.com": [],
     "https://": [],
