@@ -52,6 +52,7 @@ await story(async (stage) => {
   assert.ok(secret.length > 20);
   assert.ok(await shown(ada, secret));
   await ada.presses("button", "Done");
+  await ada.seesNo("textbox", "Client secret");
   await ada.sees("row", new RegExp(name));
   assert.equal(await shown(ada, secret), false, "it is shown once");
   await ada.presses("button", `Actions for ${name}`);
