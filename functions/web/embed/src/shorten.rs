@@ -49,7 +49,7 @@ fn follow(line: &str, open: &mut Vec<Open>) {
     while let Some(letter) = letters.next() {
         match (open.last_mut(), letter) {
             (_, '\\') => _ = letters.next(),
-            (Some(Open::Template), '`') => _ = open.pop(),
+            (Some(Open::Template), '`') | (Some(Open::Value(0)), '}') => _ = open.pop(),
             (Some(Open::Template), '$') if letters.peek() == Some(&'{') => {
                 letters.next();
                 open.push(Open::Value(0));
@@ -59,7 +59,6 @@ fn follow(line: &str, open: &mut Vec<Open>) {
             (_, '`') => open.push(Open::Template),
             (_, '"' | '\'') => pass_over(&mut letters, letter),
             (Some(Open::Value(braces)), '{') => *braces += 1,
-            (Some(Open::Value(0)), '}') => _ = open.pop(),
             (Some(Open::Value(braces)), '}') => *braces -= 1,
             _ => {}
         }
