@@ -890,7 +890,7 @@ function asEntry(conversation, item) {
   return { type: "message", conversation_id: conversation, seq, created_at, message: item };
 }
 
-/** An idempotency key. `crypto.randomUUID` is missing on pages that came without TLS. */
-function drawId() {
+/** An idempotency key, to be kept with what is sent. `crypto.randomUUID` is missing on pages that came without TLS. */
+export function drawId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -15,6 +15,18 @@ function acknowledge(client, command, seq) {
   command.resolve({ message, duplicate: false });
 }
 
+/** A cache with the one message that was heard before the page was closed. */
+async function heardBefore(t) {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const memory = new Memory();
+  const { chat, client } = await startChat(t, { memory });
+  client.tell("entry", said(1));
+  await settled();
+  t.mock.timers.tick(1000);
+  chat.stop();
+  return memory;
+}
+
 test("the list follows the log: last message, unread, order, names and people", async (t) => {
   const early = conversation({ id: "d", updated_at: at(50) });
   const { chat, client } = await startChat(t, { conversations: [early, conversation()] });
@@ -357,13 +369,7 @@ test("after a reload the room shows at once what it held, and goes on from there
 });
 
 test("offline, the cached list and rooms are there", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const memory = new Memory();
-  const before = await startChat(t, { memory });
-  before.client.tell("entry", said(1));
-  await settled();
-  t.mock.timers.tick(1000);
-  before.chat.stop();
+  const memory = await heardBefore(t);
 
   const { chat } = await startChat(t, { memory, isOnline: false, answers: { "GET /conversations": offline() } });
   const room = chat.room("c");
@@ -374,13 +380,7 @@ test("offline, the cached list and rooms are there", async (t) => {
 });
 
 test("a log that is too far behind is read anew", async (t) => {
-  t.mock.timers.enable({ apis: ["setTimeout"] });
-  const memory = new Memory();
-  const before = await startChat(t, { memory });
-  before.client.tell("entry", said(1));
-  await settled();
-  t.mock.timers.tick(1000);
-  before.chat.stop();
+  const memory = await heardBefore(t);
 
   const { chat, client } = await startChat(t, { memory, conversations: [conversation({ last_seq: 1000 })] });
   const room = chat.room("c");

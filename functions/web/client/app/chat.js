@@ -1,8 +1,5 @@
 // The model of the pages: all conversations of who is signed in, kept current, and the rooms that are opened. What follows the
 // server is in live-chat.js, one for each signing in; here is what views call, and who listens.
-//
-// Beyond the agreed names: `loaded` (the list is known, if only from the cache), `error` (why it could not be read), `me`,
-// `unsent`.
 import { ChatClient } from "../client.js";
 import { api, session } from "./api.js";
 import { Cache } from "./cache.js";
@@ -72,10 +69,12 @@ export class Chat {
     return this.#live?.me ?? null;
   }
 
+  /** Whether the list is known, if only from the cache. */
   get loaded() {
     return this.#live?.loaded ?? false;
   }
 
+  /** Why the list could not be read, or null. */
   get error() {
     return this.#live?.error ?? null;
   }

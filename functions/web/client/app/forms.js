@@ -61,11 +61,11 @@ function check(input, rules) {
     fill(element.firstChild, isMet ? [icon("check"), h("span", { class: "visually-hidden", text: "met: " })] : null);
   }
   const lacking = rules.filter(({ met }) => !met(input.value));
-  input.setCustomValidity(lacking.length > 0 ? `Still needed: ${listed(lacking)}.` : "");
+  input.setCustomValidity(lacking.length > 0 ? `Still needed: ${inWords(lacking)}.` : "");
   if (!before && lacking.length === 0) announce("The password has all that it needs.");
 }
 
-const listed = (rules) => rules.map(({ text }) => text.charAt(0).toLowerCase() + text.slice(1)).join(", ");
+const inWords = (rules) => rules.map(({ text }) => text.charAt(0).toLowerCase() + text.slice(1)).join(", ");
 
 /**
  * Makes a form's `run` wait out a throttle: it says how long, counts down, and is done (so that the form can be sent again)

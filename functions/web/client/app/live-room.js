@@ -4,6 +4,7 @@
 // Messages are sent one after the other, so that they stay in the order in which they were written. One that is throttled
 // waits for its turn, pending with `error` set, and is sent by itself; one that is refused is "failed" until it is retried or
 // discarded. Both outlive a reload.
+import { drawId } from "../client.js";
 import { ApiError, fromCommand } from "./errors.js";
 import { RoomState, seqOf } from "./room-state.js";
 
@@ -44,7 +45,7 @@ export class Room {
   #readTo = 0;
 
   /**
-   * @param {object} host what chat.js lends its rooms: me, client, cache, api, isVisible, conversation, changed, isRead
+   * @param {object} host what live-chat.js lends its rooms: me, client, cache, api, isVisible, conversation, changed, isRead
    * @param {string} id
    * @param {() => Promise<{last: number, log: object|null, sends: object[]}>} beginning the seq from which on the connection
    *   tells what happens, the log up to there as it was cached, and what was not sent
@@ -96,9 +97,8 @@ export class Room {
    * @returns {Promise<object>} the message; rejected when it is refused, which its item shows too
    */
   send(content, { replyTo } = {}) {
-    const bytes = crypto.getRandomValues(new Uint8Array(16));
     const send = {
-      client_id: Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+      client_id: drawId(),
       conversation_id: this.id,
       content: content.trim(),
       reply_to: replyTo ?? null,
@@ -203,7 +203,7 @@ export class Room {
     throw new ApiError({ status: 404, code: "not_found", detail });
   }
 
-  // What follows is for chat.js.
+  // What follows is for live-chat.js.
 
   /** Up to where I have read, as far as that is known here. */
   get readThrough() {

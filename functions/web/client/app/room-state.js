@@ -40,6 +40,8 @@ export class RoomState {
   /** Changes that came while pages were being loaded, or null: a page may have been read before them. */
   #changes = null;
   #loads = 0;
+  /** What is derived of the entries, until they change: in order, and with the sends. */
+  #log = null;
   #items = null;
 
   /**
@@ -58,7 +60,7 @@ export class RoomState {
     this.last = last;
     this.floor = last + 1;
     this.#entries.clear();
-    this.#items = null;
+    this.#log = this.#items = null;
   }
 
   get hasEarlier() {
@@ -226,7 +228,8 @@ export class RoomState {
   }
 
   #sorted() {
-    return [...this.#entries].sort(([one], [other]) => one - other).map(([, item]) => item);
+    this.#log ??= [...this.#entries].sort(([one], [other]) => one - other).map(([, item]) => item);
+    return this.#log;
   }
 
   #show(shown) {
@@ -254,13 +257,13 @@ export class RoomState {
     if (isOwn) this.#sends.delete(message.client_id);
     const key = isOwn ? message.client_id : `m${message.seq}`;
     this.#entries.set(message.seq, { key, kind: "message", state: "sent", message });
-    this.#items = null;
+    this.#log = this.#items = null;
   }
 
   #notice(event) {
     const { seq, created_at } = event;
     this.#entries.set(seq, { key: `n${seq}`, kind: "notice", seq, created_at, event });
-    this.#items = null;
+    this.#log = this.#items = null;
   }
 
   #pending({ client_id, content, reply_to, created_at, error }) {

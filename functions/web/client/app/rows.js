@@ -6,7 +6,7 @@ import { isSaid } from "./notice.js";
 const TOGETHER = 5 * 60_000;
 
 /** The seq of an item, or null while it is not sent. */
-export const seqOf = (item) => item.seq ?? item.message?.seq ?? null;
+export const seqOfItem = (item) => item.seq ?? item.message?.seq ?? null;
 
 /**
  * @param {object[]} items of a room

@@ -6,7 +6,7 @@ import { actionsButton, createMessage, updateMessage } from "./message.js";
 import { createNotice, updateNotice } from "./notice.js";
 import { empty, toast, wording } from "./ui.js";
 import { fill, h, icon, keyed } from "./dom.js";
-import { firstBeyond, firstUnread, rowsOf, seqOf } from "./rows.js";
+import { firstBeyond, firstUnread, rowsOf, seqOfItem } from "./rows.js";
 
 /** How near to the end counts as there, in px. */
 const NEAR = 48;
@@ -387,7 +387,7 @@ function reachable(element, on) {
   }
 }
 
-const newest = (items) => items.reduce((most, item) => Math.max(most, seqOf(item) ?? 0), 0);
+const newest = (items) => items.reduce((most, item) => Math.max(most, seqOfItem(item) ?? 0), 0);
 
 /** What is there before the messages are: where they will be. */
 function skeleton() {
