@@ -76,7 +76,7 @@ HOSTED_ONLY = {
     "metrics::instances_that_start_are_counted_by_function": "the same",
     "metrics::live_connections_rise_and_fall_and_heal": "strict mode hosts the functions",
     "logs::": "it writes the lines of all functions into one file of its own",
-    "web::pages_are_told_of_in_the_log_and_not_counted_in_the_metrics": "the same",
+    "web::pages_are_told_of_in_the_log": "the same",
     "traces::a_collector_that_hangs_is_asked_once_in_a_while_and_nobody_waits_for_it": "the same",
     "big_rooms::the_jobs_of_a_send_name_its_request": "the same",
     "slow::a_disconnect_that_is_never_told_is_healed_by_the_next_message": "strict mode hosts the functions",
