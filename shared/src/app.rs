@@ -75,7 +75,7 @@ impl App {
             push: push.map(|push| Push::new(push, Arc::clone(&metrics))),
             mail_function: needs.contains(&Need::MailJobs).then(config::mail_function).transpose()?,
             mailer: mailer.map(Mailer::new),
-            ..Parts::new(&config::Stores::from_env()?, config::throttles()?, metrics)?
+            ..Parts::new(config::Stores::from_env()?, config::throttles()?, metrics)?
         }));
         let opened = async { tokio::join!(app.postgres.warm_up(), app.redis.warm_up()) };
         if tokio::time::timeout(WARM_UP, opened).await.is_err() {
@@ -87,7 +87,7 @@ impl App {
     /// One over these stores, which signs no tokens; whatever it posts is refused.
     #[cfg(test)]
     pub(crate) fn over(
-        stores: &config::Stores,
+        stores: config::Stores,
         push: config::Push,
         throttles: Throttles,
     ) -> anyhow::Result<Self> {
@@ -118,10 +118,10 @@ impl App {
 }
 
 impl Parts {
-    fn new(stores: &config::Stores, throttles: Throttles, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+    fn new(stores: config::Stores, throttles: Throttles, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         Ok(Self {
-            postgres: Postgres::new(&stores.database_url)?,
-            redis: Redis::new(&stores.redis_url, Arc::clone(&metrics))?,
+            postgres: Postgres::new(stores.database)?,
+            redis: Redis::new(stores.redis, Arc::clone(&metrics))?,
             metrics,
             throttles,
             email_verification_required: false,

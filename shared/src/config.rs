@@ -1,5 +1,6 @@
 //! Settings: the only reader of environment variables. A missing or wrong one is named at start.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -27,11 +28,43 @@ pub struct Traces {
 
 /// The stores, which every function needs.
 pub struct Stores {
+    /// Postgres.
+    pub database: Database,
+    /// Redis.
+    pub redis: Redis,
+}
+
+/// Postgres, and how one gets in.
+pub struct Database {
     /// `DATABASE_URL`: `postgres://user:password@host:port/database?sslmode=…`.
-    pub database_url: String,
+    pub url: String,
+    /// `DATABASE_CA`: who vouches for its certificate.
+    pub authorities: Authorities,
+    /// `DATABASE_IAM`: who signs in by tokens in place of a password, when `true`.
+    pub iam: Option<Aws>,
+}
+
+/// Redis, and how one gets in.
+pub struct Redis {
     /// `REDIS_URL`: `redis://host:port` or, with TLS, `rediss://host:port`; for a cluster `redis+cluster://` or
     /// `rediss+cluster://` and one of its nodes, or several separated by commas.
-    pub redis_url: String,
+    pub url: String,
+    /// `REDIS_CA`: who vouches for its certificate.
+    pub authorities: Authorities,
+    /// `REDIS_IAM_CACHE`: the name of the cache of ElastiCache Serverless that one signs in at by tokens in place of a
+    /// password, and who does.
+    pub iam: Option<(String, Aws)>,
+}
+
+/// Who vouches for the certificate of a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Authorities {
+    /// Those that browsers trust, which also certify RDS Proxy and ElastiCache.
+    Public,
+    /// Those of RDS' own, which certify its instances and clusters.
+    Rds,
+    /// Those in this file, in PEM.
+    File(PathBuf),
 }
 
 /// What signing and checking access tokens needs.
@@ -114,7 +147,60 @@ impl Traces {
 impl Stores {
     /// Reads the section.
     pub fn from_env() -> anyhow::Result<Self> {
-        Ok(Self { database_url: required("DATABASE_URL")?, redis_url: required("REDIS_URL")? })
+        Ok(Self { database: Database::from_env()?, redis: Redis::from_env()? })
+    }
+}
+
+impl Database {
+    /// One to which the address alone leads.
+    #[cfg(test)]
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, authorities: Authorities::Public, iam: None }
+    }
+
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let by_iam = match optional("DATABASE_IAM").as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => anyhow::bail!("DATABASE_IAM must be true or false, not {other:?}"),
+        };
+        Ok(Self {
+            url: required("DATABASE_URL")?,
+            authorities: Authorities::from_env("DATABASE_CA"),
+            iam: by_iam.then(Aws::from_env).transpose()?,
+        })
+    }
+}
+
+impl Redis {
+    /// One to which the address alone leads.
+    #[cfg(test)]
+    pub(crate) fn at(url: String) -> Self {
+        Self { url, authorities: Authorities::Public, iam: None }
+    }
+
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let authorities = Authorities::from_env("REDIS_CA");
+        ensure!(authorities != Authorities::Rds, "REDIS_CA must be public or a file, not rds");
+        Ok(Self {
+            url: required("REDIS_URL")?,
+            authorities,
+            iam: optional("REDIS_IAM_CACHE")
+                .map(|cache| Ok::<_, anyhow::Error>((cache, Aws::from_env()?)))
+                .transpose()?,
+        })
+    }
+}
+
+impl Authorities {
+    fn from_env(name: &str) -> Self {
+        match optional(name).as_deref() {
+            None | Some("public") => Self::Public,
+            Some("rds") => Self::Rds,
+            Some(file) => Self::File(file.into()),
+        }
     }
 }
 

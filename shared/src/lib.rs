@@ -33,6 +33,7 @@ pub mod config;
 mod error;
 pub mod health;
 pub mod html;
+mod iam;
 pub mod ids;
 pub mod metrics;
 pub mod page;
@@ -42,6 +43,7 @@ pub mod redis;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+mod tls;
 
 pub use app::{App, Need};
 pub use error::{Error, FieldError, Result};

@@ -5,13 +5,15 @@
 //! must be atomic is one statement or one function in `infra/migrations`. The future is boxed, so that the client
 //! is compiled into this crate once and not into every function.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use anyhow::{Context, bail, ensure};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio_postgres::config::SslMode;
+use tokio::task::JoinHandle;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 pub use tokio_postgres::types::Type;
@@ -19,7 +21,8 @@ pub use tokio_postgres::{Client, Config, Row};
 use tokio_postgres::{NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{Error, Result, telemetry};
+use crate::iam::Login;
+use crate::{Error, Result, config, telemetry, tls};
 
 /// A parameter and its type.
 pub type Param<'a> = (&'a (dyn ToSql + Sync), Type);
@@ -34,14 +37,11 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// A pool for the database at `url`, connected on first use.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
-        let config = config(url)?;
+    /// A pool for a database, connected on first use.
+    pub fn new(database: config::Database) -> anyhow::Result<Self> {
+        let door = Door::to(database)?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match tls(&config) {
-            None => Manager::from_config(config, NoTls, recycling),
-            Some(tls) => Manager::from_config(config, tls, recycling),
-        };
+        let manager = Manager::from_connect(door.config.clone(), door, recycling);
         let pool = Pool::builder(manager)
             .max_size(2)
             .runtime(Runtime::Tokio1)
@@ -113,34 +113,73 @@ impl Postgres {
 }
 
 /// Opens one connection outside the pool, for migrations.
-pub async fn connect(url: &str) -> anyhow::Result<Client> {
-    let config = config(url)?;
-    let client = match tls(&config) {
-        None => spawn(config.connect(NoTls).await.context("connecting to DATABASE_URL")?),
-        Some(tls) => spawn(config.connect(tls).await.context("connecting to DATABASE_URL")?),
-    };
+pub async fn connect(database: config::Database) -> anyhow::Result<Client> {
+    let (client, _connection) = Door::to(database)?.open().await.context("connecting to DATABASE_URL")?;
     Ok(client)
 }
 
-fn spawn<S>((client, connection): (Client, tokio_postgres::Connection<Socket, S>)) -> Client
+/// How connections are opened: with TLS or without, by a password or by a token of the moment.
+#[derive(Clone)]
+struct Door {
+    config: Config,
+    tls: Option<MakeRustlsConnect>,
+    login: Option<Arc<Login>>,
+}
+
+impl Door {
+    fn to(database: config::Database) -> anyhow::Result<Self> {
+        // The address holds a password, so it is not repeated in the error.
+        let mut config: Config = database.url.parse().context("DATABASE_URL is not a Postgres address")?;
+        config.connect_timeout(CONNECT_TIMEOUT);
+        config.application_name("chat");
+        // Not for `prefer`, the default: a certificate is always verified, and a server of one's own has none to show.
+        let encrypted = config.get_ssl_mode() == SslMode::Require;
+        let tls = encrypted.then(|| tls::client(&database.authorities)).transpose().context("DATABASE_CA")?;
+        let login = database.iam.map(|aws| {
+            ensure!(
+                encrypted,
+                "with DATABASE_IAM the DATABASE_URL must have sslmode=require: a token is a password"
+            );
+            let [Host::Tcp(host)] = config.get_hosts() else { bail!("DATABASE_URL must name one host") };
+            let port = config.get_ports().first().copied().unwrap_or(5432);
+            let user = config.get_user().context("DATABASE_URL must name the user who signs in by IAM")?;
+            let login = Login::to_postgres(host, port, user, aws)?;
+            // What cannot be signed is known now and not at the first request.
+            login.token(SystemTime::now())?;
+            Ok(Arc::new(login))
+        });
+        Ok(Self { tls: tls.map(MakeRustlsConnect::new), login: login.transpose()?, config })
+    }
+
+    async fn open(&self) -> Result<(Client, JoinHandle<()>), tokio_postgres::Error> {
+        let mut config = self.config.clone();
+        if let Some(login) = &self.login {
+            match login.token(SystemTime::now()) {
+                Ok(token) => drop(config.password(token)),
+                // The server says the rest.
+                Err(error) => tracing::error!(cause = format!("{error:#}"), "no token could be signed"),
+            }
+        }
+        Ok(match &self.tls {
+            None => spawn(config.connect(NoTls).await?),
+            Some(tls) => spawn(config.connect(tls.clone()).await?),
+        })
+    }
+}
+
+impl Connect for Door {
+    fn connect(&self, _: &Config) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        self.open().boxed()
+    }
+}
+
+/// Serves a connection for as long as its client is there.
+fn spawn<S>((client, connection): (Client, tokio_postgres::Connection<Socket, S>)) -> (Client, JoinHandle<()>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    tokio::spawn(connection);
-    client
-}
-
-fn config(url: &str) -> anyhow::Result<Config> {
-    // The address holds a password, so it is not repeated in the error.
-    let mut config: Config = url.parse().context("DATABASE_URL is not a Postgres address")?;
-    config.connect_timeout(CONNECT_TIMEOUT);
-    config.application_name("chat");
-    Ok(config)
-}
-
-fn tls(config: &Config) -> Option<MakeRustlsConnect> {
-    // Not for `prefer`, the default: a certificate is always verified, and a server of one's own has none to show.
-    (config.get_ssl_mode() == SslMode::Require).then(MakeRustlsConnect::with_webpki_roots)
+    // How it ends, whoever uses it hears.
+    (client, tokio::spawn(async { drop(connection.await) }))
 }
 
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {

@@ -16,7 +16,8 @@ pub(crate) async fn app() -> App {
 pub(crate) async fn app_with(throttles: Throttles) -> App {
     let (postgres_url, template, redis_url) = config::test_stores();
     let name = format!("operations_{}", uuid::Uuid::now_v7().simple());
-    let server = postgres::connect(&format!("{postgres_url}/postgres")).await.expect("Postgres");
+    let server =
+        postgres::connect(config::Database::at(format!("{postgres_url}/postgres"))).await.expect("Postgres");
     server.batch_execute(&format!("create database {name} template {template}")).await.expect("a database");
     let database_url = format!("{postgres_url}/{name}");
     let nowhere = config::Push {
@@ -30,7 +31,9 @@ pub(crate) async fn app_with(throttles: Throttles) -> App {
             session_token: None,
         },
     };
-    App::over(&config::Stores { database_url, redis_url }, nowhere, throttles).expect("an app")
+    let stores =
+        config::Stores { database: config::Database::at(database_url), redis: config::Redis::at(redis_url) };
+    App::over(stores, nowhere, throttles).expect("an app")
 }
 
 /// Somebody called `name`.

@@ -20,16 +20,15 @@ struct Event {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let database_url = &config::Stores::from_env()?.database_url;
     let handler = async |event: LambdaEvent<Event>| match event.payload.admin {
-        None => migrate(database_url).await,
-        Some(admin) => appoint(database_url, admin).await,
+        None => migrate(config::Database::from_env()?).await,
+        Some(admin) => appoint(config::Database::from_env()?, admin).await,
     };
     lambda_runtime::run(service_fn(handler)).await
 }
 
-async fn migrate(database_url: &str) -> Result<Value, Error> {
-    let mut database = postgres::connect(database_url).await?;
+async fn migrate(database: config::Database) -> Result<Value, Error> {
+    let mut database = postgres::connect(database).await?;
     // Each migration is its own transaction; refinery refuses one that was changed after it was applied.
     let report =
         migrations::migrations::runner().run_async(&mut database).await.map_err(|error| reason(&error))?;
@@ -50,8 +49,8 @@ fn reason(error: &refinery::Error) -> Error {
 }
 
 /// What is wrong with the input is answered, not failed with: a failure's text would go into the log.
-async fn appoint(database_url: &str, admin: Value) -> Result<Value, Error> {
-    let database = postgres::Postgres::new(database_url)?;
+async fn appoint(database: config::Database, admin: Value) -> Result<Value, Error> {
+    let database = postgres::Postgres::new(database)?;
     let appointed = match parse::typed::<Appointment>(admin) {
         Ok(appointment) => administration::appoint(&database, &appointment).await,
         Err(error) => Err(error),

@@ -204,6 +204,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::config;
     use crate::redis::Redis;
 
     fn taken(metrics: &Metrics) -> Vec<(String, i64)> {
@@ -253,7 +254,8 @@ mod tests {
     #[tokio::test]
     async fn what_redis_did_not_take_is_untold() {
         let metrics = Arc::new(Metrics::new("auth".to_owned()));
-        let redis = Redis::new("redis://127.0.0.1:1", Arc::clone(&metrics)).expect("an address");
+        let redis = Redis::new(config::Redis::at("redis://127.0.0.1:1".to_owned()), Arc::clone(&metrics))
+            .expect("an address");
 
         assert!(redis.ping().await.is_err(), "nobody is there");
         metrics.sent(Via::Http);

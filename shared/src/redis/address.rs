@@ -2,7 +2,10 @@
 //! password.
 
 use anyhow::{Context, bail, ensure};
-use redis::{ConnectionInfo, IntoConnectionInfo};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+
+use crate::config::Authorities;
+use crate::tls;
 
 /// What `REDIS_URL` names.
 pub(super) enum Address {
@@ -28,6 +31,37 @@ impl Address {
         let numbered = nodes.iter().any(|node| node.redis_settings().db() != 0);
         ensure!(!numbered, "REDIS_URL names a numbered database, and a cluster has only 0");
         Ok(Self::Cluster(nodes))
+    }
+
+    /// The same, whose certificate is vouched for by these.
+    pub(super) fn vouched_for_by(self, authorities: &Authorities) -> anyhow::Result<Self> {
+        let Some(root_cert) = tls::pem(authorities).context("REDIS_CA")? else { return Ok(self) };
+        let certificates = TlsCertificates { client_tls: None, root_cert: Some(root_cert) };
+        let vouched = |info: ConnectionInfo| {
+            let client = Client::build_with_tls(info, certificates.clone());
+            anyhow::Ok(
+                client
+                    .context("REDIS_CA holds no certificate, or REDIS_URL is without TLS")?
+                    .get_connection_info()
+                    .clone(),
+            )
+        };
+        Ok(match self {
+            Self::Server(info) => Self::Server(Box::new(vouched(*info)?)),
+            Self::Cluster(nodes) => {
+                Self::Cluster(nodes.into_iter().map(vouched).collect::<anyhow::Result<_>>()?)
+            }
+        })
+    }
+
+    /// Who signs in, if that is encrypted.
+    pub(super) fn user_by_tls(&self) -> Option<&str> {
+        let info = match self {
+            Self::Server(info) => info,
+            Self::Cluster(nodes) => nodes.first()?,
+        };
+        let encrypted = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
+        info.redis_settings().username().filter(|_| encrypted)
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{join_all, select_ok};
@@ -19,6 +19,7 @@ use super::Call;
 use super::keys::Partition;
 use super::server::Server;
 use super::slots::{Node, Slots, slot_of};
+use crate::iam::Login;
 
 /// How often a call is sent at most, and how long is waited before the third time; then twice as long each time,
 /// 1.3 s in all. A script is put off while the keys of its slot are moving one by one.
@@ -30,6 +31,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 /// The connections to a cluster's nodes, and who serves what.
 pub(super) struct Cluster {
     seeds: Vec<ConnectionInfo>,
+    login: Option<Arc<Login>>,
     /// Never held across an await.
     known: Mutex<Known>,
 }
@@ -60,8 +62,8 @@ enum Redirect {
 
 impl Cluster {
     /// The cluster that these nodes belong to; nothing is opened yet.
-    pub(super) fn of(seeds: Vec<ConnectionInfo>) -> Self {
-        Self { seeds, known: Mutex::default() }
+    pub(super) fn of(seeds: Vec<ConnectionInfo>, login: Option<Arc<Login>>) -> Self {
+        Self { seeds, login, known: Mutex::default() }
     }
 
     /// Opens the connections to all nodes, waiting but a moment for one that hangs.
@@ -264,7 +266,7 @@ impl Cluster {
             },
             _ => ConnectionAddr::Tcp(node.host.clone(), node.port),
         };
-        let server = Server::at(seed.clone().set_addr(address))?;
+        let server = Server::at(seed.clone().set_addr(address), self.login.as_ref())?;
         known.servers.insert(node, server.clone());
         Ok(server)
     }

@@ -12,6 +12,7 @@ mod server;
 mod slots;
 
 use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 use anyhow::Context;
 use redis::{Arg, Cmd, FromRedisValue, RedisError, RedisResult, ServerErrorKind, ToRedisArgs, Value};
@@ -20,8 +21,9 @@ use self::address::Address;
 use self::cluster::Cluster;
 use self::keys::Partition;
 use self::server::Server;
+use crate::iam::Login;
 use crate::metrics::{Metrics, Telling};
-use crate::{Error, Result, telemetry};
+use crate::{Error, Result, config, telemetry};
 
 /// A Lua script, hashed when it is first used.
 pub type Script = LazyLock<Source>;
@@ -102,12 +104,24 @@ enum Store {
 
 impl Redis {
     /// The server or the cluster at `url`, connected to on first use and again whenever a connection breaks.
-    pub fn new(url: &str, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
-        let store = match Address::parse(url)? {
+    pub fn new(redis: config::Redis, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
+        let address = Address::parse(&redis.url)?.vouched_for_by(&redis.authorities)?;
+        let login = redis.iam.map(|(cache, aws)| {
+            let user = address.user_by_tls().context(
+                "with REDIS_IAM_CACHE the REDIS_URL must be rediss:// or rediss+cluster:// and name a user",
+            )?;
+            let login = Login::to_cache(&cache, user, aws)?;
+            // What cannot be signed is known now and not at the first request.
+            login.token(SystemTime::now())?;
+            anyhow::Ok(Arc::new(login))
+        });
+        let login = login.transpose()?;
+        let store = match address {
             Address::Server(info) => {
-                Store::Server(Server::at(*info).context("REDIS_URL is not a Redis address")?)
+                let server = Server::at(*info, login.as_ref());
+                Store::Server(server.context("REDIS_URL is not a Redis address")?)
             }
-            Address::Cluster(seeds) => Store::Cluster(Cluster::of(seeds)),
+            Address::Cluster(seeds) => Store::Cluster(Cluster::of(seeds, login)),
         };
         Ok(Self { store, metrics })
     }

@@ -1,9 +1,18 @@
 //! The connection to one server: opened on first use, and again whenever it breaks.
 
-use std::time::Duration;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use futures_util::{Stream, stream};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Cmd, ConnectionInfo, Pipeline, RedisResult, Value};
+use redis::auth::{BasicAuth, StreamingCredentialsProvider};
+use redis::{Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisResult, Value};
+
+use crate::iam::Login;
+
+/// When a connection signs in anew: half of the 12 hours after which `ElastiCache` ends it.
+const SIGN_IN_ANEW: Duration = Duration::from_hours(6);
 
 /// One server.
 #[derive(Clone)]
@@ -11,13 +20,17 @@ pub(super) struct Server(ConnectionManager);
 
 impl Server {
     /// The server at an address; nothing is opened yet.
-    pub(super) fn at(info: ConnectionInfo) -> RedisResult<Self> {
-        let config = ConnectionManagerConfig::new()
+    pub(super) fn at(info: ConnectionInfo, login: Option<&Arc<Login>>) -> RedisResult<Self> {
+        let mut config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(1)))
             .set_response_timeout(Some(Duration::from_secs(2)))
             .set_number_of_retries(1)
             .set_min_delay(Duration::from_millis(2))
             .set_max_delay(Duration::from_millis(50));
+        if let Some(login) = login {
+            let user = info.redis_settings().username().unwrap_or_default().to_owned();
+            config = config.set_credentials_provider(Tokens { user, login: Arc::clone(login) });
+        }
         Ok(Self(ConnectionManager::new_lazy_with_config(Client::open(info)?, config)?))
     }
 
@@ -33,5 +46,32 @@ impl Server {
             pipeline.add_command(command.clone());
         }
         self.0.clone().send_packed_commands(&pipeline, 0, pipeline.len()).await
+    }
+}
+
+/// Passwords of the moment: one for opening a connection, and more for as long as it is open.
+struct Tokens {
+    user: String,
+    login: Arc<Login>,
+}
+
+impl StreamingCredentialsProvider for Tokens {
+    fn subscribe(&self) -> Pin<Box<dyn Stream<Item = RedisResult<BasicAuth>> + Send + 'static>> {
+        let (user, login) = (self.user.clone(), Arc::clone(&self.login));
+        Box::pin(stream::unfold(Duration::ZERO, move |wait| {
+            let (user, login) = (user.clone(), Arc::clone(&login));
+            async move {
+                tokio::time::sleep(wait).await;
+                let token = login.token(SystemTime::now()).map(|token| BasicAuth::new(user, token));
+                let token = token.map_err(|error| {
+                    RedisError::from((
+                        ErrorKind::AuthenticationFailed,
+                        "no token could be signed",
+                        format!("{error:#}"),
+                    ))
+                });
+                Some((token, SIGN_IN_ANEW))
+            }
+        }))
     }
 }
