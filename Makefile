@@ -3,7 +3,7 @@ STACK := $(PYTHON) infra/scripts/stack.py
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test conformance canaries documents lint fmt validate check model bench soak faults contract screenshots coverage fuzz clean
+.PHONY: help run watch build admin rotate-keys test test-stacks conformance canaries documents lint fmt validate check model bench soak faults contract screenshots coverage fuzz clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ rotate-keys: ## Sign access tokens by a new key from the next run on; those of t
 
 test: ## Run all tests on stores of their own; TEST_ARGS are cargo test's
 	@$(STACK) test -- $(TEST_ARGS)
+
+test-stacks: ## Run only the tests of the stack in AWS; TEST_ARGS are unittest's names of some of them
+	@$(STACK) test-stacks -- $(TEST_ARGS)
 
 conformance: ## Hold the gateway, or the endpoint TARGET, against what is known of API Gateway and Lambda; TEST_ARGS
 	@$(if $(TARGET),CONFORMANCE_TARGET="$(TARGET)") $(STACK) conformance -- $(TEST_ARGS)

@@ -36,6 +36,7 @@ import contract
 import node
 import packages
 import stores
+import templates
 from processes import (
     Failure,
     Interrupted,
@@ -56,7 +57,6 @@ from processes import (
 from settings import LOCAL_CREDENTIALS, ROOT, TEMPLATE, THROTTLES, Settings, load, shown, target_dir, without_settings
 
 CARGO_LAMBDA = "1.9.2"
-SAM_CLI = "1.170.0"
 OPENAPI_SPEC_VALIDATOR = "0.7.2"  # the last for Python 3.9
 AUTHLIB, REQUESTS = "1.6.5", "2.32.5"
 WEBSOCKETS = "15.0.1"
@@ -84,6 +84,7 @@ HOSTED_ONLY = {
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
 TEST_RESULT = re.compile(r"test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed;")
 NODE_RESULT = re.compile(r"^\S+ (?:pass (?P<passed>\d+)|(?:fail|cancelled) (?P<failed>\d+))$")
+PYTHON_RESULT = re.compile(r"^test result of the templates: (?P<passed>\d+) passed; (?P<failed>\d+) failed;$")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 # Never through a proxy: it is always this machine that is asked.
@@ -375,6 +376,7 @@ def test(settings: Settings, arguments: List[str]) -> None:
         outcome = run_tests({**env, **tools, **mode}, arguments)
     if settings.test_mode == "hosted" and not arguments:
         outcome += run_javascript_tests(settings)
+        outcome += run_template_tests(settings)
     outcome.conclude()
 
 
@@ -658,6 +660,13 @@ def run_javascript_tests(settings: Settings) -> Outcome:
         return counted(command, without_settings(), NODE_RESULT)
 
 
+def run_template_tests(settings: Settings, names: Iterable[str] = ()) -> Outcome:
+    """What the stack in AWS is held to, before there is one."""
+    env = templates.test_environment(settings)
+    with step("Tests of the templates"):
+        return counted([*templates.test_command(settings), *names], env, PYTHON_RESULT)
+
+
 def counted(command: List[Any], env: Dict[str, str], result: Pattern[str]) -> Outcome:
     """Runs tests, their output passed on as it comes; what passed and what failed is added up from its lines."""
     counts = {"passed": 0, "failed": 0}
@@ -730,18 +739,7 @@ def appoint(settings: Settings, appointment: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def validate(settings: Settings) -> None:
-    sam = packages.python_tool(settings.tools_dir, "aws-sam-cli", SAM_CLI, "sam")
-    env = {
-        **os.environ,
-        **packages.python_tool_environment(sam),
-        "SAM_CLI_TELEMETRY": "0",
-        "AWS_DEFAULT_REGION": "us-east-1",  # only to know which kinds of resources exist there
-    }
-    suite = ROOT / "infra/gateway/conformance"
-    parcels = ROOT / "infra/gateway/examples/parcels/template.yaml"
-    for template in (TEMPLATE, suite / "template.yaml", suite / "bare.yaml", parcels):
-        problem = f"{shown(template)} is not valid"
-        run([sam, "validate", "--lint", "--template", template], problem=problem, env=env, cwd=ROOT)
+    templates.check(settings)
     validator = packages.python_tool(
         settings.tools_dir, "openapi-spec-validator", OPENAPI_SPEC_VALIDATOR, "openapi-spec-validator"
     )
@@ -828,6 +826,7 @@ def main(arguments: List[str]) -> int:
         "admin": make_admin,
         "rotate-keys": lambda settings, _: rotate_keys(settings),
         "validate": lambda settings, _: validate(settings),
+        "test-stacks": lambda settings, names: run_template_tests(settings, names).conclude(),
         "clean": lambda settings, _: clean(settings),
     }
     if not arguments or arguments[0] not in commands:
