@@ -1,9 +1,14 @@
 PYTHON ?= python3
 STACK := $(PYTHON) infra/scripts/stack.py
 
+# Only as it is given to make: some shells have an ENV of their own.
+ifneq ($(origin ENV),command line)
+ENV :=
+endif
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test test-stacks conformance canaries documents lint fmt validate check model bench soak faults contract screenshots coverage fuzz clean
+.PHONY: help run watch build admin rotate-keys test test-stacks conformance canaries documents lint fmt validate audit check bootstraps deploy destroy model bench soak faults contract screenshots coverage fuzz clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,8 +22,8 @@ watch: ## The same with cargo lambda watch: edited functions are reloaded
 build: ## Build the functions, the gateway and the load generator
 	@cargo build --release --workspace --bins
 
-admin: ## Make EMAIL an admin of the stack that runs; asks for a password when there is no such account
-	@$(STACK) admin -- "$(EMAIL)"
+admin: ## Make EMAIL an admin of the stack that runs, or of ENV on AWS; asks for a password when there is no such account
+	@$(STACK) admin -- "$(EMAIL)" "$(ENV)"
 
 rotate-keys: ## Sign access tokens by a new key from the next run on; those of the keys before stay good
 	@$(STACK) rotate-keys
@@ -47,7 +52,10 @@ fmt: ## Format the code
 validate: ## Check the templates with the SAM CLI, and the documents with the validators of their specifications
 	@$(STACK) validate
 
-check: test canaries lint validate contract ## All that CI runs
+audit: ## Hold the dependencies against deny.toml; AUDIT_ARGS=advisories asks for known holes instead
+	@$(STACK) audit -- $(AUDIT_ARGS)
+
+check: test canaries lint audit validate contract ## All that CI runs
 	@TEST_MODE=strict $(STACK) test -- $(TEST_ARGS)
 
 model: ## Search the randomised model of the protocol for violations; MODEL_ARGS as it says itself
@@ -73,6 +81,15 @@ coverage: ## Report which lines the tests run, those run by the functions' proce
 
 fuzz: ## Feed the gateway a million random inputs of each kind; FUZZ_ARGS is another number
 	@FUZZ_INPUTS=$(or $(FUZZ_ARGS),1000000) cargo test --release -p gateway --bin gateway fuzz -- --nocapture
+
+bootstraps: ## Build the functions for Lambda, and list their sizes; ARCHITECTURE is arm64 or x86_64
+	@$(STACK) bootstraps -- "$(ARCHITECTURE)"
+
+deploy: ## Deploy to AWS what ENV is in samconfig.toml: default, small, production or one of your own
+	@$(STACK) deploy -- "$(ENV)"
+
+destroy: ## Delete ENV from AWS, after asking for its name; DELETE_DATA=yes answers the question about the data
+	@$(STACK) destroy -- "$(ENV)" $(if $(filter yes,$(DELETE_DATA)),--delete-data)
 
 clean: ## Remove what was built and all local data
 	@$(STACK) clean

@@ -29,10 +29,12 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Pattern, Tuple
 
 import asyncapi
+import audit
 import breakage
 import browser
 import comparison
 import contract
+import deploy
 import node
 import packages
 import stores
@@ -56,7 +58,6 @@ from processes import (
 )
 from settings import LOCAL_CREDENTIALS, ROOT, TEMPLATE, THROTTLES, Settings, load, shown, target_dir, without_settings
 
-CARGO_LAMBDA = "1.9.2"
 OPENAPI_SPEC_VALIDATOR = "0.7.2"  # the last for Python 3.9
 AUTHLIB, REQUESTS = "1.6.5", "2.32.5"
 WEBSOCKETS = "15.0.1"
@@ -244,7 +245,7 @@ def find_cargo_lambda(settings: Settings) -> List[Any]:
     if output_of(["cargo", "lambda", "--version"]) is not None:
         return ["cargo", "lambda"]
     # Its one dependency is a cross compiler, which watching does not need.
-    path = packages.python_tool(settings.tools_dir, "cargo-lambda", CARGO_LAMBDA, "cargo-lambda", "--no-deps")
+    path = packages.python_tool(settings.tools_dir, "cargo-lambda", deploy.CARGO_LAMBDA, "cargo-lambda", "--no-deps")
     return [path, "lambda"]
 
 
@@ -690,22 +691,26 @@ def counted(command: List[Any], env: Dict[str, str], result: Pattern[str]) -> Ou
 
 
 def make_admin(settings: Settings, arguments: List[str]) -> None:
-    """Makes somebody an admin of the stack that runs, and first an account of theirs when there is none."""
-    email = arguments[0].strip() if arguments else ""
+    """Makes somebody an admin, and first an account of theirs when there is none: of the stack that runs, or one on AWS."""
+    email, env = (argument.strip() for argument in [*arguments, "", ""][:2])
     if not email:
         raise Failure("whom? `make admin EMAIL=somebody@example.com`")
-    answer = appoint(settings, {"email": email})
+
+    def appoint(appointment: Dict[str, Any]) -> Dict[str, Any]:
+        return deploy.appoint(settings, env, appointment) if env else appoint_here(settings, appointment)
+
+    answer = appoint({"email": email})
     if answer.get("admin") == "password_required":
         say(f"There is no account of {email} yet.")
         password = asked(getpass.getpass, "A password for it: ")
         if asked(getpass.getpass, "The same again: ") != password:
             raise Failure("the two differ; nothing was changed")
-        answer = appoint(settings, {"email": email, "password": password})
+        answer = appoint({"email": email, "password": password})
     if answer.get("admin") == "unverified":
         say(f"Nobody has shown yet that {email} is theirs: whoever signed up with it becomes an admin.")
         if asked(input, "Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             raise Failure("nothing was changed")
-        answer = appoint(settings, {"email": email, "unverified": True})
+        answer = appoint({"email": email, "unverified": True})
     for error in answer.get("errors", []):
         raise Failure(f"{error['field']} {error['message']}")
     if answer["admin"] == "disabled":
@@ -721,7 +726,7 @@ def asked(ask: Callable[[str], str], question: str) -> str:
         raise Failure("nobody answered; nothing was changed")
 
 
-def appoint(settings: Settings, appointment: Dict[str, Any]) -> Dict[str, Any]:
+def appoint_here(settings: Settings, appointment: Dict[str, Any]) -> Dict[str, Any]:
     """Asks the function that makes admins, which only this machine reaches."""
     url = f"http://127.0.0.1:{settings.console_port}/2015-03-31/functions/migrate/invocations"
     body = json.dumps({"admin": appointment}).encode()
@@ -824,6 +829,10 @@ def main(arguments: List[str]) -> int:
         "contract": hold_to_contract,
         "screenshots": lambda settings, _: screenshots(settings),
         "admin": make_admin,
+        "deploy": lambda settings, arguments: deploy.deploy(settings, arguments, deploy.terminal()),
+        "destroy": lambda settings, arguments: deploy.destroy(settings, arguments, deploy.terminal()),
+        "bootstraps": deploy.bootstraps,
+        "audit": audit.audit,
         "rotate-keys": lambda settings, _: rotate_keys(settings),
         "validate": lambda settings, _: validate(settings),
         "test-stacks": lambda settings, names: run_template_tests(settings, names).conclude(),
