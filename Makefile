@@ -8,7 +8,7 @@ endif
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test test-stacks conformance canaries documents lint fmt validate audit check bootstraps deploy destroy model bench soak faults contract screenshots coverage fuzz clean
+.PHONY: help run watch build admin rotate-keys test test-stacks conformance canaries documents lint fmt validate audit check bootstraps deploy destroy model bench load-model soak faults contract screenshots coverage fuzz clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ model: ## Search the randomised model of the protocol for violations; MODEL_ARGS
 
 bench: ## Measure throughput and latency; BENCH_ARGS are the load generator's
 	@$(STACK) bench -- $(BENCH_ARGS)
+
+load-model: ## Print what the stack on AWS costs and bears; LOAD_MODEL_ARGS=--write renews DEPLOYMENT.md, --check checks it
+	@$(PYTHON) infra/scripts/load_model.py $(LOAD_MODEL_ARGS)
 
 soak: ## Send 200,000 messages while connections drop and people come and go, and check every promise; SOAK_ARGS
 	@$(STACK) soak -- $(SOAK_ARGS)
