@@ -35,8 +35,10 @@ def inside(folder: Path) -> Iterator[None]:
 
 def lint(template: Path) -> List[str]:
     """What cfn-lint objects to, warnings included."""
+    # A translated template still names those nested in it by their paths, which `sam package` would turn into addresses.
+    ignored = ["W3002"] if template.suffix == ".json" else []
     with inside(template.parent):
-        matches = lint_file(Path(template.name), ManualArgs(regions=REGIONS))
+        matches = lint_file(Path(template.name), ManualArgs(regions=REGIONS, ignore_checks=ignored))
     return [f"{template.name}:{match.linenumber}: {match.rule.id} {match.message}" for match in matches]
 
 
@@ -55,6 +57,7 @@ def refusals(error: InvalidDocumentException) -> List[str]:
 
 def main(arguments: List[str]) -> int:
     folder, templates = Path(arguments[0]), [Path(path).resolve() for path in arguments[1:]]
+    (folder / "infra").symlink_to(stacks.ROOT / "infra")
     found: List[str] = []
     for path in templates:
         found += lint(path)

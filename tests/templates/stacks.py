@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import ipaddress
+import logging
 import re
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
@@ -30,6 +31,8 @@ PSEUDO_PARAMETERS = {
 }
 ZONES = [f"{REGION}a", f"{REGION}b", f"{REGION}c"]
 NESTED = "AWS::CloudFormation::Stack"
+
+logging.getLogger("samtranslator").setLevel(logging.ERROR)
 
 Template = Dict[str, Any]
 Resource = Dict[str, Any]
@@ -101,6 +104,8 @@ class Stack:
         self.name = name
         self.path = path
         self.template = template
+        self.sam: Template = template
+        """What SAM was given, which knows what a function is built from."""
         self.nested_templates = nested
         self.problems: List[str] = []
         self.used_parameters: Set[str] = set()
@@ -249,7 +254,7 @@ class Stack:
             return self._ref(operand)
         if kind == "Fn::GetAtt":
             name, _, attribute = operand.partition(".") if isinstance(operand, str) else (operand[0], ".", operand[1])
-            return self._attribute(name, self.resolve(attribute))
+            return self.attribute(name, self.resolve(attribute))
         if kind == "Fn::If":
             condition, then, otherwise = operand
             return self.resolve(then if self.condition(condition) else otherwise)
@@ -300,7 +305,7 @@ class Stack:
             self.references[self._reader].add(name)
         return resource
 
-    def _attribute(self, name: str, attribute: str) -> Any:
+    def attribute(self, name: str, attribute: str) -> Any:
         resource = self._needed(name)
         if resource["Type"] == NESTED and attribute.startswith("Outputs."):
             output = attribute[len("Outputs.") :]
@@ -324,7 +329,7 @@ class Stack:
             if name in variables:
                 return str(self.resolve(variables[name]))
             if "." in name:
-                return str(self._attribute(*name.split(".", 1)))
+                return str(self.attribute(*name.split(".", 1)))
             found_value = self._ref(name)
             return ",".join(found_value) if isinstance(found_value, list) else str(found_value)
 
@@ -470,4 +475,6 @@ def attribute_of(resource: Resource, stack: Stack, name: str, attribute: str) ->
 def deploy(templates: Dict[str, Template], parameters: Dict[str, str]) -> Stack:
     """The stack that one deployment with these parameters makes."""
     translated = translate(templates[ROOT_TEMPLATE], parameters)
-    return Stack(STACK, translated, parameters, templates, ROOT_TEMPLATE)
+    stack = Stack(STACK, translated, parameters, templates, ROOT_TEMPLATE)
+    stack.sam = templates[ROOT_TEMPLATE]
+    return stack
