@@ -51,9 +51,9 @@ PRICES: Dict[str, Price] = {
     "lambda_gb_s": Price(0.0000133334, "GB-second, arm64", "lambda/pricing"),
     "ecpu": Price(0.0023, "million ECPUs, Valkey", "elasticache/pricing"),
     "cache_gb": Price(0.084, "GB-hour in the cache, Valkey, at least 0.1 GB", "elasticache/pricing"),
-    "db.t4g.micro": Price(0.016, "hour of db.t4g.micro, PostgreSQL; Multi-AZ twice", "rds/postgresql/pricing"),
-    "db.t4g.medium": Price(0.065, "hour of db.t4g.medium, likewise", "rds/postgresql/pricing"),
-    "rds_gb": Price(0.115, "GB-month of gp3; Multi-AZ twice", "rds/postgresql/pricing"),
+    "db.t4g.micro": Price(0.016, "hour of db.t4g.micro (in two zones twice)", "rds/postgresql/pricing"),
+    "db.t4g.medium": Price(0.065, "hour of db.t4g.medium (likewise)", "rds/postgresql/pricing"),
+    "rds_gb": Price(0.115, "GB-month of gp3 (likewise)", "rds/postgresql/pricing"),
     "credit": Price(0.075, "vCPU-hour above the baseline of a T4g", "rds/postgresql/pricing"),
     "acu_hour": Price(0.12, "ACU-hour, Aurora Standard", "rds/aurora/pricing"),
     "aurora_gb": Price(0.10, "GB-month of Aurora", "rds/aurora/pricing"),
@@ -154,11 +154,12 @@ FIGURES: Dict[str, Figure] = {
     "invoke_ms": Figure(5, 10, 25, "ms, to start a job", "assumed"),
     "ping_us": Figure(50, 150, 400, "µs of a core, a ping", "assumed"),
     "ecpu_us": Figure(33, 10, 3, "µs of Redis' core that AWS counts as one ECPU", "assumed (33: 30,000 a slot and s)"),
-    "log_bytes": Figure(740, 740, 900, "bytes, the line of an invocation", "measured in test logs: 408, and 330 for metrics"),
+    "log_bytes": Figure(740, 740, 900, "bytes, the line of an invocation", "measured in the logs of `make test`: 408, and 330 with metrics"),
     "platform_bytes": Figure(180, 430, 430, "bytes, Lambda's own lines of an invocation", "assumed"),
     "access_bytes": Figure(250, 350, 450, "bytes, a line of the access log", "assumed"),
     "post_bytes": Figure(1500, 2500, 4000, "bytes through NAT, a post or a start of a job", "assumed"),
     "frame_bytes": Figure(400, 600, 1000, "bytes to a client, a frame", "assumed"),
+    "answer_bytes": Figure(2000, 5000, 10_000, "bytes to a client, the answer to an HTTP request", "assumed"),
     "row_bytes": Figure(400, 700, 1500, "bytes in Postgres, a message with its indexes", "assumed"),
     "row_ios": Figure(2, 5, 10, "I/Os of Aurora, a message", "assumed"),
 }
@@ -544,6 +545,7 @@ def reckon(example: Example, figures: Mapping[str, float]) -> Result:
     taken = cpu_ms(figures["request_us"], MEMORY["History"], figures) + figures["redis_ms"] + figures["database_ms"]
     costs["requests and handshakes"] = (
         usd("http_request", requests)
+        + usd("out_gb", requests * MILLION * figures["answer_bytes"] / GB)
         + lambda_usd(requests, taken, MEMORY["History"])
         + usd("log_gb", requests * lines)
         + usd("ws_message", 2 * opened / MILLION)
@@ -600,6 +602,35 @@ def between(low: float, high: float, show: Callable[[float], str]) -> str:
     return least if least == most else f"{least} to {most}"
 
 
+def sizes_table() -> str:
+    def copies(size: Size, one: str) -> str:
+        return f"{one} in one zone" if size.zones == 1 else f"{one} in two zones"
+
+    def row(what: str, of: Callable[[Size], str]) -> List[str]:
+        return [what, *(of(size) for size in SIZES)]
+
+    rows = [
+        ["for", "a team: the cheapest that works", "more people, and a zone or a release may fail"],
+        row("`Database=Rds`", lambda size: copies(size, f"{size.instance_class}, {STORAGE_GB} GB that grow,")),
+        row("`Database=Aurora`", lambda size: copies(size, f"{size.acus[0]:g} to {size.acus[1]:g} ACUs")),
+        row(
+            "connections to Postgres",
+            lambda size: f"{size.connections}, through RDS Proxy" if size.proxy else f"{size.connections}, directly",
+        ),
+        row("point-in-time recovery", lambda size: f"{size.backup_days} days"),
+        row("cache, at most", lambda size: f"{size.cache_gb} GB, {size.ecpus:,} ECPU/s"),
+        row("`Egress=Nat`", lambda size: copies(size, "a NAT gateway") if size.zones == 1 else "one in each of two zones"),
+        row(
+            "reserved concurrency",
+            lambda size: f"{sum(size.reserved.values())}, `ws-message` {size.reserved['WsMessage']} of them, "
+            f"`fan-out` {size.reserved['FanOut']}",
+        ),
+        ["new code", "takes all traffic at once", "takes a tenth for five minutes, and goes back on errors"],
+        ["alarms", "those that somebody must act on", "all"],
+    ]
+    return text_table(["", *(size.name for size in SIZES)], rows)
+
+
 def floor_table() -> str:
     head, columns = ["A month, nobody there"], []
     for size in SIZES:
@@ -638,10 +669,13 @@ def limits_table(size: Size) -> str:
                 cell = f"**{cell}** ({between(high[index].per_s(room), low[index].per_s(room), rounded)})"
             cells.append(cell)
         rows.append([limit.what, *cells, limit.formula])
-    cells = [people(room, size, case("likely")) for room in ROOMS]
-    asked = f"connected people who send {SENDS_PER_HOUR} an hour each and ping; what stops more: "
-    stops = ", ".join(dict.fromkeys(what for what, _ in cells))
-    rows.append(["**People at once**", *(f"**{rounded(count)}**" for _, count in cells), asked + stops])
+    cells, stops = [], []
+    for room in ROOMS:
+        least, count, most = (people(room, size, case(name)) for name in ("high", "likely", "low"))
+        cells.append(f"**{rounded(count[1])}** ({between(least[1], most[1], rounded)})")
+        stops.append(count[0])
+    asked = f"connected, {SENDS_PER_HOUR} sends an hour each, pings; more are stopped by: "
+    rows.append(["**People at once**", *cells, asked + ", ".join(dict.fromkeys(stops))])
     return table(head, rows)
 
 
@@ -676,16 +710,17 @@ def figures_table() -> str:
 
 
 def prices_table() -> str:
-    rows = []
+    by_page: Dict[str, List[str]] = {}
     for price in PRICES.values():
-        amount = f"{price.usd:.10f}".rstrip("0")
-        whole, cents = amount.split(".")
-        rows.append([f"${whole}.{cents:0<2}", price.unit, price.page + ("" if price.seen else " *")])
-    return text_table(["USD", "a", "AWS's page"], rows)
+        whole, cents = f"{price.usd:.10f}".rstrip("0").split(".")
+        amount = f"${whole}.{cents:0<2} per {price.unit}" + ("" if price.seen else " *")
+        by_page.setdefault(price.page, []).append(amount)
+    return text_table(["AWS's page", "USD"], [[page, "; ".join(amounts)] for page, amounts in by_page.items()])
 
 
 def tables() -> Dict[str, str]:
     return {
+        "sizes": sizes_table(),
         "floor": floor_table(),
         "messages": messages_table(),
         "small": limits_table(SMALL),
