@@ -56,7 +56,20 @@ from processes import (
     step,
     wait,
 )
-from settings import LOCAL_CREDENTIALS, ROOT, TEMPLATE, THROTTLES, Settings, load, shown, target_dir, without_settings
+from settings import (
+    LEFT_OUT,
+    LOCAL_CREDENTIALS,
+    LOCAL_STORES,
+    PARAMETERS,
+    ROOT,
+    TEMPLATE,
+    THROTTLES,
+    Settings,
+    load,
+    shown,
+    target_dir,
+    without_settings,
+)
 
 OPENAPI_SPEC_VALIDATOR = "0.7.2"  # the last for Python 3.9
 AUTHLIB, REQUESTS = "1.6.5", "2.32.5"
@@ -161,6 +174,7 @@ def function_environment(settings: Settings, parts: stores.Stores) -> Dict[str, 
         "ALLOWED_ORIGINS": f"http://localhost:{port},http://127.0.0.1:{port}",
         "MAIL_FROM": "Chat <chat@example.com>",
         "METRICS_NAMESPACE": "",
+        **LOCAL_STORES,
         **settings.functions,
         "DATABASE_URL": parts.database_url,
         "REDIS_URL": parts.redis_url,
@@ -192,9 +206,13 @@ def key_ring(path: Optional[Path] = None) -> str:
     return json.dumps(keys, separators=(",", ":"))
 
 
+def template_options(env: Dict[str, str]) -> List[Any]:
+    options: List[Any] = ["--template", TEMPLATE, "--leave-out", *LEFT_OUT]
+    return [*options, "--parameter-overrides", PARAMETERS, f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
+
+
 def gateway_options(settings: Settings, env: Dict[str, str]) -> List[Any]:
-    options: List[Any] = ["--template", TEMPLATE, "--port", settings.port, "--console-port", settings.console_port]
-    return [*options, "--parameter-overrides", f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
+    return [*template_options(env), "--port", settings.port, "--console-port", settings.console_port]
 
 
 def start_gateway(
@@ -608,7 +626,7 @@ def throwaway(
             )
             build()
             binaries = prepare(target_dir() / "release")
-            env = without_settings()
+            env = {**without_settings(), **LOCAL_STORES}
             keys = key_ring()
             of_migrate = {"PUBLIC_URL": "http://localhost", "ALLOWED_ORIGINS": "http://localhost"}
             of_migrate.update(DATABASE_URL=parts.database_url, REDIS_URL=parts.redis_url, JWT_KEYS=keys)
@@ -621,6 +639,8 @@ def throwaway(
                 **stores.redis_of_clusters(settings.tools_dir),
                 "TEST_BIN_DIR": str(binaries),
                 "TEST_TEMPLATE_FILE": str(TEMPLATE),
+                "TEST_LEFT_OUT": " ".join(LEFT_OUT),
+                "TEST_PARAMETERS": PARAMETERS,
                 "TEST_JWT_KEYS": keys,
             }
         finally:
@@ -800,9 +820,8 @@ def program(name: str) -> Path:
 
 def migrate(env: Dict[str, str], binaries: Path) -> None:
     with step("Database: migrating"):
-        command = [program("gateway"), "invoke", "--template", TEMPLATE, "--functions-dir", binaries]
+        command = [program("gateway"), "invoke", *template_options(env), "--functions-dir", binaries]
         command += ["--function", "migrate", "--payload", "{}"]
-        command += ["--parameter-overrides", f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
         run(command, problem="the migration failed", env=env, cwd=ROOT)
 
 

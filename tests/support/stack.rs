@@ -181,7 +181,13 @@ impl Stack {
                 .arg(subcommand)
                 .arg("--template")
                 .arg(&settings.template_file)
-                .args(["--parameter-overrides", &format!("AllowedOrigins={ALLOWED_ORIGIN}")])
+                .arg("--leave-out")
+                .args(&settings.left_out)
+                .args([
+                    "--parameter-overrides",
+                    &settings.parameters,
+                    &format!("AllowedOrigins={ALLOWED_ORIGIN}"),
+                ])
                 .envs(variables.iter().map(|(name, value)| (name, value)));
             command
         };
