@@ -29,6 +29,7 @@ GB = 1e9
 ONE_VCPU = 1769  # MB of memory with which a Lambda function has one
 INLINE, BUCKET = 128, 256  # connections: shared/src/log/fold.lua
 PARALLEL_POSTS = 64  # shared/src/log/rounds.rs
+STREAM = 1000  # latest entries of a conversation that the cache has, for a week after its last: shared/src/log/mod.rs
 HOLD_MS = 50  # how long a send pushes before a job goes on: shared/src/log/mod.rs
 PER_JOB = 64  # sends that one job commits in a burst: shared/src/log/inbox.rs
 ROOMS = (2, 10, 100, 1000)
@@ -159,6 +160,9 @@ FIGURES: Dict[str, Figure] = {
     "access_bytes": Figure(250, 350, 450, "bytes, a line of the access log", "assumed"),
     "post_bytes": Figure(1500, 2500, 4000, "bytes through NAT, a post or a start of a job", "assumed"),
     "frame_bytes": Figure(400, 600, 1000, "bytes to a client, a frame", "assumed"),
+    "entry_bytes": Figure(350, 500, 900, "bytes in the cache, an entry of a log", "assumed"),
+    "member_bytes": Figure(150, 250, 400, "bytes in the cache, a member of a room who is connected", "assumed"),
+    "key_bytes": Figure(120, 200, 300, "bytes in the cache, for a day, the idempotency key of a message", "assumed"),
     "answer_bytes": Figure(2000, 5000, 10_000, "bytes to a client, the answer to an HTTP request", "assumed"),
     "row_bytes": Figure(400, 700, 1500, "bytes in Postgres, a message with its indexes", "assumed"),
     "row_ios": Figure(2, 5, 10, "I/Os of Aurora, a message", "assumed"),
@@ -332,6 +336,11 @@ def million_messages(room: int, size: Size, figures: Mapping[str, float], nat: b
     }
 
 
+def room_bytes(room: int, entries: float, figures: Mapping[str, float]) -> float:
+    """What a warm conversation takes in the cache."""
+    return entries * figures["entry_bytes"] + room * figures["member_bytes"]
+
+
 def io_usd(figures: Mapping[str, float]) -> float:
     """What Aurora charges for the I/Os of a million messages."""
     return usd("aurora_io", figures["row_ios"])
@@ -488,14 +497,18 @@ class Example:
     messages: float  # of a person a day
     rooms: Mapping[int, float]  # how many are connected where a message goes: share of the messages
     busiest: float  # share of the day's messages in the busiest hour
+    warm: Mapping[int, Tuple[int, int]]  # how many are connected: rooms that a week's use keeps warm, entries in each
     requests: float = 60  # over HTTP, of a person a day: pages of history, lists, refreshes
     mails: float = 0.2  # of a person a month
 
 
 EXAMPLES = (
-    Example("a team of 50", SMALL, 50, 0.9, 9, 22, 40, {2: 0.6, 10: 0.4}, 0.2),
-    Example("a company of 2,000", PRODUCTION, 2000, 0.7, 9, 22, 40, {2: 0.6, 10: 0.3, 100: 0.099, 1000: 0.001}, 0.2),
-    Example("a community of 50,000", PRODUCTION, 50_000, 0.1, 2, 30, 4, {10: 0.2, 100: 0.79, 1000: 0.01}, 0.15),
+    Example("a team of 50", SMALL, 50, 0.9, 9, 22, 40, {2: 0.6, 10: 0.4}, 0.2,
+            {2: (200, 300), 10: (50, STREAM)}),
+    Example("a company of 2,000", PRODUCTION, 2000, 0.7, 9, 22, 40, {2: 0.6, 10: 0.3, 100: 0.099, 1000: 0.001}, 0.2,
+            {2: (20_000, 100), 10: (2000, STREAM), 100: (100, STREAM), 1000: (2, STREAM)}),
+    Example("a community of 50,000", PRODUCTION, 50_000, 0.1, 2, 30, 4, {10: 0.2, 100: 0.79, 1000: 0.01}, 0.15,
+            {10: (5000, 500), 100: (1000, STREAM), 1000: (5, STREAM)}),
 )
 RECONNECT_H = 2  # the platform ends a connection then
 
@@ -555,6 +568,9 @@ def reckon(example: Example, figures: Mapping[str, float]) -> Result:
     costs["a year's messages on disk, beyond the floor's"] = max(
         disk_usd(sent * 12, size, figures) - usd("rds_gb", STORAGE_GB) * size.zones, 0
     )
+    cached = sum(rooms * room_bytes(room, entries, figures) for room, (rooms, entries) in example.warm.items())
+    cached += example.people * example.messages * figures["key_bytes"]
+    costs["the cache, beyond the floor's 0.1 GB"] = usd("cache_gb", HOURS * max(cached / GB - 0.1, 0))
     costs["mails"] = usd("mail", example.people * example.mails / 1000)
 
     ping_rate = connected / PING_EVERY_S
@@ -674,6 +690,14 @@ def limits_table(size: Size) -> str:
         least, count, most = (people(room, size, case(name)) for name in ("high", "likely", "low"))
         cells.append(f"**{rounded(count[1])}** ({between(least[1], most[1], rounded)})")
         stops.append(count[0])
+    warm = []
+    for room in ROOMS:
+        least, count, most = (
+            size.cache_gb * GB / room_bytes(room, STREAM, case(name)) for name in ("high", "likely", "low")
+        )
+        warm.append(f"**{rounded(count)}** ({between(least, most, rounded)})")
+    kept = f"{size.cache_gb} GB / (1,000 entries and the members); of more, those used least are read from Postgres again"
+    rows.append(["**Rooms in the cache**", *warm, kept])
     asked = f"connected, {SENDS_PER_HOUR} sends an hour each, pings; more are stopped by: "
     rows.append(["**People at once**", *cells, asked + ", ".join(dict.fromkeys(stops))])
     return table(head, rows)

@@ -51,6 +51,7 @@ class Figures(unittest.TestCase):
             ("shared/src/log/fold.lua", f"local INLINE, BUCKET = {model.INLINE}, {model.BUCKET}"),
             ("shared/src/log/rounds.rs", f"PARALLEL_POSTS: usize = {model.PARALLEL_POSTS};"),
             ("shared/src/log/mod.rs", f"HOLD: Duration = Duration::from_millis({model.HOLD_MS});"),
+            ("shared/src/log/mod.rs", f"STREAM_LENGTH: u32 = {model.STREAM};"),
             ("shared/src/log/inbox.rs", f"BATCH: usize = {model.PER_JOB};"),
             ("functions/web/client/client.js", "(30 + 30 * this.#random()) * SECOND"),
             ("template.yaml", f"a post is {model.POST_US} µs of it"),
@@ -126,12 +127,17 @@ class Costs(unittest.TestCase):
                 self.assertAlmostEqual(costs[line], amount, places=2, msg=(size.name, database, line))
 
     def test_an_example_counts_pings_minutes_and_messages(self) -> None:
-        example = model.Example("one", model.SMALL, 10, 1, 10, 20, 60, {2: 1}, 0.1)
+        example = model.Example("one", model.SMALL, 10, 1, 10, 20, 60, {2: 1}, 0.1, {2: (2000, 1000)})
         result = model.reckon(example, ROUND)
         self.assertAlmostEqual(result.per_s, 10 * 60 * 0.1 / 3600)
         self.assertAlmostEqual(result.frames_per_s, result.per_s)
         self.assertAlmostEqual(
             result.costs["messages"], 0.012 * sum(model.million_messages(2, model.SMALL, ROUND).values())
+        )
+        # 2,000 rooms of 1,000 entries of 500 bytes and two members of 250, and keys of 600 messages.
+        cached = 2000 * (1000 * 500 + 2 * 250) + 600 * 200
+        self.assertAlmostEqual(
+            result.costs["the cache, beyond the floor's 0.1 GB"], (cached / 1e9 - 0.1) * 0.084 * 730, places=6
         )
         # 2,000 hours: 120,000 minutes and 160,000 pings with their answers, besides Lambda and logs.
         self.assertGreater(result.costs["being connected"], 0.12 * 0.25 + 0.32)
@@ -149,6 +155,10 @@ class Limits(unittest.TestCase):
     def test_reserved_concurrency_bears_so_many_times_a_second(self) -> None:
         self.assertAlmostEqual(self.per_s(model.SMALL, 2)[model.WS_MESSAGE], 4 / 0.017)
         self.assertAlmostEqual(self.per_s(model.SMALL, 1000)[model.FAN_OUT], 2 / (4 * 0.042))
+
+    def test_the_cache_has_room_for_so_many_full_conversations(self) -> None:
+        self.assertAlmostEqual(model.room_bytes(100, 1000, ROUND), 525_000)
+        self.assertIn("| **1,900** (", model.limits_table(model.SMALL).split("**Rooms in the cache**")[1])
 
     def test_the_least_breaks_first(self) -> None:
         what, per_s = model.first_to_break(1000, model.SMALL, ROUND)
