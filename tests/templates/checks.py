@@ -49,6 +49,8 @@ WITHOUT_RESOURCE = {
     "ec2:UnassignIpv6Addresses",
     "secretsmanager:GetRandomPassword",
 }
+# Either holds the key ring of the access tokens, or says where it is.
+KEY_RING = {"JWT_KEYS", "JWT_KEYS_SECRET"}
 OF_LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
 
 
@@ -357,11 +359,13 @@ def every_function_has_the_settings_that_it_reads_and_no_others(root: Stack) -> 
                 yield f"{name} is not given {setting}, without which it does not start"
         for setting in sorted(given - needs.required - needs.optional):
             yield f"{name} is given {setting}, which it does not read"
-        for setting in sorted(expected_settings(root, needs) - given):
+        for setting in sorted(expected_settings(needs) - given):
             yield f"{name} is not given {setting}"
+        if "Tokens" in needs.needs and len(KEY_RING & given) != 1:
+            yield f"{name} is given {sorted(KEY_RING & given)}, not one of {sorted(KEY_RING)}"
 
 
-def expected_settings(root: Stack, function: sources.Function) -> Set[str]:
+def expected_settings(function: sources.Function) -> Set[str]:
     """Those that a function could start without, but not do here what it is meant to."""
     always = {"LOG_LEVEL", "METRICS_NAMESPACE", "METRICS_TOKEN", "ENVIRONMENT", "ALLOWED_ORIGINS", "DATABASE_CA"}
     always |= {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER_ARG", "REDIS_IAM_CACHE"}
@@ -395,7 +399,8 @@ def settings_say_what_there_is(root: Stack) -> Problems:
             if target in known:
                 yield from expect(setting, *sorted(invokable[target]))
         yield from expect("FUNCTION_ALIAS", ALIAS)
-        yield from expect("JWT_KEYS", *sorted(rotated_secrets(root)))
+        for setting in KEY_RING:
+            yield from expect(setting, *sorted(rotated_secrets(root)))
         if root.parameters.get("DomainName"):
             yield from expect("PUBLIC_URL", f"https://{root.parameters['DomainName']}")
         elif root.parameters.get("PublicUrl"):
@@ -467,8 +472,8 @@ def expected_grants(root: Stack, function: Function, needs: sources.Function) ->
     if "Mailer" in needs.needs:
         # In its sandbox SES asks for leave to use the recipient's identity too, so the sender is what is held to.
         expected.add(("ses:SendEmail", arn("ses", "identity/*")))
-    if "JWT_KEYS" in given:
-        expected.add(("secretsmanager:GetSecretValue", given["JWT_KEYS"]))
+    for setting in KEY_RING & set(given):
+        expected.add(("secretsmanager:GetSecretValue", given[setting]))
     if "DATABASE_SECRET" in given:
         expected.add(("secretsmanager:GetSecretValue", given["DATABASE_SECRET"]))
     if given.get("DATABASE_IAM") == "true":
