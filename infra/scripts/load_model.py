@@ -22,7 +22,7 @@ from settings import ROOT, TEMPLATE, shown
 DOCUMENT = ROOT / "DEPLOYMENT.md"
 STORES = ROOT / "infra" / "stacks" / "stores.yaml"
 MONITORING = ROOT / "infra" / "stacks" / "monitoring.yaml"
-PRODUCTION_ONLY = ("Production", "WatchesAnswers")  # conditions of alarms
+PRODUCTION_ONLY = ("Production",)  # conditions of alarms
 HOURS = 730  # of a month, as AWS reckons
 MILLION = 1_000_000
 GB = 1e9

@@ -1,6 +1,7 @@
 """What the load model reckons, held against sums made by hand, and what it reckons with, against where that stands."""
 
 import os
+import re
 import sys
 import tempfile
 import unittest
@@ -225,6 +226,28 @@ class Document(unittest.TestCase):
         for broken in (document.replace("<!-- load model: floor -->", ""), document.split("<!-- end -->")[0]):
             with self.assertRaisesRegex(Failure, "the table '(floor|sizes)'"):
                 model.check_document(broken)
+
+    def test_each_parameter_and_each_alarm_is_told_of(self) -> None:
+        document = text("DEPLOYMENT.md")
+        parameters = text("template.yaml").split("\nParameters:\n")[1].split("\nRules:\n")[0]
+        names = re.findall(r"^  (\w+):$", parameters, re.MULTILINE)
+        self.assertIn("MailFrom", names)
+        for name in names:
+            with self.subTest(name):
+                self.assertIn("`Throttle…`" if name.startswith("Throttle") else f"`{name}`", document)
+        rows = [line for line in document.split("| Alarm |")[1].split("\n\n")[0].splitlines() if line.startswith("| `")]
+        told = {name: "*" in row.split("|")[1] for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+        there = {}
+        for path in (model.TEMPLATE, model.MONITORING):
+            for name, head in re.findall(
+                r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm\n((?:    Condition: \w+\n)?)", path.read_text(encoding="utf-8"), re.MULTILINE
+            ):
+                there[name] = any(condition in head for condition in model.PRODUCTION_ONLY)
+        # Both halves of a row are in Production only, or the row says so of the later one.
+        self.assertEqual(set(told), set(there))
+        for name, production_only in there.items():
+            with self.subTest(name):
+                self.assertTrue(told[name] or not production_only)
 
     def test_the_command_says_what_is_wrong_and_fails(self) -> None:
         with open(os.devnull, "w", encoding="utf-8") as nowhere, mock.patch.object(sys, "stderr", nowhere):
