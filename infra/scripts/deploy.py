@@ -54,6 +54,10 @@ def address_of(sender: str) -> str:
     return found.group(1) if found else sender.strip()
 
 
+def is_domain(identity: str) -> bool:
+    return bool(identity) and "@" not in identity
+
+
 ADDRESS = r"[^@<>\s]+@[^@<>\s]+\.[^@<>\s]+"
 DOMAIN = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}"
 QUESTIONS = (
@@ -84,24 +88,33 @@ QUESTIONS = (
     ),
     Question(
         "WebSocketDomainName",
-        "The domain of the WebSocket API",
+        "The domain of the WebSocket API, or - for one of API Gateway's",
         re.compile(DOMAIN),
         default=lambda given: f"ws.{given['DomainName']}",
+        optional=True,
         applies=lambda given: bool(given.get("DomainName")),
+    ),
+    Question(
+        "HostedZoneId",
+        "The Route 53 zone that gets the records of the domains and of mail, or - when you make them",
+        re.compile(r"Z[A-Z0-9]+"),
+        default=lambda _: "-",
+        optional=True,
+        applies=lambda given: bool(given.get("DomainName")) or is_domain(given.get("MailIdentity", "")),
+    ),
+    Question(
+        "CertificateArn",
+        "The ARN of a certificate of ACM in this region for both domains, or - to have one made",
+        re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/\S+"),
+        default=lambda _: "-",
+        optional=True,
+        applies=lambda given: bool(given.get("DomainName") and given.get("HostedZoneId")),
     ),
     Question(
         "CertificateArn",
         "The ARN of a certificate of ACM in this region for both domains",
         re.compile(r"arn:aws[a-z-]*:acm:[a-z0-9-]+:\d{12}:certificate/\S+"),
-        applies=lambda given: bool(given.get("DomainName")),
-    ),
-    Question(
-        "HostedZoneId",
-        "The Route 53 zone that is to lead there, or - when you make the records",
-        re.compile(r"Z[A-Z0-9]+"),
-        default=lambda _: "-",
-        optional=True,
-        applies=lambda given: bool(given.get("DomainName")),
+        applies=lambda given: bool(given.get("DomainName") and not given.get("HostedZoneId")),
     ),
     Question(
         "AlarmEmail",
@@ -112,7 +125,7 @@ QUESTIONS = (
     ),
     Question(
         "MonthlyBudget",
-        "The USD per month beyond which that address is told, or 0",
+        "The USD per month, of the whole account, near which that address is told, or 0",
         re.compile(r"\d+"),
         default=lambda _: "0",
         applies=lambda given: bool(given.get("AlarmEmail")),
@@ -506,20 +519,22 @@ def check(parameters: Dict[str, str], outputs: Optional[Dict[str, str]], target:
     architecture = parameters.get("Architecture", "arm64")
     if architecture not in TARGETS:
         raise Failure(f"Architecture must be one of {', '.join(TARGETS)}; it is {architecture}")
-    if parameters.get("DomainName") and not outputs:
-        for name in ("WebSocketDomainName", "CertificateArn"):
-            if not parameters.get(name):
-                raise Failure(f"DomainName needs {name} too: set it for {target.env} in {shown(CONFIG)}")
+    if outputs:
+        return  # an old stack has more than what is given here
+    domain = parameters.get("DomainName") or parameters.get("WebSocketDomainName")
+    if domain and not parameters.get("CertificateArn") and not parameters.get("HostedZoneId"):
+        raise Failure(
+            f"{domain} needs a CertificateArn, or a HostedZoneId to have a certificate made: set one for {target.env} in "
+            f"{shown(CONFIG)}"
+        )
+    if parameters.get("MonthlyBudget", "0") != "0" and not parameters.get("AlarmEmail"):
+        raise Failure("a MonthlyBudget needs an AlarmEmail, which is told")
 
 
 def settle_public_url(target: Target, outputs: Dict[str, str]) -> bool:
     """Writes down the address that API Gateway gave, where there is no domain; whether that is news to the functions."""
     parameters = target.parameters()
-    if parameters.get("DomainName"):
-        if API_GATEWAY_HOST in parameters.get("PublicUrl", ""):  # of the time before the domain
-            target.remember("PublicUrl", "")
-        return False
-    if parameters.get("PublicUrl") or not outputs.get("HttpUrl"):
+    if parameters.get("DomainName") or parameters.get("PublicUrl") or not outputs.get("HttpUrl"):
         return False
     target.remember("PublicUrl", outputs.get("PublicUrl") or outputs["HttpUrl"])
     return True
@@ -529,6 +544,8 @@ def deploy_built(sam: Sam, target: Target, overrides: List[str]) -> None:
     with step(f"Stack {target.stack}: deploying to {target.region}"):
         command = sam.command("deploy", "--config-file", str(CONFIG), "--config-env", target.env)
         command += ["--region", target.region, "--no-confirm-changeset", *overrides]
+        if os.environ.get("EXECUTION_ROLE_ARN"):  # what CloudFormation does it with, in place of the caller's own rights
+            command += ["--role-arn", os.environ["EXECUTION_ROLE_ARN"]]
         problem = (
             "the deployment failed; the events above say why. CloudFormation goes back to what was before; a new stack that "
             f"is left in ROLLBACK_COMPLETE has to go first: `make destroy ENV={target.env}`"

@@ -39,6 +39,7 @@ import node
 import packages
 import stores
 import templates
+import workflows
 from processes import (
     Failure,
     Interrupted,
@@ -772,6 +773,7 @@ def validate(settings: Settings) -> None:
     document = ROOT / "functions/web/documents/openapi.json"
     run([validator, document], problem=f"{shown(document)} is not valid OpenAPI", env=env, cwd=ROOT)
     asyncapi.check(settings)
+    workflows.check(settings)
 
 
 def clean(settings: Settings) -> None:
