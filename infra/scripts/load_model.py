@@ -1,4 +1,4 @@
-"""What the stack on AWS costs and bears: from what was measured, AWS's prices and quotas, and the sizes in the templates.
+"""What the stack on AWS costs and bears: from what was measured, AWS's prices and quotas, and the templates' sizes.
 
 Prints the tables of DEPLOYMENT.md. `--write` puts them there; `--check` fails when those there are others, or when the
 templates have other sizes than are reckoned with here.
@@ -122,30 +122,44 @@ FIGURES: Dict[str, Figure] = {
         "derived: (52 + 27) % of a core at 2,444/s; the same times 222/85 for sends that come alone; all of 1 s / 540",
     ),
     "redis_us": Figure(
-        core_us("redis"), core_us("redis") * ALONE, core_us("redis") * ALONE,
+        core_us("redis"),
+        core_us("redis") * ALONE,
+        core_us("redis") * ALONE,
         "µs of a core, a send, in Redis",
         "derived: 31 % at 2,444/s; times 222/85 alone",
     ),
     "postgres_us": Figure(
-        core_us("postgres"), core_us("postgres") * ALONE, core_us("postgres") * ALONE,
+        core_us("postgres"),
+        core_us("postgres") * ALONE,
+        core_us("postgres") * ALONE,
         "µs of a core, a send, in Postgres",
         "derived: 30 % at 2,444/s; alone as if as much more as Redis' scripts",
     ),
-    "post_us": Figure(POST_US, POST_US, POST_US, "µs of a core, a post", "measured on that machine, at `template.yaml`'s `fan-out`"),
+    "post_us": Figure(
+        POST_US, POST_US, POST_US, "µs of a core, a post", "measured on that machine, at `template.yaml`'s `fan-out`"
+    ),
     "request_us": Figure(
-        500, 2e6 / measured("history"), 2e6 / measured("history"),
+        500,
+        2e6 / measured("history"),
+        2e6 / measured("history"),
         "µs of a core, an HTTP request",
         "derived: both cores at 2,125 pages of history/s, gateway and stores included; less is assumed",
     ),
     "frames": Figure(
-        measured("burst_frames"), 1, 1,
+        measured("burst_frames"),
+        1,
+        1,
         "frames for each delivery",
         "measured: 0.15 in bursts of 20 to 1,000, 1 where each message comes before the next; "
         "the low one is only taken for 1,000",
     ),
     "arm": Figure(1, 1.25, 1.5, "times as long on a Lambda vCPU as on that core", "assumed"),
     "throttled": Figure(
-        0, 1, 1, "whether a function has only its share of a vCPU (memory / 1,769 MB) in short work, too", "assumed",
+        0,
+        1,
+        1,
+        "whether a function has only its share of a vCPU (memory / 1,769 MB) in short work, too",
+        "assumed",
     ),
     "redis_ms": Figure(0.4, 0.75, 1.5, "ms, a round trip to the cache", "assumed"),
     "database_ms": Figure(0.5, 1, 2, "ms, a round trip to the database", "assumed"),
@@ -155,7 +169,13 @@ FIGURES: Dict[str, Figure] = {
     "invoke_ms": Figure(5, 10, 25, "ms, to start a job", "assumed"),
     "ping_us": Figure(50, 150, 400, "µs of a core, a ping", "assumed"),
     "ecpu_us": Figure(33, 10, 3, "µs of Redis' core that AWS counts as one ECPU", "assumed (33: 30,000 a slot and s)"),
-    "log_bytes": Figure(740, 740, 900, "bytes, the line of an invocation", "measured in the logs of `make test`: 408, and 330 with metrics"),
+    "log_bytes": Figure(
+        740,
+        740,
+        900,
+        "bytes, the line of an invocation",
+        "measured in the logs of `make test`: 408, and 330 with metrics",
+    ),
     "platform_bytes": Figure(180, 430, 430, "bytes, Lambda's own lines of an invocation", "assumed"),
     "access_bytes": Figure(250, 350, 450, "bytes, a line of the access log", "assumed"),
     "post_bytes": Figure(1500, 2500, 4000, "bytes through NAT, a post or a start of a job", "assumed"),
@@ -206,8 +226,20 @@ SMALL = Size(
     ecpus=5000,
     backup_days=7,
     reserved={
-        "Auth": 2, "Conversations": 2, "History": 2, "Graphql": 2, "Ops": 1, "Web": 5, "WsConnect": 3, "WsMessage": 4,
-        "WsDisconnect": 2, "FanOut": 2, "Mail": 1, "Maintenance": 1, "RotateKeys": 1, "Migrate": 1,
+        "Auth": 2,
+        "Conversations": 2,
+        "History": 2,
+        "Graphql": 2,
+        "Ops": 1,
+        "Web": 5,
+        "WsConnect": 3,
+        "WsMessage": 4,
+        "WsDisconnect": 2,
+        "FanOut": 2,
+        "Mail": 1,
+        "Maintenance": 1,
+        "RotateKeys": 1,
+        "Migrate": 1,
     },
     alarms=10,
 )
@@ -222,8 +254,20 @@ PRODUCTION = Size(
     ecpus=100_000,
     backup_days=35,
     reserved={
-        "Auth": 20, "Conversations": 20, "History": 30, "Graphql": 20, "Ops": 2, "Web": 50, "WsConnect": 60,
-        "WsMessage": 100, "WsDisconnect": 40, "FanOut": 60, "Mail": 5, "Maintenance": 1, "RotateKeys": 1, "Migrate": 2,
+        "Auth": 20,
+        "Conversations": 20,
+        "History": 30,
+        "Graphql": 20,
+        "Ops": 2,
+        "Web": 50,
+        "WsConnect": 60,
+        "WsMessage": 100,
+        "WsDisconnect": 40,
+        "FanOut": 60,
+        "Mail": 5,
+        "Maintenance": 1,
+        "RotateKeys": 1,
+        "Migrate": 2,
     },
     alarms=49,
 )
@@ -420,21 +464,25 @@ def limits(size: Size, figures: Mapping[str, float]) -> List[Limit]:
 
     return [
         Limit(
-            ACCOUNT, f"{ACCOUNT_RPS:,} / (1 + posts)",
+            ACCOUNT,
+            f"{ACCOUNT_RPS:,} / (1 + posts)",
             lambda room: ACCOUNT_RPS / (1 + of(room).posts),
         ),
         Limit("`ApiRate`", f"{API_RATE:,}, the parameter; pings count too", lambda room: API_RATE),
         Limit(
-            WS_MESSAGE, f"{size.reserved['WsMessage']} / duration",
+            WS_MESSAGE,
+            f"{size.reserved['WsMessage']} / duration",
             lambda room: size.reserved["WsMessage"] / (of(room).send_ms / 1000),
         ),
         Limit(FAN_OUT, f"{size.reserved['FanOut']} / (jobs × duration)", jobs),
         Limit(
-            "Postgres, commits to gp3", f"{IOPS:,} IOPS, one a commit; {PER_JOB} in one where they come in bursts",
+            "Postgres, commits to gp3",
+            f"{IOPS:,} IOPS, one a commit; {PER_JOB} in one where they come in bursts",
             lambda room: IOPS,
         ),
         Limit(
-            "Postgres, CPU", f"{vcpus} vCPUs / CPU of a send",
+            "Postgres, CPU",
+            f"{vcpus} vCPUs / CPU of a send",
             lambda room: vcpus * 1e6 / (figures["postgres_us"] * figures["arm"]),
         ),
         Limit(
@@ -443,11 +491,13 @@ def limits(size: Size, figures: Mapping[str, float]) -> List[Limit]:
             lambda room: baseline * vcpus * 1e6 / (figures["postgres_us"] * figures["arm"]),
         ),
         Limit(
-            "Cache, the limit that is set", f"{size.ecpus:,} ECPU/s / ECPUs of a send",
+            "Cache, the limit that is set",
+            f"{size.ecpus:,} ECPU/s / ECPUs of a send",
             lambda room: size.ecpus / of(room).ecpus,
         ),
         Limit(
-            "Cache, one conversation", f"{SLOT_ECPU:,} ECPU/s of a slot / ECPUs of a send",
+            "Cache, one conversation",
+            f"{SLOT_ECPU:,} ECPU/s of a slot / ECPUs of a send",
             lambda room: SLOT_ECPU / of(room).ecpus,
         ),
     ]
@@ -503,12 +553,31 @@ class Example:
 
 
 EXAMPLES = (
-    Example("a team of 50", SMALL, 50, 0.9, 9, 22, 40, {2: 0.6, 10: 0.4}, 0.2,
-            {2: (200, 300), 10: (50, STREAM)}),
-    Example("a company of 2,000", PRODUCTION, 2000, 0.7, 9, 22, 40, {2: 0.6, 10: 0.3, 100: 0.099, 1000: 0.001}, 0.2,
-            {2: (20_000, 100), 10: (2000, STREAM), 100: (100, STREAM), 1000: (2, STREAM)}),
-    Example("a community of 50,000", PRODUCTION, 50_000, 0.1, 2, 30, 4, {10: 0.2, 100: 0.79, 1000: 0.01}, 0.15,
-            {10: (5000, 500), 100: (1000, STREAM), 1000: (5, STREAM)}),
+    Example("a team of 50", SMALL, 50, 0.9, 9, 22, 40, {2: 0.6, 10: 0.4}, 0.2, {2: (200, 300), 10: (50, STREAM)}),
+    Example(
+        "a company of 2,000",
+        PRODUCTION,
+        2000,
+        0.7,
+        9,
+        22,
+        40,
+        {2: 0.6, 10: 0.3, 100: 0.099, 1000: 0.001},
+        0.2,
+        {2: (20_000, 100), 10: (2000, STREAM), 100: (100, STREAM), 1000: (2, STREAM)},
+    ),
+    Example(
+        "a community of 50,000",
+        PRODUCTION,
+        50_000,
+        0.1,
+        2,
+        30,
+        4,
+        {10: 0.2, 100: 0.79, 1000: 0.01},
+        0.15,
+        {10: (5000, 500), 100: (1000, STREAM), 1000: (5, STREAM)},
+    ),
 )
 RECONNECT_H = 2  # the platform ends a connection then
 
@@ -618,6 +687,11 @@ def between(low: float, high: float, show: Callable[[float], str]) -> str:
     return least if least == most else f"{least} to {most}"
 
 
+def ranged(of: Callable[[Mapping[str, float]], float]) -> str:
+    low, likely, high = (of(case(name)) for name in CASES)
+    return f"**{rounded(likely)}** ({between(low, high, rounded)})"
+
+
 def sizes_table() -> str:
     def copies(size: Size, one: str) -> str:
         return f"{one} in one zone" if size.zones == 1 else f"{one} in two zones"
@@ -635,7 +709,10 @@ def sizes_table() -> str:
         ),
         row("point-in-time recovery", lambda size: f"{size.backup_days} days"),
         row("cache, at most", lambda size: f"{size.cache_gb} GB, {size.ecpus:,} ECPU/s"),
-        row("`Egress=Nat`", lambda size: copies(size, "a NAT gateway") if size.zones == 1 else "one in each of two zones"),
+        row(
+            "`Egress=Nat`",
+            lambda size: copies(size, "a NAT gateway") if size.zones == 1 else "one in each of two zones",
+        ),
         row(
             "reserved concurrency",
             lambda size: f"{sum(size.reserved.values())}, `ws-message` {size.reserved['WsMessage']} of them, "
@@ -668,38 +745,30 @@ def messages_table() -> str:
     rows.append(["**Likely**", *(f"**{dollars(sum(column.values()))}**" for column in likely)])
     ends = [[sum(million_messages(room, PRODUCTION, case(end)).values()) for room in ROOMS] for end in ("low", "high")]
     rows.append(["Range", *(between(low, high, dollars) for low, high in zip(*ends))])
-    rows.append(["I/O, if Aurora", *(between(*(io_usd(case(end)) for end in ("low", "high")), dollars) for _ in ROOMS)])
+    ios = between(io_usd(case("low")), io_usd(case("high")), dollars)
+    rows.append(["I/O, if Aurora", *(ios for _ in ROOMS)])
     rows.append(["Disk, each month from then on", *(dollars(disk_usd(1, PRODUCTION, case("likely"))) for _ in ROOMS)])
     return table(head, rows)
 
 
 def limits_table(size: Size) -> str:
     head = [f"{size.name}: messages/s", *(f"rooms of {room:,}" for room in ROOMS), "by"]
-    likely, low, high = limits(size, case("likely")), limits(size, case("low")), limits(size, case("high"))
     rows = []
-    for index, limit in enumerate(likely):
+    for index, limit in enumerate(limits(size, case("likely"))):
         cells = []
         for room in ROOMS:
-            cell = rounded(limit.per_s(room))
             if limit.what == first_to_break(room, size, case("likely"))[0]:
-                cell = f"**{cell}** ({between(high[index].per_s(room), low[index].per_s(room), rounded)})"
-            cells.append(cell)
+                cells.append(ranged(lambda figures: limits(size, figures)[index].per_s(room)))
+            else:
+                cells.append(rounded(limit.per_s(room)))
         rows.append([limit.what, *cells, limit.formula])
-    cells, stops = [], []
-    for room in ROOMS:
-        least, count, most = (people(room, size, case(name)) for name in ("high", "likely", "low"))
-        cells.append(f"**{rounded(count[1])}** ({between(least[1], most[1], rounded)})")
-        stops.append(count[0])
-    warm = []
-    for room in ROOMS:
-        least, count, most = (
-            size.cache_gb * GB / room_bytes(room, STREAM, case(name)) for name in ("high", "likely", "low")
-        )
-        warm.append(f"**{rounded(count)}** ({between(least, most, rounded)})")
-    kept = f"{size.cache_gb} GB / (1,000 entries and the members); of more, those used least are read from Postgres again"
-    rows.append(["**Rooms in the cache**", *warm, kept])
+    kept = f"{size.cache_gb} GB / (1,000 entries and the members); of more, those used least come from Postgres again"
+    rooms = [ranged(lambda figures: size.cache_gb * GB / room_bytes(room, STREAM, figures)) for room in ROOMS]
+    rows.append(["**Rooms in the cache**", *rooms, kept])
+    stops = dict.fromkeys(people(room, size, case("likely"))[0] for room in ROOMS)
     asked = f"connected, {SENDS_PER_HOUR} sends an hour each, pings; more are stopped by: "
-    rows.append(["**People at once**", *cells, asked + ", ".join(dict.fromkeys(stops))])
+    connected = [ranged(lambda figures: people(room, size, figures)[1]) for room in ROOMS]
+    rows.append(["**People at once**", *connected, asked + ", ".join(stops)])
     return table(head, rows)
 
 
@@ -708,20 +777,24 @@ def examples_table() -> str:
     head = ["", *(f"{example.name}: {example.size.name}" for example in EXAMPLES)]
     rows = [
         ["connected in the busiest hour", *(rounded(result.connected) for result in results)],
-        ["messages/s, frames/s in the busiest hour",
-         *(f"{rounded(result.per_s)}, {rounded(result.frames_per_s)}" for result in results)],
-        ["messages a month",
-         *(rounded(example.people * example.messages * example.days) for example in EXAMPLES)],
+        [
+            "messages/s, frames/s in the busiest hour",
+            *(f"{rounded(result.per_s)}, {rounded(result.frames_per_s)}" for result in results),
+        ],
+        ["messages a month", *(rounded(example.people * example.messages * example.days) for example in EXAMPLES)],
     ]
     for line in results[0].costs:
         rows.append([line, *(dollars(result.costs[line]) for result in results)])
     totals = [[sum(reckon(example, case(end)).costs.values()) for example in EXAMPLES] for end in ("low", "high")]
     rows.append(["**A month, likely**", *(f"**{dollars(sum(result.costs.values()))}**" for result in results)])
     rows.append(["Range", *(between(low, high, dollars) for low, high in zip(*totals))])
-    rows.append(["for each person", *(dollars(sum(result.costs.values()) / example.people)
-                                      for result, example in zip(results, EXAMPLES))])
-    rows.append(["what is loaded most, how far",
-                 *(f"{result.what}, {result.load:.1%}" for result in results)])
+    rows.append(
+        [
+            "for each person",
+            *(dollars(sum(result.costs.values()) / example.people) for result, example in zip(results, EXAMPLES)),
+        ]
+    )
+    rows.append(["what is loaded most, how far", *(f"{result.what}, {result.load:.1%}" for result in results)])
     return table(head, rows)
 
 
@@ -806,7 +879,7 @@ def setting(path: Path, *keys: str) -> str:
 
 
 def entry(lines: List[str], start: int, above: int, key: str) -> Tuple[int, int, str]:
-    """Where the block after a key begins, how far the key is indented, and what stands behind it; -1 if there is none."""
+    """Where the block after a key begins, how far the key is indented, what stands behind it; -1 if there is none."""
     level = None
     for position in range(start, len(lines)):
         text = lines[position].strip()

@@ -179,9 +179,7 @@ class Templates(unittest.TestCase):
     def test_a_value_is_found_in_blocks_and_in_braces(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "template.yaml"
-            path.write_text(
-                "A:\n  # B: 0\n  B:\n    C: 1 # one\n  D: {C: 2, E: 3}\nB:\n  C: 4\n", encoding="utf-8"
-            )
+            path.write_text("A:\n  # B: 0\n  B:\n    C: 1 # one\n  D: {C: 2, E: 3}\nB:\n  C: 4\n", encoding="utf-8")
             for keys, value in ((("A", "B", "C"), "1"), (("A", "D", "E"), "3"), (("B", "C"), "4")):
                 self.assertEqual(model.setting(path, *keys), value)
             for keys in (("A", "C"), ("A", "B", "D"), ("A", "D", "F"), ("C",)):
@@ -240,7 +238,9 @@ class Document(unittest.TestCase):
         there = {}
         for path in (model.TEMPLATE, model.MONITORING):
             for name, head in re.findall(
-                r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm\n((?:    Condition: \w+\n)?)", path.read_text(encoding="utf-8"), re.MULTILINE
+                r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm\n((?:    Condition: \w+\n)?)",
+                path.read_text(encoding="utf-8"),
+                re.MULTILINE,
             ):
                 there[name] = any(condition in head for condition in model.PRODUCTION_ONLY)
         # Both halves of a row are in Production only, or the row says so of the later one.
