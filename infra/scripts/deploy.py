@@ -6,6 +6,7 @@ What would only fail after minutes of building is found out before: missing tool
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -137,7 +138,7 @@ QUESTIONS = (
         default=lambda _: "on",
     ),
 )
-# Without these no stack can be made, and it makes no sense to ask for others.
+# Without these no stack is made, whatever the template's defaults.
 NEEDED = ("Size", "MailFrom")
 
 
@@ -421,13 +422,12 @@ def deploy(settings: Settings, arguments: List[str], ask: Optional[Ask]) -> None
     sam = with_compilers(settings, sam, parameters.get("Architecture", "arm64"))
     with parameters_file(parameters) as overrides:
         build(sam, overrides)
-        deploy_built(sam, target, overrides)
+    deploy_built(sam, target)
     outputs = outputs_of(sam, target) or {}
     if settle_public_url(target, outputs):
         # The HTTP API's address is known only now, and its own functions cannot refer to it.
         say(f"==> A second pass tells the functions their address, {outputs['HttpUrl']}")
-        with parameters_file(target.parameters()) as overrides:
-            deploy_built(sam, target, overrides)
+        deploy_built(sam, target)
         outputs = outputs_of(sam, target) or {}
     announce(target, outputs)
 
@@ -540,8 +540,11 @@ def settle_public_url(target: Target, outputs: Dict[str, str]) -> bool:
     return True
 
 
-def deploy_built(sam: Sam, target: Target, overrides: List[str]) -> None:
-    with step(f"Stack {target.stack}: deploying to {target.region}"):
+def deploy_built(sam: Sam, target: Target) -> None:
+    parameters = target.parameters()
+    if "Release" in parameters_of(TEMPLATE):
+        parameters["Release"] = release(parameters)
+    with step(f"Stack {target.stack}: deploying to {target.region}"), parameters_file(parameters) as overrides:
         command = sam.command("deploy", "--config-file", str(CONFIG), "--config-env", target.env)
         command += ["--region", target.region, "--no-confirm-changeset", *overrides]
         if os.environ.get("EXECUTION_ROLE_ARN"):  # what CloudFormation does it with, in place of the caller's own rights
@@ -551,6 +554,17 @@ def deploy_built(sam: Sam, target: Target, overrides: List[str]) -> None:
             f"is left in ROLLBACK_COMPLETE has to go first: `make destroy ENV={target.env}`"
         )
         run(command, problem=problem, env=sam.env, cwd=ROOT)
+
+
+def release(parameters: Dict[str, str]) -> str:
+    """A digest of what was built and of the parameters: versions of functions are made anew when it is another."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in BUILT.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(BUILT)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
+    for name in sorted(parameters):
+        if name != "Release":
+            digest.update(f"{name}={parameters[name]}\0".encode())
+    return digest.hexdigest()
 
 
 def announce(target: Target, outputs: Dict[str, str]) -> None:
