@@ -41,7 +41,6 @@ class Price(NamedTuple):
     usd: float
     unit: str
     page: str  # AWS's page of it
-    seen: bool = True  # whether public pages of 2026 were found that quote it
 
 
 PRICES: Dict[str, Price] = {
@@ -66,7 +65,7 @@ PRICES: Dict[str, Price] = {
     "out_gb": Price(0.09, "GB out to the internet", "ec2/pricing/on-demand"),
     "log_gb": Price(0.50, "GB of logs taken in", "cloudwatch/pricing"),
     "metric": Price(0.30, "custom metric a month, by the hours it has data", "cloudwatch/pricing"),
-    "alarm": Price(0.10, "alarm a month, each metric that it reads", "cloudwatch/pricing", seen=False),
+    "alarm": Price(0.10, "alarm a month, each metric that it reads", "cloudwatch/pricing"),
     "dashboard": Price(3.00, "dashboard a month", "cloudwatch/pricing"),
     "secret": Price(0.40, "secret a month", "secrets-manager/pricing"),
     "mail": Price(0.10, "1,000 mails", "ses/pricing"),
@@ -810,7 +809,7 @@ def prices_table() -> str:
     by_page: Dict[str, List[str]] = {}
     for price in PRICES.values():
         whole, cents = f"{price.usd:.10f}".rstrip("0").split(".")
-        amount = f"${whole}.{cents:0<2} per {price.unit}" + ("" if price.seen else " *")
+        amount = f"${whole}.{cents:0<2} per {price.unit}"
         by_page.setdefault(price.page, []).append(amount)
     return text_table(["AWS's page", "USD"], [[page, "; ".join(amounts)] for page, amounts in by_page.items()])
 

@@ -54,6 +54,8 @@ class Figures(unittest.TestCase):
             ("shared/src/log/mod.rs", f"HOLD: Duration = Duration::from_millis({model.HOLD_MS});"),
             ("shared/src/log/mod.rs", f"STREAM_LENGTH: u32 = {model.STREAM};"),
             ("shared/src/log/inbox.rs", f"BATCH: usize = {model.PER_JOB};"),
+            ("ARCHITECTURE.md", "| send (HTTP or WebSocket); whoever pushes | 2; +1 | 1 | 0; 1 |"),
+            ("ARCHITECTURE.md", "| typing · ping · `$disconnect` | 2 | 0 |"),
             ("functions/web/client/client.js", "(30 + 30 * this.#random()) * SECOND"),
             ("template.yaml", f"a post is {model.POST_US} µs of it"),
         ):
