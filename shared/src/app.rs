@@ -4,6 +4,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
+
 use crate::config;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
@@ -11,7 +13,7 @@ use crate::postgres::Postgres;
 use crate::push::Push;
 use crate::redis::Redis;
 use crate::throttle::Throttles;
-use crate::tokens::access::KeyRing;
+use crate::tokens::keys::Keys;
 
 /// What a start waits for the stores.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -47,7 +49,7 @@ pub struct Parts {
     pub throttles: Throttles,
     /// Whether an address must be verified before its owner may sign in.
     pub email_verification_required: bool,
-    keys: Option<KeyRing>,
+    keys: Option<Keys>,
     push: Option<Push>,
     mail_function: Option<String>,
     mailer: Option<Mailer>,
@@ -57,11 +59,9 @@ impl App {
     /// Reads the settings, makes the clients and opens their connections.
     ///
     /// A store that is down does not fail the start, and one that hangs does not hold it up: requests answer `unavailable`
-    /// until it is back.
+    /// until it is back. Without the key ring there is no start.
     pub async fn from_env(needs: &[Need]) -> anyhow::Result<Self> {
-        let needs_tokens = needs.contains(&Need::Tokens);
-        let keys =
-            needs_tokens.then(config::Tokens::from_env).transpose()?.map(|tokens| KeyRing::new(&tokens));
+        let tokens = needs.contains(&Need::Tokens).then(config::Tokens::from_env).transpose()?;
         let push = if needs.contains(&Need::FanOut) {
             Some(config::Push::of_fan_out()?)
         } else {
@@ -69,19 +69,21 @@ impl App {
         };
         let mailer = needs.contains(&Need::Mailer).then(config::Mail::from_env).transpose()?;
         let metrics = Arc::new(Metrics::new(config::function_name()));
-        let app = Self(Arc::new(Parts {
+        let mut parts = Parts {
             email_verification_required: config::email_verification_required()?,
-            keys: keys.transpose()?,
             push: push.map(|push| Push::new(push, Arc::clone(&metrics))),
             mail_function: needs.contains(&Need::MailJobs).then(config::mail_function).transpose()?,
             mailer: mailer.map(Mailer::new),
             ..Parts::new(config::Stores::from_env()?, config::throttles()?, metrics)?
-        }));
-        let opened = async { tokio::join!(app.postgres.warm_up(), app.redis.warm_up()) };
-        if tokio::time::timeout(WARM_UP, opened).await.is_err() {
+        };
+        let opened = async { tokio::join!(parts.postgres.warm_up(), parts.redis.warm_up()) };
+        let keys = OptionFuture::from(tokens.map(Keys::read));
+        let (opened, keys) = tokio::join!(tokio::time::timeout(WARM_UP, opened), keys);
+        if opened.is_err() {
             tracing::warn!("a store does not answer yet: DATABASE_URL, REDIS_URL");
         }
-        Ok(app)
+        parts.keys = keys.transpose()?;
+        Ok(Self(Arc::new(parts)))
     }
 
     /// One over these stores, which signs no tokens; whatever it posts is refused.
@@ -97,7 +99,7 @@ impl App {
     }
 
     /// The key ring.
-    pub fn keys(&self) -> &KeyRing {
+    pub fn keys(&self) -> &Keys {
         self.keys.as_ref().expect("the function's main asks for Need::Tokens")
     }
 

@@ -69,10 +69,36 @@ pub enum Authorities {
 
 /// What signing and checking access tokens needs.
 pub struct Tokens {
-    /// `JWT_KEYS`: a JWK set of symmetric HS256 keys. The first signs, all verify.
-    pub keys: String,
+    /// The keys.
+    pub keys: KeyRing,
     /// `PUBLIC_URL`: the issuer.
     pub issuer: String,
+}
+
+/// `JWT_KEYS`: the key ring, a JWK set of symmetric HS256 keys or a single JWK, or where it is. The first key signs, all
+/// verify.
+pub enum KeyRing {
+    /// This is it.
+    Here(String),
+    /// It is in the secret of this ARN.
+    Secret(String, Secrets),
+}
+
+/// Secrets Manager.
+pub struct Secrets {
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`: where it is, when not at its own address.
+    pub endpoint: Option<String>,
+    /// Who asks.
+    pub aws: Aws,
+}
+
+/// What `migrate` is told beside the database.
+pub struct Migration {
+    /// `DATABASE_SECRET`: the ARN of the secret with the `username` and `password` of whoever owns the schema, in place
+    /// of those in `DATABASE_URL`.
+    pub secret: Option<(String, Secrets)>,
+    /// `DATABASE_ROLE`: whom the handlers sign in as; it is made, and granted what they need.
+    pub role: Option<String>,
 }
 
 /// The management API of the WebSocket API, and the function that pushes to many.
@@ -207,7 +233,38 @@ impl Authorities {
 impl Tokens {
     /// Reads the section.
     pub fn from_env() -> anyhow::Result<Self> {
-        Ok(Self { keys: required("JWT_KEYS")?, issuer: public_url()? })
+        let keys = required("JWT_KEYS")?;
+        let keys = if keys.starts_with("arn:") {
+            KeyRing::Secret(keys, Secrets::from_env()?)
+        } else {
+            KeyRing::Here(keys)
+        };
+        Ok(Self { keys, issuer: public_url()? })
+    }
+}
+
+impl Secrets {
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        Ok(Self { endpoint: optional("AWS_ENDPOINT_URL_SECRETS_MANAGER"), aws: Aws::from_env()? })
+    }
+}
+
+impl Migration {
+    /// Reads the section.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let role = optional("DATABASE_ROLE");
+        if let Some(role) = &role {
+            let is_name =
+                role.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit());
+            ensure!(
+                is_name && role.len() < 64 && !role.starts_with(|c: char| c.is_ascii_digit()),
+                "DATABASE_ROLE must be letters from a to z, digits and underscores, not {role:?}"
+            );
+        }
+        let secret = optional("DATABASE_SECRET");
+        let secret = secret.map(|secret| Ok::<_, anyhow::Error>((secret, Secrets::from_env()?)));
+        Ok(Self { secret: secret.transpose()?, role })
     }
 }
 
@@ -217,9 +274,14 @@ impl Push {
         Self::handing_over_to(required("FAN_OUT_FUNCTION")?)
     }
 
-    /// Reads the section for that function itself: a template lets none refer to itself, so it goes by its own name.
+    /// Reads the section for that function itself: a template lets none refer to itself, so it goes by its own name and,
+    /// if it has one, the alias in `FUNCTION_ALIAS`.
     pub fn of_fan_out() -> anyhow::Result<Self> {
-        Self::handing_over_to(required("AWS_LAMBDA_FUNCTION_NAME")?)
+        let name = required("AWS_LAMBDA_FUNCTION_NAME")?;
+        Self::handing_over_to(match optional("FUNCTION_ALIAS") {
+            Some(alias) => format!("{name}:{alias}"),
+            None => name,
+        })
     }
 
     fn handing_over_to(fan_out_function: String) -> anyhow::Result<Self> {
@@ -250,6 +312,13 @@ impl Mail {
 }
 
 impl Aws {
+    /// Somebody whom nobody asks who it is.
+    #[cfg(test)]
+    pub(crate) fn anybody() -> Self {
+        let name = || "anybody".to_owned();
+        Self { region: name(), access_key_id: name(), secret_access_key: name(), session_token: None }
+    }
+
     fn from_env() -> anyhow::Result<Self> {
         Ok(Self {
             region: required("AWS_REGION")?,

@@ -33,6 +33,7 @@ pub mod config;
 mod error;
 pub mod health;
 pub mod html;
+pub mod https;
 mod iam;
 pub mod ids;
 pub mod metrics;
@@ -40,6 +41,7 @@ pub mod page;
 pub mod postgres;
 pub mod push;
 pub mod redis;
+pub mod secrets;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;

@@ -114,7 +114,7 @@ async fn refresh(
 ) -> Result<Json<TokenPair>> {
     match accounts::refresh(&app, &body.refresh_token, None, admission).await? {
         Refreshed::Now { identity, role, successor } => {
-            accounts::pair(&app, identity, role, successor, OffsetDateTime::now_utc()).map(Json)
+            accounts::pair(&app, identity, role, successor, OffsetDateTime::now_utc()).await.map(Json)
         }
         Refreshed::Ended(session) => {
             connections::end(&app, &[session]).await?;

@@ -1,55 +1,58 @@
 //! `migrate`: bring the database's schema up to date, a step of every deployment, never of a handler's start; and make the
 //! first admin, which no request can.
 
+mod custom_resource;
+mod owner;
+mod role;
+mod schema;
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::administration::{self, Appointment};
 use shared::{config, parse, postgres, telemetry};
+use tokio::time::timeout;
 
-mod migrations {
-    refinery::embed_migrations!("../../infra/migrations");
-}
-
-#[derive(Deserialize)]
-struct Event {
-    /// Whom to make an admin, in place of migrating.
-    admin: Option<Value>,
-}
+/// What is left of an invocation to answer in when a migration takes too long.
+const TO_ANSWER: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
-    let handler = async |event: LambdaEvent<Event>| match event.payload.admin {
-        None => migrate(config::Database::from_env()?).await,
-        Some(admin) => appoint(config::Database::from_env()?, admin).await,
+    let handler = async |LambdaEvent { payload, context }: LambdaEvent<Value>| {
+        let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let left = left.saturating_sub(TO_ANSWER);
+        if payload.get("RequestType").is_some() {
+            custom_resource::answer(serde_json::from_value(payload)?, migrate(left)).await
+        } else if let Some(admin) = payload.get("admin") {
+            appoint(admin.clone()).await
+        } else {
+            Ok(migrate(left).await?)
+        }
     };
     lambda_runtime::run(service_fn(handler)).await
 }
 
-async fn migrate(database: config::Database) -> Result<Value, Error> {
-    let mut database = postgres::connect(database).await?;
-    // Each migration is its own transaction; refinery refuses one that was changed after it was applied.
-    let report =
-        migrations::migrations::runner().run_async(&mut database).await.map_err(|error| reason(&error))?;
-    let applied: Vec<_> = report.applied_migrations().iter().map(ToString::to_string).collect();
-    tracing::info!(count = applied.len(), "migrated");
-    Ok(json!({ "applied": applied }))
-}
-
-/// Why a migration failed: the chain of causes, and not all migrations there are, which refinery's error shows.
-fn reason(error: &refinery::Error) -> Error {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text.into()
+async fn migrate(limit: Duration) -> anyhow::Result<Value> {
+    let migrate = async {
+        let config::Migration { secret, role } = config::Migration::from_env()?;
+        let mut database = owner::connect(secret).await?;
+        let applied = schema::migrate(&mut database).await?;
+        if let Some(role) = role {
+            role::admit(&database, &role).await?;
+        }
+        tracing::info!(count = applied.len(), "migrated");
+        Ok(json!({ "applied": applied }))
+    };
+    // What is not done by then is undone: the connection ends, and with it its transaction.
+    timeout(limit, migrate).await.with_context(|| format!("it is not done within {limit:?}"))?
 }
 
 /// What is wrong with the input is answered, not failed with: a failure's text would go into the log.
-async fn appoint(database: config::Database, admin: Value) -> Result<Value, Error> {
+async fn appoint(admin: Value) -> Result<Value, Error> {
+    let database = owner::database(config::Migration::from_env()?.secret).await?;
     let database = postgres::Postgres::new(database)?;
     let appointed = match parse::typed::<Appointment>(admin) {
         Ok(appointment) => administration::appoint(&database, &appointment).await,

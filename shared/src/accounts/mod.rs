@@ -247,7 +247,8 @@ pub async fn sign_up(app: &App, new: SignUp, device: &Device) -> Result<SignedUp
         return Ok(SignedUp { user, tokens: None });
     }
     remember_live(app, identity).await;
-    Ok(SignedUp { user, tokens: Some(pair(app, identity, GlobalRole::User, refresh_token, now)?) })
+    let tokens = pair(app, identity, GlobalRole::User, refresh_token, now).await?;
+    Ok(SignedUp { user, tokens: Some(tokens) })
 }
 
 /// Makes an account of somebody whom the operator vouches for, who signs in later. `None`: the address is taken.
@@ -285,7 +286,7 @@ pub async fn sign_in(
     let start =
         Start { name, password, device, counts_address: true, lifetime: SESSION_LIFETIME, client: None };
     let Started { profile, identity, refresh_token } = start_session(app, &start, admission).await?;
-    let tokens = pair(app, identity, profile.role, refresh_token, OffsetDateTime::now_utc())?;
+    let tokens = pair(app, identity, profile.role, refresh_token, OffsetDateTime::now_utc()).await?;
     Ok(SignedIn { user: profile, tokens })
 }
 
@@ -532,7 +533,7 @@ pub async fn require_live_session(app: &App, session: SessionId) -> Result<()> {
 }
 
 /// A pair of tokens for the person themselves.
-pub fn pair(
+pub async fn pair(
     app: &App,
     identity: Identity,
     role: GlobalRole,
@@ -540,7 +541,7 @@ pub fn pair(
     now: OffsetDateTime,
 ) -> Result<TokenPair> {
     Ok(TokenPair {
-        access_token: access::sign(app.keys(), identity, role, None, now)?,
+        access_token: access::sign(app.keys(), identity, role, None, now).await?,
         refresh_token,
         token_type: "Bearer",
         expires_in: access::LIFETIME.whole_seconds(),

@@ -67,7 +67,7 @@ pub async fn open(app: &App, opening: Opening) -> Result<()> {
     let identity = match &opening.credential {
         Credential::Ticket(ticket) => ticket::redeem(app, ticket).await?,
         Credential::AccessToken(token) => {
-            access::verify(app.keys(), token, OffsetDateTime::now_utc())?.identity()
+            access::verify(app.keys(), token, OffsetDateTime::now_utc()).await?.identity()
         }
     };
     telemetry::note(Fact::User(identity.user));

@@ -32,7 +32,7 @@ impl FromRequestParts<App> for Credentials {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        match claims(parts, app).and_then(|claims| claims.ok_or(TOKEN_REQUIRED)) {
+        match claims(parts, app).await.and_then(|claims| claims.ok_or(TOKEN_REQUIRED)) {
             Ok(claims) => Ok(Self(Ok(claims))),
             Err(Error::Unauthenticated(why)) => Ok(Self(Err(why))),
             Err(error) => Err(error),

@@ -146,7 +146,7 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let claims = claims(parts, app)?.ok_or(TOKEN_REQUIRED)?;
+        let claims = claims(parts, app).await?.ok_or(TOKEN_REQUIRED)?;
         Ok(Self(claims.identity()))
     }
 }
@@ -159,7 +159,7 @@ impl FromRequestParts<App> for Admin {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let claims = claims(parts, app)?.ok_or(TOKEN_REQUIRED)?;
+        let claims = claims(parts, app).await?.ok_or(TOKEN_REQUIRED)?;
         Self::by(&claims, app).await
     }
 }
@@ -183,21 +183,21 @@ impl FromRequestParts<App> for OptionalCaller {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        Ok(Self(claims(parts, app)?.map(|claims| claims.identity())))
+        Ok(Self(claims(parts, app).await?.map(|claims| claims.identity())))
     }
 }
 
 const TOKEN_REQUIRED: Error = Error::Unauthenticated("An access token is required.");
 
 /// What the request's access token says, if it has one. It is verified when first asked for.
-fn claims(parts: &mut Parts, app: &App) -> Result<Option<Arc<access::Claims>>> {
+async fn claims(parts: &mut Parts, app: &App) -> Result<Option<Arc<access::Claims>>> {
     if let Some(claims) = parts.extensions.get::<Arc<access::Claims>>() {
         return Ok(Some(Arc::clone(claims)));
     }
     let Some(value) = parts.headers.get(header::AUTHORIZATION) else { return Ok(None) };
     let token =
         bearer(value).ok_or(Error::Unauthenticated("The Authorization header must be a bearer token."))?;
-    let claims = Arc::new(access::verify(app.keys(), token, OffsetDateTime::now_utc())?);
+    let claims = Arc::new(access::verify(app.keys(), token, OffsetDateTime::now_utc()).await?);
     telemetry::note(Fact::User(claims.identity().user));
     parts.extensions.insert(Arc::clone(&claims));
     Ok(Some(claims))

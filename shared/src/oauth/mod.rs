@@ -220,7 +220,7 @@ pub async fn grant_by_password(
     };
     let started = accounts::start_session(app, &start, admission);
     let started = started.await.map_err(as_invalid_grant)?;
-    tokens(app, client, started.identity, started.profile.role, Some(started.refresh_token))
+    tokens(app, client, started.identity, started.profile.role, Some(started.refresh_token)).await
 }
 
 /// Tokens for whoever a refresh token was given (§6).
@@ -234,7 +234,7 @@ pub async fn grant_by_refresh_token(
     let refreshed = accounts::refresh(app, token, Some(&client.client_id), admission).await;
     match refreshed.map_err(as_invalid_grant)? {
         Refreshed::Now { identity, role, successor } => {
-            tokens(app, client, identity, role, Some(successor)).map(Granted::Tokens)
+            tokens(app, client, identity, role, Some(successor)).await.map(Granted::Tokens)
         }
         Refreshed::Ended(identity) => Ok(Granted::Ended(identity)),
     }
@@ -248,7 +248,7 @@ pub async fn grant_by_client_credentials(app: &App, client: &Client, device: &De
         accounts::start_service_session(app, user, device, access::LIFETIME, &client.client_id).await?;
     let (identity, role) =
         started.ok_or_else(|| error(Code::UnauthorizedClient, "The client's user is disabled."))?;
-    tokens(app, client, identity, role, None)
+    tokens(app, client, identity, role, None).await
 }
 
 /// Tokens for whoever gave a code (§4.1.3).
@@ -271,7 +271,7 @@ pub async fn grant_by_code(app: &App, client: &Client, code: &Secret, proof: &Pr
     );
     match redeemed.await? {
         queries::Redeemed::Now(identity, role) => {
-            tokens(app, client, identity, role, Some(refresh_token)).map(Granted::Tokens)
+            tokens(app, client, identity, role, Some(refresh_token)).await.map(Granted::Tokens)
         }
         queries::Redeemed::Ended(identity) => Ok(Granted::Ended(identity)),
         queries::Redeemed::Refused => Err(invalid_code()),
@@ -285,7 +285,7 @@ pub fn invalid_code() -> Error {
 
 /// The session of one of a client's tokens, which it wants ended (RFC 7009). None: that is no token.
 pub async fn revoke(app: &App, client: &Client, token: &Secret) -> Result<Option<Identity>> {
-    let claims = access::verify(app.keys(), token.reveal(), OffsetDateTime::now_utc());
+    let claims = access::verify(app.keys(), token.reveal(), OffsetDateTime::now_utc()).await;
     let session = claims.ok().map(|claims| claims.identity().session);
     match queries::find_client_of(&app.postgres, session, token).await? {
         Some((session, Some(of))) if of == client.client_id => accounts::revoke_session(app, session).await,
@@ -300,7 +300,7 @@ pub async fn introspect(app: &App, client: &Client, token: &Secret) -> Result<In
     if !client.confidential {
         return Err(error(Code::InvalidClient, "Introspection needs a confidential client."));
     }
-    let claims = access::verify(app.keys(), token.reveal(), OffsetDateTime::now_utc()).ok();
+    let claims = access::verify(app.keys(), token.reveal(), OffsetDateTime::now_utc()).await.ok();
     let session = claims.as_ref().map(|claims| claims.identity().session);
     let Some(found) = queries::find_live_session(&app.postgres, session, token).await? else {
         return Ok(Introspection::Inactive { active: false });
@@ -418,7 +418,7 @@ fn as_invalid_grant(refused: Error) -> Error {
     }
 }
 
-fn tokens(
+async fn tokens(
     app: &App,
     client: &Client,
     identity: Identity,
@@ -433,7 +433,8 @@ fn tokens(
             role,
             Some(&client.client_id),
             OffsetDateTime::now_utc(),
-        )?,
+        )
+        .await?,
         token_type: "Bearer",
         expires_in: access::LIFETIME.whole_seconds(),
         refresh_token: refresh_token.filter(|_| may_refresh),

@@ -9,10 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer, TracerProvider};
 use opentelemetry::{Context, KeyValue, trace};
@@ -24,11 +20,10 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{
     Sampler, SdkTracer, SdkTracerProvider, SpanData, SpanExporter as _, SpanProcessor,
 };
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, RootCertStore};
 
 use super::invocation::{self, Served};
 use crate::config::Traces;
+use crate::https;
 
 /// How long an invocation waits at most for its trace to be taken.
 const EXPORT_TIMEOUT: Duration = Duration::from_millis(500);
@@ -49,7 +44,7 @@ pub(super) fn init(config: &Traces, function: &str) -> anyhow::Result<()> {
     let finished = Finished::default();
     let mut exporter = SpanExporter::builder()
         .with_http()
-        .with_http_client(Collector::new()?)
+        .with_http_client(Collector(https::client()?))
         .with_endpoint(format!("{}/v1/traces", config.endpoint.trim_end_matches('/')))
         .with_timeout(EXPORT_TIMEOUT)
         .build()
@@ -191,6 +186,8 @@ pub enum Call<'a> {
     Post,
     /// A mail.
     Mail,
+    /// A secret of Secrets Manager.
+    Secret,
 }
 
 impl Call<'_> {
@@ -201,6 +198,7 @@ impl Call<'_> {
             Self::Invoke(_) => "lambda invoke",
             Self::Post => "post to connection",
             Self::Mail => "ses send email",
+            Self::Secret => "secretsmanager get secret value",
         }
     }
 
@@ -216,7 +214,7 @@ impl Call<'_> {
                 KeyValue::new("db.query.text", statement.to_owned()),
             ],
             Self::Invoke(function) => vec![KeyValue::new("faas.invoked_name", function.to_owned())],
-            Self::Post | Self::Mail => Vec::new(),
+            Self::Post | Self::Mail | Self::Secret => Vec::new(),
         }
     }
 }
@@ -280,20 +278,7 @@ impl SpanProcessor for Finished {
 }
 
 /// The way to the collector.
-struct Collector(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
-
-impl Collector {
-    fn new() -> anyhow::Result<Self> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
-        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
-    }
-}
+struct Collector(https::Client);
 
 impl fmt::Debug for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,19 +1,14 @@
-//! Access tokens: JSON Web Tokens (RFC 7519) of 15 minutes, signed with HS256 by the first key of a ring.
+//! Access tokens: JSON Web Tokens (RFC 7519) of 15 minutes, signed with HS256 by the first key of the ring.
 //!
-//! One algorithm is accepted, whatever a token's header says; a key is found by its `kid`, so that keys rotate
-//! without signing anyone out.
+//! One algorithm is accepted, whatever a token's header says; a key is found by its `kid`.
 
-use std::collections::HashMap;
-
-use anyhow::{Context, ensure};
-use jsonwebtoken::jwk::{AlgorithmParameters, JwkSet, KeyAlgorithm};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 use utoipa::ToSchema;
 
 use super::Identity;
-use crate::config::Tokens;
+use super::keys::{KeyRing, Keys};
 use crate::ids::{SessionId, UserId};
 use crate::{Error, Result};
 
@@ -90,71 +85,21 @@ impl Claims {
     }
 }
 
-/// The keys.
-pub struct KeyRing {
-    issuer: String,
-    signing: (String, EncodingKey),
-    verifying: HashMap<String, DecodingKey>,
-}
-
-impl KeyRing {
-    /// From the settings.
-    pub fn new(settings: &Tokens) -> anyhow::Result<Self> {
-        // The text holds keys, so the parser's complaint, which may quote it, is not repeated.
-        let set: JwkSet = serde_json::from_str(&settings.keys).ok().context("JWT_KEYS is not a JWK set")?;
-        let mut signing = None;
-        let mut verifying = HashMap::new();
-        for jwk in &set.keys {
-            let kid = jwk.common.key_id.clone().context("a key of JWT_KEYS has no kid")?;
-            let AlgorithmParameters::OctetKey(oct) = &jwk.algorithm else {
-                anyhow::bail!("the key {kid} of JWT_KEYS is not symmetric (kty oct)");
-            };
-            ensure!(
-                jwk.common.key_algorithm.is_none_or(|algorithm| algorithm == KeyAlgorithm::HS256),
-                "the key {kid} of JWT_KEYS is not for HS256"
-            );
-            let decoding =
-                DecodingKey::from_jwk(jwk).ok().with_context(|| format!("the key {kid} is not base64url"))?;
-            let long_enough = decoding.try_get_as_bytes().is_ok_and(|key| key.len() >= 32);
-            ensure!(long_enough, "the key {kid} of JWT_KEYS is shorter than 256 bits");
-            if signing.is_none() {
-                signing = Some((kid.clone(), EncodingKey::from_base64_secret(&to_standard(&oct.value))?));
-            }
-            verifying.insert(kid, decoding);
-        }
-        let signing = signing.context("JWT_KEYS has no key")?;
-        Ok(Self { issuer: settings.issuer.clone(), signing, verifying })
-    }
-
-    /// The issuer.
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-}
-
-/// `from_base64_secret` wants the standard alphabet with padding; a JWK has the URL's without.
-fn to_standard(base64url: &str) -> String {
-    let mut text = base64url.replace('-', "+").replace('_', "/");
-    while !text.len().is_multiple_of(4) {
-        text.push('=');
-    }
-    text
-}
-
 /// Signs a token, for an OAuth client if one is named.
-pub fn sign(
-    keys: &KeyRing,
+pub async fn sign(
+    keys: &Keys,
     identity: Identity,
     role: GlobalRole,
     client: Option<&str>,
     now: OffsetDateTime,
 ) -> Result<String> {
-    let (kid, key) = &keys.signing;
+    let ring = keys.ring(None, now).await;
+    let (kid, key) = &ring.signing;
     let mut header = Header::new(Algorithm::HS256);
     header.kid = Some(kid.clone());
     header.typ = Some(TYPE.to_owned());
     let claims = Claims {
-        iss: keys.issuer.clone(),
+        iss: keys.issuer().to_owned(),
         aud: AUDIENCE.to_owned(),
         sub: identity.user,
         sid: identity.session,
@@ -168,8 +113,12 @@ pub fn sign(
 }
 
 /// Checks a token.
-pub fn verify(keys: &KeyRing, token: &str, now: OffsetDateTime) -> Result<Claims> {
-    let claims = verified(keys, token).ok_or(Error::Unauthenticated("The access token is not valid."))?;
+pub async fn verify(keys: &Keys, token: &str, now: OffsetDateTime) -> Result<Claims> {
+    let claims = match kid(token) {
+        Some(kid) => verified(&*keys.ring(Some(&kid), now).await, keys.issuer(), &kid, token),
+        None => None,
+    };
+    let claims = claims.ok_or(Error::Unauthenticated("The access token is not valid."))?;
     // The times are checked here and not by the library, which asks a clock of its own.
     let at = now.unix_timestamp();
     if at >= claims.exp {
@@ -181,14 +130,16 @@ pub fn verify(keys: &KeyRing, token: &str, now: OffsetDateTime) -> Result<Claims
     Ok(claims)
 }
 
-fn verified(keys: &KeyRing, token: &str) -> Option<Claims> {
+/// The key that an access token names.
+fn kid(token: &str) -> Option<String> {
     let header = jsonwebtoken::decode_header(token).ok()?;
-    if header.typ.as_deref() != Some(TYPE) {
-        return None;
-    }
-    let key = keys.verifying.get(header.kid.as_deref()?)?;
+    header.kid.filter(|_| header.typ.as_deref() == Some(TYPE) && header.alg == Algorithm::HS256)
+}
+
+fn verified(ring: &KeyRing, issuer: &str, kid: &str, token: &str) -> Option<Claims> {
+    let key = ring.verifying.get(kid)?;
     let mut validation = Validation::new(Algorithm::HS256);
-    validation.set_issuer(&[&keys.issuer]);
+    validation.set_issuer(&[issuer]);
     validation.set_audience(&[AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
     validation.validate_exp = false;
@@ -202,66 +153,58 @@ mod tests {
 
     use super::*;
 
-    fn ring(kids: &[&str]) -> KeyRing {
+    fn ring(kids: &[&str]) -> Keys {
         let key = |kid: &&str| {
             let secret = BASE64_URL_SAFE_NO_PAD.encode(format!("{kid:->32}"));
             format!(r#"{{"kty":"oct","alg":"HS256","kid":"{kid}","k":"{secret}"}}"#)
         };
         let keys = format!(r#"{{"keys":[{}]}}"#, kids.iter().map(key).collect::<Vec<_>>().join(","));
-        KeyRing::new(&Tokens { keys, issuer: "https://chat.example".to_owned() }).expect("a key ring")
+        Keys::fixed(KeyRing::parse(&keys).expect("a key ring"), "https://chat.example")
     }
 
     fn somebody() -> Identity {
         Identity { user: UserId::generate(), session: SessionId::generate() }
     }
 
-    #[test]
-    fn a_token_is_valid_until_it_expires_and_not_a_second_longer() {
+    #[tokio::test]
+    async fn a_token_is_valid_until_it_expires_and_not_a_second_longer() {
         let (keys, now, identity) = (ring(&["a"]), OffsetDateTime::now_utc(), somebody());
 
-        let token = sign(&keys, identity, GlobalRole::User, None, now).expect("a token");
+        let token = sign(&keys, identity, GlobalRole::User, None, now).await.expect("a token");
 
-        assert_eq!(verify(&keys, &token, now).map(|claims| claims.identity()).ok(), Some(identity));
-        assert!(verify(&keys, &token, now + LIFETIME - Duration::seconds(1)).is_ok());
-        assert!(verify(&keys, &token, now + LIFETIME).is_err());
-        assert!(verify(&keys, &token, now - Duration::seconds(10)).is_err());
+        assert_eq!(verify(&keys, &token, now).await.map(|claims| claims.identity()).ok(), Some(identity));
+        assert!(verify(&keys, &token, now + LIFETIME - Duration::seconds(1)).await.is_ok());
+        assert!(verify(&keys, &token, now + LIFETIME).await.is_err());
+        assert!(verify(&keys, &token, now - Duration::seconds(10)).await.is_err());
     }
 
-    #[test]
-    fn a_retired_key_still_verifies_and_a_dropped_one_does_not() {
+    #[tokio::test]
+    async fn a_retired_key_still_verifies_and_a_dropped_one_does_not() {
         let now = OffsetDateTime::now_utc();
-        let token = sign(&ring(&["old"]), somebody(), GlobalRole::User, None, now).expect("a token");
+        let token = sign(&ring(&["old"]), somebody(), GlobalRole::User, None, now).await.expect("a token");
 
-        assert!(verify(&ring(&["new", "old"]), &token, now).is_ok());
-        assert!(verify(&ring(&["new"]), &token, now).is_err());
+        assert!(verify(&ring(&["new", "old"]), &token, now).await.is_ok());
+        assert!(verify(&ring(&["new"]), &token, now).await.is_err());
     }
 
-    #[test]
-    fn a_token_of_another_type_algorithm_or_none_is_refused() {
+    #[tokio::test]
+    async fn a_token_of_another_type_algorithm_or_none_is_refused() {
         let (keys, now) = (ring(&["a"]), OffsetDateTime::now_utc());
-        let token = sign(&keys, somebody(), GlobalRole::User, None, now).expect("a token");
+        let token = sign(&keys, somebody(), GlobalRole::User, None, now).await.expect("a token");
         let payload = token.split('.').nth(1).expect("a payload");
         let none = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"at+jwt","kid":"a"}"#);
         let mut header = Header::new(Algorithm::HS384);
         header.kid = Some("a".to_owned());
         header.typ = Some(TYPE.to_owned());
-        let claims = verify(&keys, &token, now).expect("claims");
-        let other = jsonwebtoken::encode(&header, &claims, &keys.signing.1).expect("a token");
+        let claims = verify(&keys, &token, now).await.expect("claims");
+        let signing = keys.ring(None, now).await.signing.1.clone();
+        let other = jsonwebtoken::encode(&header, &claims, &signing).expect("a token");
         header = Header::new(Algorithm::HS256);
         header.kid = Some("a".to_owned());
-        let untyped = jsonwebtoken::encode(&header, &claims, &keys.signing.1).expect("a token");
+        let untyped = jsonwebtoken::encode(&header, &claims, &signing).expect("a token");
 
         for hostile in [format!("{none}.{payload}."), other, untyped, String::new(), "a.b.c".to_owned()] {
-            assert!(verify(&keys, &hostile, now).is_err(), "{hostile}");
-        }
-    }
-
-    #[test]
-    fn a_key_ring_that_is_wrong_is_refused_by_name() {
-        for bad in ["", "{}", r#"{"keys":[]}"#, r#"{"keys":[{"kty":"oct","kid":"a","k":"c2hvcnQ"}]}"#] {
-            let settings = Tokens { keys: bad.to_owned(), issuer: String::new() };
-            let Err(error) = KeyRing::new(&settings) else { panic!("{bad} was accepted") };
-            assert!(error.to_string().contains("JWT_KEYS"), "{error}");
+            assert!(verify(&keys, &hostile, now).await.is_err(), "{hostile}");
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Opaque ones are stored as digests only; a plain one exists in an answer and nowhere else.
 
 pub mod access;
+pub mod keys;
 pub mod ticket;
 
 use std::fmt;
