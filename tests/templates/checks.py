@@ -49,8 +49,6 @@ WITHOUT_RESOURCE = {
     "ec2:UnassignIpv6Addresses",
     "secretsmanager:GetRandomPassword",
 }
-# Either holds the key ring of the access tokens, or says where it is.
-KEY_RING = {"JWT_KEYS", "JWT_KEYS_SECRET"}
 OF_LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
 
 
@@ -361,8 +359,6 @@ def every_function_has_the_settings_that_it_reads_and_no_others(root: Stack) -> 
             yield f"{name} is given {setting}, which it does not read"
         for setting in sorted(expected_settings(needs) - given):
             yield f"{name} is not given {setting}"
-        if "Tokens" in needs.needs and len(KEY_RING & given) != 1:
-            yield f"{name} is given {sorted(KEY_RING & given)}, not one of {sorted(KEY_RING)}"
 
 
 def expected_settings(function: sources.Function) -> Set[str]:
@@ -399,8 +395,7 @@ def settings_say_what_there_is(root: Stack) -> Problems:
             if target in known:
                 yield from expect(setting, *sorted(invokable[target]))
         yield from expect("FUNCTION_ALIAS", ALIAS)
-        for setting in KEY_RING:
-            yield from expect(setting, *sorted(rotated_secrets(root)))
+        yield from expect("JWT_KEYS", *sorted(rotated_secrets(root)))
         if root.parameters.get("DomainName"):
             yield from expect("PUBLIC_URL", f"https://{root.parameters['DomainName']}")
         elif root.parameters.get("PublicUrl"):
@@ -413,6 +408,24 @@ def settings_say_what_there_is(root: Stack) -> Problems:
         if cache:
             stack, logical, resource = cache
             yield from expect("REDIS_IAM_CACHE", identity(resource, stack, logical))
+
+
+@check
+def whoever_has_only_ipv6_asks_addresses_that_have_it(root: Stack) -> Problems:
+    asked = sources.functions()
+    for name, function in functions(root).items():
+        needs = asked[name] if name in asked else None
+        # The other names that functions go by have addresses of both kinds.
+        services = {
+            "AWS_ENDPOINT_URL_LAMBDA": ("lambda", {"Push", "FanOut", "MailJobs"}),
+            "AWS_ENDPOINT_URL_SESV2": ("email", {"Mailer"}),
+        }
+        for setting, (service, for_needs) in services.items():
+            asks = bool(needs and for_needs & needs.needs)
+            only_ipv6 = root.parameters.get("Egress") == "Ipv6" and "VpcConfig" in function.properties
+            expected = f"https://{service}.{REGION}.api.aws" if asks and only_ipv6 else None
+            if function.environment.get(setting) != expected:
+                yield f"{name} is given {setting} {function.environment.get(setting)!r}, not {expected!r}"
 
 
 def store_settings(root: Stack, name: str, given: Dict[str, str]) -> Problems:
@@ -646,22 +659,34 @@ def instances_never_ask_for_more_connections_than_the_database_has(root: Stack) 
     asked = sources.functions()
     if root.parameters.get("ReservedConcurrency") == "off":
         return
-    direct = 0
+    frozen = migrating = reserved_in_all = 0
     for name, function in functions(root).items():
         reserved = function.properties.get("ReservedConcurrentExecutions")
         if reserved is None:
             yield f"{name} has no reserved concurrency, hence no bound"
         elif int(reserved) < 1:
             yield f"{name} has a reserved concurrency of {reserved} and never runs"
+        reserved_in_all += int(reserved or 0)
+        if name == "migrate":
+            migrating = int(reserved or 0)
         elif name in asked and asked[name].has_stores and ".proxy-" not in function.environment.get("DATABASE_URL", ""):
-            direct += int(reserved) * (1 if name == "migrate" else pool)
+            frozen += int(reserved or 0) * pool
+    # A new account gives a thousand, and wants a hundred of them left to whoever reserves none.
+    if reserved_in_all > 900:
+        yield f"functions reserve {reserved_in_all} instances, more than the 900 that an account lets them"
     groups = root.of_type("AWS::RDS::DBParameterGroup", "AWS::RDS::DBClusterParameterGroup")
     limits = [int(r["Properties"]["Parameters"]["max_connections"]) for _, _, r in groups if "max_connections" in r["Properties"].get("Parameters", {})]
     if not limits:
         yield "nothing says how many connections the database takes: max_connections"
-    # Postgres keeps three for its superuser, RDS two for itself, and an operator wants one.
-    elif direct > min(limits) - 6:
-        yield f"functions may hold {direct} connections, but max_connections is {min(limits)}"
+    # While a release replaces instances, those before stay frozen with theirs; Postgres and RDS keep ten for themselves.
+    elif 2 * frozen + migrating + 10 > min(limits):
+        needed = f"{2 * frozen + migrating + 10} connections during a release"
+        yield f"functions, migrate and the database itself may hold {needed}, but max_connections is {min(limits)}"
+    for _, logical, resource in root.of_type("AWS::CloudWatch::Alarm"):
+        properties = resource["Properties"]
+        if limits and properties.get("MetricName") == "DatabaseConnections":
+            if not float(properties["Threshold"]) < min(limits):
+                yield f"{logical} is raised at {properties['Threshold']} connections, which the database does not take"
 
 
 @check
@@ -783,6 +808,9 @@ def databases_are_encrypted_kept_and_backed_up(root: Stack) -> Problems:
             yield f"{logical} is open to the internet: PubliclyAccessible"
     for _, logical, resource in root.of_type("AWS::RDS::DBParameterGroup", "AWS::RDS::DBClusterParameterGroup"):
         parameters = resource["Properties"].get("Parameters", {})
+        for parameter, quiet in (("log_statement", "none"), ("log_min_duration_statement", "-1")):
+            if str(parameters.get(parameter)) != quiet:
+                yield f"{logical} logs statements, in which there is what people write: {parameter}"
         if "rds.force_ssl" in parameters and str(parameters["rds.force_ssl"]) != "1":
             yield f"{logical} lets clients in without TLS: rds.force_ssl"
     forced = [
@@ -1068,6 +1096,33 @@ def failures_that_wait_raise_an_alarm(root: Stack) -> Problems:
     for stack, logical, _ in root.of_type("AWS::SQS::Queue"):
         if stack.attribute(logical, "QueueName") not in watched:
             yield f"nobody hears of what waits in {logical}: it has no alarm"
+
+
+@check
+def domains_and_budgets_are_there_when_asked_for(root: Stack) -> Problems:
+    mappings = {r["Properties"]["DomainName"]: r["Properties"] for _, _, r in root.of_type("AWS::ApiGatewayV2::ApiMapping")}
+    domains = {
+        r["Properties"]["DomainName"]: (identity(r, s, n), r["Properties"])
+        for s, n, r in root.of_type("AWS::ApiGatewayV2::DomainName")
+    }
+    for parameter, its_api, stage in (
+        ("DomainName", api(root, "HTTP"), "$default"),
+        ("WebSocketDomainName", api(root, "WEBSOCKET"), "ws"),
+    ):
+        name = root.parameters.get(parameter)
+        if not name:
+            continue
+        domain, properties = domains.get(name, ("", {"DomainNameConfigurations": []}))
+        mapping = mappings.get(domain, {})
+        if (mapping.get("ApiId"), mapping.get("Stage")) != (its_api, stage):
+            yield f"{name} does not lead to the stage {stage} of {its_api}"
+        for configuration in properties["DomainNameConfigurations"]:
+            if not configuration.get("CertificateArn") or configuration.get("SecurityPolicy") != "TLS_1_2":
+                yield f"{name} has no certificate, or takes TLS before 1.2"
+    limits = [r["Properties"]["Budget"]["BudgetLimit"]["Amount"] for _, _, r in root.of_type("AWS::Budgets::Budget")]
+    asked = float(root.parameters.get("MonthlyBudget", 0))
+    if [float(limit) for limit in limits] != ([asked] if asked else []):
+        yield f"a budget of {asked:g} is asked for, but there is {limits or 'none'}"
 
 
 @check
