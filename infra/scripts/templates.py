@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 import packages
 from processes import run, step
@@ -37,8 +37,9 @@ def check(settings: Settings) -> None:
     translated = Path(tempfile.mkdtemp())
     try:
         with step("cfn-lint: the templates, nested and translated"):
-            command = [*python(settings), TESTS / "linting.py", translated, TEMPLATE, *OF_THE_GATEWAY, *nested]
-            run(command, problem="cfn-lint objects to the templates", env=env, cwd=ROOT)
+            interpreter, its_env = python(settings)
+            command = [interpreter, TESTS / "linting.py", translated, TEMPLATE, *OF_THE_GATEWAY, *nested]
+            run(command, problem="cfn-lint objects to the templates", env=its_env, cwd=ROOT)
         # The gateway's own templates are never deployed for good.
         of_the_stack = [translated / "template.json", *nested]
         with step("checkov: the templates, nested and translated"):
@@ -56,20 +57,18 @@ def environment(more: Dict[str, str]) -> Dict[str, str]:
     return {**mine, **more}
 
 
-def python(settings: Settings) -> List[str]:
-    """The Python that has the SAM CLI's translator and cfn-lint."""
+def python(settings: Settings) -> Tuple[str, Dict[str, str]]:
+    """The Python that has the SAM CLI's translator and cfn-lint, and what it needs in order to find them."""
     home = packages.python_package(settings.tools_dir, "aws-sam-cli", SAM_CLI)
     interpreter, *path = packages.python_of(home)
-    return ["env", f"PYTHONPATH={path[0]}", interpreter] if path else [interpreter]
+    return interpreter, environment({"PYTHONPATH": path[0]} if path else {})
 
 
 def checkov(settings: Settings) -> List[str]:
     """The program, and what it is told each time: to ask nobody, and what is skipped and why."""
     program = packages.python_tool(settings.tools_dir, "checkov", CHECKOV, "checkov")
     skipped = ROOT / ".checkov.yaml"
-    return [str(program), "--framework", "cloudformation", "--skip-download", "--compact", "--quiet"] + (
-        ["--config-file", str(skipped)] if skipped.exists() else []
-    )
+    return [str(program), "--skip-download", "--config-file", str(skipped)]
 
 
 def checkov_environment(settings: Settings) -> Dict[str, str]:
@@ -77,11 +76,10 @@ def checkov_environment(settings: Settings) -> Dict[str, str]:
     return environment(packages.python_tool_environment(program))
 
 
-def test_command(settings: Settings) -> List[str]:
-    return [*python(settings), "-u", str(TESTS / "run.py")]
-
-
-def test_environment(settings: Settings) -> Dict[str, str]:
-    told = {"TEST_CHECKOV": os.pathsep.join(checkov(settings)), **environment({})}
+def tests(settings: Settings) -> Tuple[List[str], Dict[str, str]]:
+    """What runs the tests of the templates, and its environment."""
+    interpreter, env = python(settings)
+    env["TEST_CHECKOV"] = os.pathsep.join(checkov(settings))
     path = checkov_environment(settings).get("PYTHONPATH")
-    return {**told, **({"TEST_CHECKOV_PYTHONPATH": path} if path else {})}
+    env.update({"TEST_CHECKOV_PYTHONPATH": path} if path else {})
+    return [interpreter, "-u", str(TESTS / "run.py")], env

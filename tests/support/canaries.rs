@@ -134,6 +134,7 @@ fn kind_of(name: &str, value: &str) -> Option<&'static str> {
         "token" => "one-time token",
         "ticket" => "ticket",
         "client_secret" => "client secret",
+        "k" => "signing key",
         "code_verifier" => "authorization code",
         "content" | "metadata" | "q" => "message text",
         "email" | "user_email" | "userEmail" | "participant_emails" | "username" | "search"

@@ -295,6 +295,12 @@ impl Stack {
 
     /// The same with an event, and what it returns.
     pub async fn invoke_with(&self, binary: &str, event: Value) -> Value {
+        let returned = self.try_invoke_with(binary, event).await;
+        returned.unwrap_or_else(|error| panic!("{binary} failed: {error}"))
+    }
+
+    /// The same, and what it returns or the error that it fails with.
+    pub async fn try_invoke_with(&self, binary: &str, event: Value) -> Result<Value, Value> {
         canaries::note_json(&event);
         let url = self.console(&format!("/2015-03-31/functions/{binary}/invocations"));
         let request = console_client().post(&url).json(&event);
@@ -302,8 +308,9 @@ impl Stack {
         let failed = answer.headers().contains_key("x-amz-function-error");
         let status = answer.status();
         let body = answer.text().await.unwrap_or_else(|err| panic!("{url}: {err}"));
-        assert!(status == 200 && !failed, "{binary}: {status}: {body}");
-        serde_json::from_str(&body).unwrap_or_else(|err| panic!("{binary}: {err}: {body}"))
+        assert_eq!(status, 200, "{binary}: {body}");
+        let said = serde_json::from_str(&body).unwrap_or_else(|err| panic!("{binary}: {err}: {body}"));
+        if failed { Err(said) } else { Ok(said) }
     }
 
     /// Kills a process as the kernel would when memory runs out: no handler sees it coming.

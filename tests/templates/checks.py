@@ -485,10 +485,8 @@ def expected_grants(root: Stack, function: Function, needs: sources.Function) ->
     if "Mailer" in needs.needs:
         # In its sandbox SES asks for leave to use the recipient's identity too, so the sender is what is held to.
         expected.add(("ses:SendEmail", arn("ses", "identity/*")))
-    for setting in KEY_RING & set(given):
+    for setting in {"JWT_KEYS", "DATABASE_SECRET"} & set(given):
         expected.add(("secretsmanager:GetSecretValue", given[setting]))
-    if "DATABASE_SECRET" in given:
-        expected.add(("secretsmanager:GetSecretValue", given["DATABASE_SECRET"]))
     if given.get("DATABASE_IAM") == "true":
         user = re.search(r"//(\w+)@", given.get("DATABASE_URL", ""))
         for database in database_ids(root, given.get("DATABASE_URL", "")):

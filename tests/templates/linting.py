@@ -7,11 +7,12 @@ folder for whoever reads no SAM: `linting.py FOLDER TEMPLATE…`.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Iterator, List, Sequence
 
 from cfnlint.api import lint_file
 from cfnlint.config import ManualArgs
@@ -19,6 +20,7 @@ from samtranslator.model.exceptions import InvalidDocumentException
 
 import stacks
 
+NUMBERED = {"AWS::EC2::SecurityGroup": "sg", "AWS::EC2::Subnet": "subnet", "AWS::EC2::VPC": "vpc"}
 REGIONS = ["us-east-1", "eu-central-1"]
 
 
@@ -33,13 +35,14 @@ def inside(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-def lint(template: Path) -> List[str]:
+def lint(template: Path, regions: Sequence[str] = REGIONS, ignored: Sequence[str] = ()) -> List[str]:
     """What cfn-lint objects to, warnings included."""
     # A translated template still names those nested in it by their paths, which `sam package` would turn into addresses.
     # What SAM alone reads is gone by then, and a parameter for it seems unused.
-    ignored = ["W2001", "W3002"] if template.suffix == ".json" else []
+    if template.suffix == ".json":
+        ignored = [*ignored, "W2001", "W3002"]
     with inside(template.parent):
-        matches = lint_file(Path(template.name), ManualArgs(regions=REGIONS, ignore_checks=ignored))
+        matches = lint_file(Path(template.name), ManualArgs(regions=list(regions), ignore_checks=list(ignored)))
     return [f"{template.name}:{match.linenumber}: {match.rule.id} {match.message}" for match in matches]
 
 
@@ -48,6 +51,32 @@ def translated_into(folder: Path, template: stacks.Template, name: str) -> Path:
     path = folder / name
     path.write_text(json.dumps(stacks.translate(template), indent=1), encoding="utf-8")
     return path
+
+
+def concrete(stack: stacks.Stack) -> stacks.Template:
+    """What a stack comes to, every value as AWS is given it, whichever template it came from."""
+    resources = {}
+    for name, resource in stack.resources.items():
+        if not resource["Type"].startswith("Custom::") and resource["Type"] != stacks.NESTED:
+            kept = {key: resource[key] for key in ("Type", "Properties", "DeletionPolicy", "UpdateReplacePolicy") if key in resource}
+            resources[name] = kept
+    return {"Resources": resources}
+
+
+def lint_deployed(root: stacks.Stack, folder: Path) -> Iterator[str]:
+    """What cfn-lint objects to in what a deployment comes to."""
+    text_of = {stack.name: json.dumps(concrete(stack), indent=1) for stack in root.stacks()}
+    # The ids that are made up here are names, and AWS' own are numbers.
+    for stack, name, resource in root.of_type(*NUMBERED):
+        its = stacks.identity(resource, stack, name)
+        number = hashlib.sha256(its.encode()).hexdigest()[:17]
+        for other, text in text_of.items():
+            text_of[other] = text.replace(f'"{its}"', f'"{NUMBERED[resource["Type"]]}-{number}"')
+    for name, text in text_of.items():
+        path = folder / f"{name}.json"
+        path.write_text(text, encoding="utf-8")
+        # Here the zones are spelt out, as all is.
+        yield from lint(path, [stacks.REGION], ["W3010"])
 
 
 def refusals(error: InvalidDocumentException) -> List[str]:

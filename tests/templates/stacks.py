@@ -391,6 +391,7 @@ IDENTITIES: Dict[str, Answer] = {
     "AWS::Lambda::Version": version_arn,
     "AWS::ApiGatewayV2::Api": lambda r, s, n: n.lower()[:10],
     "AWS::ApiGatewayV2::Stage": lambda r, s, n: named(r, s, n, "StageName"),
+    "AWS::CertificateManager::Certificate": lambda r, s, n: arn("acm", f"certificate/{generated(s, n)}"),
     "AWS::SQS::Queue": lambda r, s, n: f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{named(r, s, n, 'QueueName')}",
     "AWS::SNS::Topic": lambda r, s, n: arn("sns", named(r, s, n, "TopicName")),
     "AWS::SecretsManager::Secret": lambda r, s, n: arn("secretsmanager", f"secret:{named(r, s, n, 'Name')}-AbCdEf"),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import unittest
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
 import checks
+import linting
 import stacks
 from stacks import Stack
 
@@ -15,6 +18,7 @@ REQUIRED = {"MailFrom": "Chat <chat@example.com>", "PublicUrl": "https://abc.exe
 BARE: Dict[str, str] = {}
 FULL = {
     "PublicUrl": "",
+    "AllowedOrigins": "https://elsewhere.example.com",
     "DomainName": "chat.example.com",
     "WebSocketDomainName": "ws.example.com",
     "CertificateArn": "arn:aws:acm:eu-central-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef",
@@ -23,19 +27,30 @@ FULL = {
     "AlarmEmail": "alarms@example.com",
     "MonthlyBudget": "100",
 }
-FIRST = {"PublicUrl": ""}
+# What else somebody may want, by itself.
+SMALL = {**REQUIRED, "Size": "Small", "Database": "Rds", "Egress": "Nat"}
+OTHERS = {
+    "first pass": {**SMALL, "PublicUrl": ""},
+    "new account": {**SMALL, "ReservedConcurrency": "off"},
+    "without figures": {**SMALL, "Size": "Production", "MetricsNamespace": ""},
+    "restored": {**SMALL, "Snapshot": "before-the-accident"},
+    "a mailbox": {**SMALL, "MailIdentity": "chat@example.com"},
+    "a certificate made": {**SMALL, **FULL, "CertificateArn": ""},
+    "records elsewhere": {**SMALL, **FULL, "HostedZoneId": ""},
+    "one domain": {**SMALL, **FULL, "WebSocketDomainName": "", "CertificateArn": "", "MailIdentity": ""},
+    "the other domain": {**SMALL, **FULL, "PublicUrl": REQUIRED["PublicUrl"], "DomainName": "", "CertificateArn": ""},
+    "no domain but its mails": {**SMALL, "MailIdentity": "example.com", "HostedZoneId": FULL["HostedZoneId"]},
+}
 
 
 def deployments() -> List[Tuple[str, Dict[str, str]]]:
-    """Every size, database and way out, with and without all else; the first pass, and an account that cannot reserve."""
-    found = []
+    """Every size, database and way out, with and without all else, and then that one by one."""
+    found: List[Tuple[str, Dict[str, str]]] = []
     for size, database, egress in itertools.product(("Small", "Production"), ("Rds", "Aurora"), ("Nat", "Ipv6")):
         for about, more in (("bare", BARE), ("full", FULL)):
             parameters = {**REQUIRED, "Size": size, "Database": database, "Egress": egress, **more}
             found.append((f"{size} {database} {egress} {about}", parameters))
-    small = {**REQUIRED, "Size": "Small", "Database": "Rds", "Egress": "Nat"}
-    found.append(("first pass", {**small, **FIRST}))
-    found.append(("new account", {**small, "ReservedConcurrency": "off"}))
+    found += OTHERS.items()
     return found
 
 
@@ -72,6 +87,11 @@ for _name, _check in checks.CHECKS.items():
 class Templates(unittest.TestCase):
     def test_nobody_declares_what_nobody_uses(self) -> None:
         self.assertEqual(list(checks.unused(TEMPLATES, stacks.ROOT_TEMPLATE)), [])
+
+    def test_cfn_lint_takes_what_deployments_come_to(self) -> None:
+        for about in ("Small Rds Nat bare", "Production Rds Nat full", "Production Aurora Ipv6 full", "one domain"):
+            with self.subTest(about), tempfile.TemporaryDirectory() as folder:
+                self.assertEqual(list(linting.lint_deployed(DEPLOYED[about], Path(folder))), [])
 
     def test_the_deployments_differ_in_every_condition(self) -> None:
         decided: Dict[Tuple[str, str], set] = {}

@@ -45,6 +45,9 @@ pub(crate) const ACCOUNT_ID: &str = "123456789012";
 /// Where the AWS SDKs look for another address of a service than the region's own: Lambda, and SES.
 const ENDPOINTS: [&str; 2] = ["AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL_SESV2"];
 
+/// The same of what the gateway does not stand in for: functions are given it where the gateway is.
+const ENDPOINTS_ELSEWHERE: [&str; 1] = ["AWS_ENDPOINT_URL_SECRETS_MANAGER"];
+
 /// The same for `@connections`.
 const MANAGEMENT_ENDPOINT: &str = "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI";
 
@@ -283,7 +286,7 @@ impl Template {
     }
 
     /// The declared environment of one function, with the project's own addresses made local; `given` wins
-    /// over what the template says. The addresses of Lambda and of SES are in it even if they are not declared.
+    /// over what the template says. The addresses of services are in it even if they are not declared.
     pub(crate) fn environment(
         &self,
         function: &Function,
@@ -307,6 +310,9 @@ impl Template {
         }
         for name in ENDPOINTS {
             environment.entry(name.to_owned()).or_insert_with(|| local.console_url());
+        }
+        for name in ENDPOINTS_ELSEWHERE {
+            environment.extend(given(name).map(|url| (name.to_owned(), url)));
         }
         if let Some(api) = &self.websocket_api {
             let management = || format!("{}/{}", local.console_url(), api.stage);
@@ -573,6 +579,23 @@ Resources:
             assert_eq!(environment["AWS_ENDPOINT_URL_LAMBDA"], "http://127.0.0.1:8081");
             assert_eq!(environment["AWS_ENDPOINT_URL_SESV2"], "http://127.0.0.1:8081");
         }
+    }
+
+    #[test]
+    fn where_the_gateway_finds_secrets_manager_functions_do_too() {
+        let template = loaded(CHAT);
+        let environment = |url: Option<&str>| {
+            let given = |name: &str| match name {
+                "SECRET" => Some("given".to_owned()),
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER" => url.map(str::to_owned),
+                _ => None,
+            };
+            template.environment(&template.functions[0], LOCAL, given).unwrap()
+        };
+
+        let name = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
+        assert_eq!(environment(Some("http://there")).get(name).map(String::as_str), Some("http://there"));
+        assert_eq!(environment(None).get(name), None);
     }
 
     #[test]
