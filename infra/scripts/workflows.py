@@ -38,6 +38,9 @@ def check(settings: Settings) -> None:
         for schema in SCHEMAS:
             command = [program, "--builtin-schema", schema, *files]
             run(command, problem="a workflow is not what GitHub takes", env=env, cwd=ROOT)
+        dependabot = WORKFLOWS.with_name("dependabot.yml")
+        command = [program, "--builtin-schema", "vendor.dependabot", dependabot]
+        run(command, problem=f"{shown(dependabot)} is not what GitHub takes", env=env, cwd=ROOT)
         command = [program, "--builtin-schema", "vendor.compose-spec", COMPOSE, COMPOSE_OF_STORES]
         run(command, problem="a compose file is not what Compose takes", env=env, cwd=ROOT)
     compose = find_compose()
