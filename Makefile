@@ -1,9 +1,14 @@
 PYTHON ?= python3
 STACK := $(PYTHON) infra/scripts/stack.py
 
+# Only as it is given to make: some shells have an ENV of their own.
+ifneq ($(origin ENV),command line)
+ENV :=
+endif
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run watch build admin rotate-keys test conformance canaries documents lint fmt validate check model bench soak faults contract screenshots coverage fuzz clean
+.PHONY: help run watch build admin rotate-keys test test-stacks conformance canaries documents lint fmt validate audit check bootstraps deploy destroy model bench load-model soak faults contract screenshots coverage fuzz clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,14 +22,17 @@ watch: ## The same with cargo lambda watch: edited functions are reloaded
 build: ## Build the functions, the gateway and the load generator
 	@cargo build --release --workspace --bins
 
-admin: ## Make EMAIL an admin of the stack that runs; asks for a password when there is no such account
-	@$(STACK) admin -- "$(EMAIL)"
+admin: ## Make EMAIL an admin of the stack that runs, or of ENV on AWS; asks for a password when there is no such account
+	@$(STACK) admin -- "$(EMAIL)" "$(ENV)"
 
 rotate-keys: ## Sign access tokens by a new key from the next run on; those of the keys before stay good
 	@$(STACK) rotate-keys
 
 test: ## Run all tests on stores of their own; TEST_ARGS are cargo test's
 	@$(STACK) test -- $(TEST_ARGS)
+
+test-stacks: ## Run only the tests of the stack in AWS; TEST_ARGS are unittest's names of some of them
+	@$(STACK) test-stacks -- $(TEST_ARGS)
 
 conformance: ## Hold the gateway, or the endpoint TARGET, against what is known of API Gateway and Lambda; TEST_ARGS
 	@$(if $(TARGET),CONFORMANCE_TARGET="$(TARGET)") $(STACK) conformance -- $(TEST_ARGS)
@@ -44,7 +52,10 @@ fmt: ## Format the code
 validate: ## Check the templates with the SAM CLI, and the documents with the validators of their specifications
 	@$(STACK) validate
 
-check: test canaries lint validate contract ## All that CI runs
+audit: ## Hold the dependencies against deny.toml; AUDIT_ARGS=advisories asks for known holes instead
+	@$(STACK) audit -- $(AUDIT_ARGS)
+
+check: test canaries lint audit validate contract ## All that CI runs
 	@TEST_MODE=strict $(STACK) test -- $(TEST_ARGS)
 
 model: ## Search the randomised model of the protocol for violations; MODEL_ARGS as it says itself
@@ -52,6 +63,9 @@ model: ## Search the randomised model of the protocol for violations; MODEL_ARGS
 
 bench: ## Measure throughput and latency; BENCH_ARGS are the load generator's
 	@$(STACK) bench -- $(BENCH_ARGS)
+
+load-model: ## Print what the stack on AWS costs and bears; LOAD_MODEL_ARGS=--write renews DEPLOYMENT.md, --check checks it
+	@$(PYTHON) infra/scripts/load_model.py $(LOAD_MODEL_ARGS)
 
 soak: ## Send 200,000 messages while connections drop and people come and go, and check every promise; SOAK_ARGS
 	@$(STACK) soak -- $(SOAK_ARGS)
@@ -70,6 +84,15 @@ coverage: ## Report which lines the tests run, those run by the functions' proce
 
 fuzz: ## Feed the gateway a million random inputs of each kind; FUZZ_ARGS is another number
 	@FUZZ_INPUTS=$(or $(FUZZ_ARGS),1000000) cargo test --release -p gateway --bin gateway fuzz -- --nocapture
+
+bootstraps: ## Build the functions for Lambda, and list their sizes; ARCHITECTURE is arm64 or x86_64
+	@$(STACK) bootstraps -- "$(ARCHITECTURE)"
+
+deploy: ## Deploy to AWS what ENV is in samconfig.toml: default, small, production or one of your own
+	@$(STACK) deploy -- "$(ENV)"
+
+destroy: ## Delete ENV from AWS, after asking for its name; DELETE_DATA=yes answers the question about the data
+	@$(STACK) destroy -- "$(ENV)" $(if $(filter yes,$(DELETE_DATA)),--delete-data)
 
 clean: ## Remove what was built and all local data
 	@$(STACK) clean

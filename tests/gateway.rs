@@ -111,7 +111,9 @@ async fn one_environment_suits_all_functions_as_cargo_lambda_needs_it() {
         .arg("environment")
         .arg("--template")
         .arg(&settings.template_file)
-        .args(["--parameter-overrides", "AllowedOrigins=http://localhost"])
+        .arg("--leave-out")
+        .args(&settings.left_out)
+        .args(["--parameter-overrides", &settings.parameters, "AllowedOrigins=http://localhost"])
         .env("DATABASE_URL", "postgres://somewhere")
         .env("REDIS_URL", "redis://somewhere")
         .env("JWT_KEYS", "{}")
@@ -123,7 +125,7 @@ async fn one_environment_suits_all_functions_as_cargo_lambda_needs_it() {
 
     let environment: Value =
         serde_json::from_slice(&said.stdout).unwrap_or_else(|err| panic!("{err}: {said:?}"));
-    assert_eq!(environment["FAN_OUT_FUNCTION"], "FanOutFunction");
-    assert_eq!(environment["MAIL_FUNCTION"], "MailFunction");
+    assert_eq!(environment["FAN_OUT_FUNCTION"], "FanOutFunction:live");
+    assert_eq!(environment["MAIL_FUNCTION"], "MailFunction:live");
     assert_eq!(environment["DATABASE_URL"], "postgres://somewhere");
 }

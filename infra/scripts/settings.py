@@ -35,12 +35,27 @@ OF_THE_FUNCTIONS = (
     "OTEL_EXPORTER_OTLP_HEADERS",
     "OTEL_TRACES_SAMPLER_ARG",
     "DATABASE_URL",
+    "DATABASE_CA",
     "REDIS_URL",
+    "REDIS_CA",
     "JWT_KEYS",
     "MAIL_FROM",
     "EMAIL_VERIFICATION",
     *THROTTLES,
 )
+# What the template says of the stores is true on AWS alone.
+LOCAL_STORES = {
+    "DATABASE_CA": "public",
+    "DATABASE_IAM": "false",
+    "DATABASE_SECRET": "",
+    "DATABASE_ROLE": "",
+    "REDIS_CA": "public",
+    "REDIS_IAM_CACHE": "",
+}
+# What only a deployment needs: here migrations and the keys' rotation are commands.
+LEFT_OUT = ("Migration", "KeyRotation")
+# The larger size reserves more for each function than this machine has processes.
+PARAMETERS = "Size=Production"
 OF_THE_STACK = ("PORT", "CONSOLE_PORT", "DATA_DIR", "CONCURRENCY", "TOOLS_DIR")
 OF_THE_TESTS = ("TEST_MODE", "TEST_SEED", "TEST_BROWSER")
 MODES = ("hosted", "strict", "cargo-lambda")

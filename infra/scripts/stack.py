@@ -29,13 +29,17 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Pattern, Tuple
 
 import asyncapi
+import audit
 import breakage
 import browser
 import comparison
 import contract
+import deploy
 import node
 import packages
 import stores
+import templates
+import workflows
 from processes import (
     Failure,
     Interrupted,
@@ -53,10 +57,21 @@ from processes import (
     step,
     wait,
 )
-from settings import LOCAL_CREDENTIALS, ROOT, TEMPLATE, THROTTLES, Settings, load, shown, target_dir, without_settings
+from settings import (
+    LEFT_OUT,
+    LOCAL_CREDENTIALS,
+    LOCAL_STORES,
+    PARAMETERS,
+    ROOT,
+    TEMPLATE,
+    THROTTLES,
+    Settings,
+    load,
+    shown,
+    target_dir,
+    without_settings,
+)
 
-CARGO_LAMBDA = "1.9.2"
-SAM_CLI = "1.170.0"
 OPENAPI_SPEC_VALIDATOR = "0.7.2"  # the last for Python 3.9
 AUTHLIB, REQUESTS = "1.6.5", "2.32.5"
 WEBSOCKETS = "15.0.1"
@@ -84,6 +99,7 @@ HOSTED_ONLY = {
 DEMO_NAMES = {"ada": ("Ada", "Lovelace"), "grace": ("Grace", "Hopper")}
 TEST_RESULT = re.compile(r"test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed;")
 NODE_RESULT = re.compile(r"^\S+ (?:pass (?P<passed>\d+)|(?:fail|cancelled) (?P<failed>\d+))$")
+PYTHON_RESULT = re.compile(r"^test result of the templates: (?P<passed>\d+) passed; (?P<failed>\d+) failed;$")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 # Never through a proxy: it is always this machine that is asked.
@@ -159,6 +175,7 @@ def function_environment(settings: Settings, parts: stores.Stores) -> Dict[str, 
         "ALLOWED_ORIGINS": f"http://localhost:{port},http://127.0.0.1:{port}",
         "MAIL_FROM": "Chat <chat@example.com>",
         "METRICS_NAMESPACE": "",
+        **LOCAL_STORES,
         **settings.functions,
         "DATABASE_URL": parts.database_url,
         "REDIS_URL": parts.redis_url,
@@ -190,9 +207,13 @@ def key_ring(path: Optional[Path] = None) -> str:
     return json.dumps(keys, separators=(",", ":"))
 
 
+def template_options(env: Dict[str, str]) -> List[Any]:
+    options: List[Any] = ["--template", TEMPLATE, "--leave-out", *LEFT_OUT]
+    return [*options, "--parameter-overrides", PARAMETERS, f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
+
+
 def gateway_options(settings: Settings, env: Dict[str, str]) -> List[Any]:
-    options: List[Any] = ["--template", TEMPLATE, "--port", settings.port, "--console-port", settings.console_port]
-    return [*options, "--parameter-overrides", f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
+    return [*template_options(env), "--port", settings.port, "--console-port", settings.console_port]
 
 
 def start_gateway(
@@ -243,7 +264,7 @@ def find_cargo_lambda(settings: Settings) -> List[Any]:
     if output_of(["cargo", "lambda", "--version"]) is not None:
         return ["cargo", "lambda"]
     # Its one dependency is a cross compiler, which watching does not need.
-    path = packages.python_tool(settings.tools_dir, "cargo-lambda", CARGO_LAMBDA, "cargo-lambda", "--no-deps")
+    path = packages.python_tool(settings.tools_dir, "cargo-lambda", deploy.CARGO_LAMBDA, "cargo-lambda", "--no-deps")
     return [path, "lambda"]
 
 
@@ -375,6 +396,7 @@ def test(settings: Settings, arguments: List[str]) -> None:
         outcome = run_tests({**env, **tools, **mode}, arguments)
     if settings.test_mode == "hosted" and not arguments:
         outcome += run_javascript_tests(settings)
+        outcome += run_template_tests(settings)
     outcome.conclude()
 
 
@@ -605,7 +627,7 @@ def throwaway(
             )
             build()
             binaries = prepare(target_dir() / "release")
-            env = without_settings()
+            env = {**without_settings(), **LOCAL_STORES}
             keys = key_ring()
             of_migrate = {"PUBLIC_URL": "http://localhost", "ALLOWED_ORIGINS": "http://localhost"}
             of_migrate.update(DATABASE_URL=parts.database_url, REDIS_URL=parts.redis_url, JWT_KEYS=keys)
@@ -618,6 +640,8 @@ def throwaway(
                 **stores.redis_of_clusters(settings.tools_dir),
                 "TEST_BIN_DIR": str(binaries),
                 "TEST_TEMPLATE_FILE": str(TEMPLATE),
+                "TEST_LEFT_OUT": " ".join(LEFT_OUT),
+                "TEST_PARAMETERS": PARAMETERS,
                 "TEST_JWT_KEYS": keys,
             }
         finally:
@@ -658,6 +682,13 @@ def run_javascript_tests(settings: Settings) -> Outcome:
         return counted(command, without_settings(), NODE_RESULT)
 
 
+def run_template_tests(settings: Settings, names: Iterable[str] = ()) -> Outcome:
+    """What the stack in AWS is held to, before there is one."""
+    env = templates.test_environment(settings)
+    with step("Tests of the templates"):
+        return counted([*templates.test_command(settings), *names], env, PYTHON_RESULT)
+
+
 def counted(command: List[Any], env: Dict[str, str], result: Pattern[str]) -> Outcome:
     """Runs tests, their output passed on as it comes; what passed and what failed is added up from its lines."""
     counts = {"passed": 0, "failed": 0}
@@ -681,22 +712,26 @@ def counted(command: List[Any], env: Dict[str, str], result: Pattern[str]) -> Ou
 
 
 def make_admin(settings: Settings, arguments: List[str]) -> None:
-    """Makes somebody an admin of the stack that runs, and first an account of theirs when there is none."""
-    email = arguments[0].strip() if arguments else ""
+    """Makes somebody an admin, and first an account of theirs when there is none: of the stack that runs, or one on AWS."""
+    email, env = (argument.strip() for argument in [*arguments, "", ""][:2])
     if not email:
         raise Failure("whom? `make admin EMAIL=somebody@example.com`")
-    answer = appoint(settings, {"email": email})
+
+    def appoint(appointment: Dict[str, Any]) -> Dict[str, Any]:
+        return deploy.appoint(settings, env, appointment) if env else appoint_here(settings, appointment)
+
+    answer = appoint({"email": email})
     if answer.get("admin") == "password_required":
         say(f"There is no account of {email} yet.")
         password = asked(getpass.getpass, "A password for it: ")
         if asked(getpass.getpass, "The same again: ") != password:
             raise Failure("the two differ; nothing was changed")
-        answer = appoint(settings, {"email": email, "password": password})
+        answer = appoint({"email": email, "password": password})
     if answer.get("admin") == "unverified":
         say(f"Nobody has shown yet that {email} is theirs: whoever signed up with it becomes an admin.")
         if asked(input, "Go on? [y/N] ").strip().lower() not in ("y", "yes"):
             raise Failure("nothing was changed")
-        answer = appoint(settings, {"email": email, "unverified": True})
+        answer = appoint({"email": email, "unverified": True})
     for error in answer.get("errors", []):
         raise Failure(f"{error['field']} {error['message']}")
     if answer["admin"] == "disabled":
@@ -712,7 +747,7 @@ def asked(ask: Callable[[str], str], question: str) -> str:
         raise Failure("nobody answered; nothing was changed")
 
 
-def appoint(settings: Settings, appointment: Dict[str, Any]) -> Dict[str, Any]:
+def appoint_here(settings: Settings, appointment: Dict[str, Any]) -> Dict[str, Any]:
     """Asks the function that makes admins, which only this machine reaches."""
     url = f"http://127.0.0.1:{settings.console_port}/2015-03-31/functions/migrate/invocations"
     body = json.dumps({"admin": appointment}).encode()
@@ -730,18 +765,7 @@ def appoint(settings: Settings, appointment: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def validate(settings: Settings) -> None:
-    sam = packages.python_tool(settings.tools_dir, "aws-sam-cli", SAM_CLI, "sam")
-    env = {
-        **os.environ,
-        **packages.python_tool_environment(sam),
-        "SAM_CLI_TELEMETRY": "0",
-        "AWS_DEFAULT_REGION": "us-east-1",  # only to know which kinds of resources exist there
-    }
-    suite = ROOT / "infra/gateway/conformance"
-    parcels = ROOT / "infra/gateway/examples/parcels/template.yaml"
-    for template in (TEMPLATE, suite / "template.yaml", suite / "bare.yaml", parcels):
-        problem = f"{shown(template)} is not valid"
-        run([sam, "validate", "--lint", "--template", template], problem=problem, env=env, cwd=ROOT)
+    templates.check(settings)
     validator = packages.python_tool(
         settings.tools_dir, "openapi-spec-validator", OPENAPI_SPEC_VALIDATOR, "openapi-spec-validator"
     )
@@ -749,6 +773,7 @@ def validate(settings: Settings) -> None:
     document = ROOT / "functions/web/documents/openapi.json"
     run([validator, document], problem=f"{shown(document)} is not valid OpenAPI", env=env, cwd=ROOT)
     asyncapi.check(settings)
+    workflows.check(settings)
 
 
 def clean(settings: Settings) -> None:
@@ -797,9 +822,8 @@ def program(name: str) -> Path:
 
 def migrate(env: Dict[str, str], binaries: Path) -> None:
     with step("Database: migrating"):
-        command = [program("gateway"), "invoke", "--template", TEMPLATE, "--functions-dir", binaries]
+        command = [program("gateway"), "invoke", *template_options(env), "--functions-dir", binaries]
         command += ["--function", "migrate", "--payload", "{}"]
-        command += ["--parameter-overrides", f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
         run(command, problem="the migration failed", env=env, cwd=ROOT)
 
 
@@ -826,8 +850,13 @@ def main(arguments: List[str]) -> int:
         "contract": hold_to_contract,
         "screenshots": lambda settings, _: screenshots(settings),
         "admin": make_admin,
+        "deploy": lambda settings, arguments: deploy.deploy(settings, arguments, deploy.terminal()),
+        "destroy": lambda settings, arguments: deploy.destroy(settings, arguments, deploy.terminal()),
+        "bootstraps": deploy.bootstraps,
+        "audit": audit.audit,
         "rotate-keys": lambda settings, _: rotate_keys(settings),
         "validate": lambda settings, _: validate(settings),
+        "test-stacks": lambda settings, names: run_template_tests(settings, names).conclude(),
         "clean": lambda settings, _: clean(settings),
     }
     if not arguments or arguments[0] not in commands:

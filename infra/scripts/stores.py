@@ -43,7 +43,7 @@ from processes import (
 )
 from settings import ROOT
 
-COMPOSE_FILE = ROOT / "infra" / "compose.yaml"
+COMPOSE_FILE = ROOT / "infra" / "compose.stores.yaml"
 HOMEBREW = [Path("/opt/homebrew/opt"), Path("/usr/local/opt"), Path("/home/linuxbrew/.linuxbrew/opt")]
 START_WITHIN = 60
 LOCALES = ("C.UTF-8", "en_US.UTF-8", "C")

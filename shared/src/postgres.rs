@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail, ensure};
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
@@ -55,8 +55,10 @@ impl Postgres {
     /// Opens a connection ahead of the first request; a database that is down is met again there.
     pub async fn warm_up(&self) {
         if let Err(error) = self.pool.get().await {
-            let cause = anyhow::Error::from(error);
-            tracing::warn!(cause = format!("{cause:#}"), "Postgres is not reachable yet: DATABASE_URL");
+            tracing::warn!(
+                cause = format!("{:#}", cause(error)),
+                "Postgres is not reachable yet: DATABASE_URL"
+            );
         }
     }
 
@@ -65,7 +67,7 @@ impl Postgres {
         let hangs = |_| Error::Unavailable(anyhow::anyhow!("Postgres did not answer in {limit:?}"));
         let deadline = tokio::time::Instant::now() + limit;
         let client = tokio::time::timeout_at(deadline, self.pool.get()).await.map_err(hangs)?;
-        let client = client.map_err(|error| Error::Unavailable(error.into()))?;
+        let client = client.map_err(|error| Error::Unavailable(cause(error)))?;
         let answered = tokio::time::timeout_at(deadline, client.check_connection()).await;
         answered
             .map_err(|late| {
@@ -105,7 +107,7 @@ impl Postgres {
         sql: &str,
         params: &[Param<'_>],
     ) -> Result<Result<Vec<Row>, tokio_postgres::Error>> {
-        let client = self.pool.get().await.map_err(|error| Error::Unavailable(error.into()))?;
+        let client = self.pool.get().await.map_err(|error| Error::Unavailable(cause(error)))?;
         tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(sql, params)).await.map_err(|_| {
             // The connection still waits for the answer; it must not serve anybody else.
             drop(deadpool_postgres::Object::take(client));
@@ -186,6 +188,14 @@ where
 {
     // How it ends, whoever uses it hears.
     (client, tokio::spawn(async { drop(connection.await) }))
+}
+
+/// Why there is no connection; the pool's own text says the first half of it twice.
+fn cause(error: PoolError) -> anyhow::Error {
+    match error {
+        PoolError::Backend(error) => error.into(),
+        other => other.into(),
+    }
 }
 
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {

@@ -158,6 +158,7 @@ mod tests {
 
     use super::*;
     use crate::functions::Functions;
+    use crate::gateway::Names;
     use crate::hosted::{Function, Launch};
     use crate::journal::Journal;
 
@@ -178,7 +179,7 @@ mod tests {
         let config =
             AsynchronousConfig { retries: 2, longest_age: Duration::from_millis(200), on_failure: None };
         let gateway = Arc::new(Gateway {
-            names: vec![("Test".to_owned(), "test".to_owned())],
+            names: vec![Names { logical: "Test".to_owned(), binary: "test".to_owned(), alias: None }],
             functions: Functions::Hosted(vec![function]),
             queue: Queue::new(vec![config], [Duration::from_mins(1); 2]),
             ..Gateway::bare(journal)

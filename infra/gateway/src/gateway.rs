@@ -20,8 +20,8 @@ use crate::websocket::Connections;
 /// Everything that answers requests.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    /// Names and binaries of the functions, in the order of the template.
-    pub(crate) names: Vec<(String, String)>,
+    /// What the functions are called, in the order of the template.
+    pub(crate) names: Vec<Names>,
     /// What runs them.
     pub(crate) functions: Functions,
     /// The asynchronous invocations.
@@ -58,6 +58,17 @@ pub(crate) struct Gateway {
     pub(crate) stop: CancellationToken,
 }
 
+/// What a function is called.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// The logical id.
+    pub(crate) logical: String,
+    /// The binary.
+    pub(crate) binary: String,
+    /// The alias that it publishes.
+    pub(crate) alias: Option<String>,
+}
+
 #[cfg(test)]
 impl Gateway {
     /// A gateway without functions and APIs.
@@ -88,6 +99,6 @@ impl Gateway {
 impl Gateway {
     /// The logical id of a function.
     pub(crate) fn name(&self, function: usize) -> &str {
-        &self.names[function].0
+        &self.names[function].logical
     }
 }

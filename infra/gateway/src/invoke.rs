@@ -14,12 +14,13 @@ use time::OffsetDateTime;
 
 use crate::asynchronous::{self, EVENT_LIMIT};
 use crate::functions::PAYLOAD_LIMIT;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Names};
 use crate::ids;
 use crate::journal::Record;
 use crate::responses::{empty, failure};
+use crate::template::PUBLISHED_VERSION;
 
-/// The only version of a function there is here.
+/// The version of a function that is not published.
 const LATEST: &str = "$LATEST";
 
 /// How a function is to be invoked.
@@ -73,17 +74,25 @@ pub(crate) async fn serve(
     }
 }
 
-/// Finds a function by its logical id or its binary, given as a name, an ARN or a partial ARN, alone or
-/// qualified by `$LATEST`, in the name or in the query.
-fn find(names: &[(String, String)], given: &str, query: &str) -> Option<usize> {
-    let other_version = |(key, value): (_, _)| key == "Qualifier" && value != LATEST;
-    if url::form_urlencoded::parse(query.as_bytes()).any(other_version) {
-        return None;
-    }
+/// Finds a function by its logical id or its binary, given as a name, an ARN or a partial ARN, alone or qualified by
+/// `$LATEST`, the alias that it publishes or the one version of that, in the name or in the query.
+fn find(names: &[Names], given: &str, query: &str) -> Option<usize> {
     let parts: Vec<&str> = given.split(':').collect();
     let after_prefix = parts.iter().position(|part| *part == "function").map_or(0, |prefix| prefix + 1);
-    let ([name] | [name, LATEST]) = &parts[after_prefix..] else { return None };
-    names.iter().position(|(logical, binary)| logical == name || binary == name)
+    let (name, qualifier) = match &parts[after_prefix..] {
+        [name] => (name, None),
+        [name, qualifier] => (name, Some(*qualifier)),
+        _ => return None,
+    };
+    let function = names.iter().position(|names| names.logical == *name || names.binary == *name)?;
+    let alias = names[function].alias.as_deref();
+    let is_known = |qualifier: &str| {
+        qualifier == LATEST || alias.is_some_and(|alias| [alias, PUBLISHED_VERSION].contains(&qualifier))
+    };
+    let mut asked = url::form_urlencoded::parse(query.as_bytes());
+    let known = qualifier.is_none_or(is_known)
+        && asked.all(|(key, qualifier)| key != "Qualifier" || is_known(&qualifier));
+    known.then_some(function)
 }
 
 async fn synchronously(gateway: &Gateway, function: usize, event: Bytes) -> Response<Full<Bytes>> {
@@ -140,10 +149,12 @@ mod tests {
 
     #[test]
     fn a_function_is_found_by_every_form_of_its_name() {
-        let names = [
-            ("OtherFunction".to_owned(), "other".to_owned()),
-            ("FanOutFunction".to_owned(), "fan-out-function".to_owned()),
-        ];
+        let names = [("OtherFunction", "other", None), ("FanOutFunction", "fan-out-function", Some("live"))];
+        let names = names.map(|(logical, binary, alias)| Names {
+            logical: logical.to_owned(),
+            binary: binary.to_owned(),
+            alias: alias.map(str::to_owned),
+        });
         let find = |given: &str, query: &str| find(&names, given, query);
 
         for name in ["FanOutFunction", "fan-out-function"] {
@@ -154,14 +165,18 @@ mod tests {
                 format!("123456789012:function:{name}"),
                 format!("arn:aws:lambda:us-east-1:123456789012:function:{name}"),
                 format!("arn:aws:lambda:us-east-1:123456789012:function:{name}:$LATEST"),
+                format!("arn:aws:lambda:us-east-1:123456789012:function:{name}:live"),
+                format!("{name}:1"),
             ] {
                 assert_eq!(find(&form, ""), Some(1), "{form}");
             }
         }
         assert_eq!(find("FanOutFunction", "Qualifier=%24LATEST"), Some(1));
-        for unknown in ["Fan", "", "FanOutFunction:7", "FanOutFunction:live", "function:Fan:FanOutFunction"] {
+        assert_eq!(find("FanOutFunction", "Qualifier=live"), Some(1));
+        for unknown in ["Fan", "", "FanOutFunction:7", "OtherFunction:live", "function:Fan:FanOutFunction"] {
             assert_eq!(find(unknown, ""), None, "{unknown}");
         }
-        assert_eq!(find("FanOutFunction", "Qualifier=live"), None);
+        assert_eq!(find("FanOutFunction", "Qualifier=dead"), None);
+        assert_eq!(find("OtherFunction", "Qualifier=live"), None);
     }
 }

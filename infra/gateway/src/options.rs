@@ -2,7 +2,8 @@
 //!
 //! Defaults are those of the platform or of a developer's machine; tests shorten limits and take free ports.
 
-use std::path::PathBuf;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -87,7 +88,8 @@ impl TemplateOptions {
     /// What this run makes of the template.
     pub(crate) fn choices(&self) -> Choices {
         let overrides = self.parameter_overrides.iter().cloned().collect();
-        Choices { overrides, left_out: self.leave_out.clone() }
+        let folder = self.template.parent().map(Path::to_path_buf).unwrap_or_default();
+        Choices { overrides, left_out: self.leave_out.clone(), folder }
     }
 }
 
@@ -96,6 +98,9 @@ impl TemplateOptions {
 pub(crate) struct ServeOptions {
     #[command(flatten)]
     pub(crate) template: TemplateOptions,
+    /// Address of the interface of the HTTP and the WebSocket API, 0.0.0.0 for all; the console is on this machine only
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) listen: Ipv4Addr,
     /// Directory of the function binaries
     #[arg(long, default_value = "target/release")]
     pub(crate) functions_dir: PathBuf,

@@ -10,6 +10,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +34,7 @@ use crate::server;
 
 /// Listens for one process until the token is cancelled, and gives the port.
 pub(crate) fn listen(function: &Arc<Function>, slot: u64, stop: CancellationToken) -> Result<u16> {
-    let (listener, port) = server::bind(0)?;
+    let (listener, port) = server::bind(Ipv4Addr::LOCALHOST, 0)?;
     let function = Arc::clone(function);
     tokio::spawn(server::accept(listener, stop, move |stream, _| {
         serve(Arc::clone(&function), slot, port, stream)

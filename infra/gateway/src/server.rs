@@ -1,6 +1,6 @@
 //! Listening sockets: accepting connections and serving HTTP/1.1 on them.
 //!
-//! All listeners bind the loopback interface, and every socket has Nagle's algorithm off.
+//! Every socket has Nagle's algorithm off.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -24,18 +24,18 @@ const SEND_BUFFER: u32 = 128 * 1024;
 
 const BACKLOG: u32 = 4096;
 
-/// Binds a port of the loopback interface; 0 means any free one.
-pub(crate) fn bind(port: u16) -> Result<(TcpListener, u16)> {
+/// Binds a port of an interface; 0 means any free one.
+pub(crate) fn bind(address: Ipv4Addr, port: u16) -> Result<(TcpListener, u16)> {
     let listen = || {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         socket.set_send_buffer_size(SEND_BUFFER)?;
-        socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
+        socket.bind((address, port).into())?;
         let listener = socket.listen(BACKLOG)?;
         let port = listener.local_addr()?.port();
         std::io::Result::Ok((listener, port))
     };
-    listen().with_context(|| format!("cannot listen on 127.0.0.1:{port}"))
+    listen().with_context(|| format!("cannot listen on {address}:{port}"))
 }
 
 /// Accepts connections until the token is cancelled.

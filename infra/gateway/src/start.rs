@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use crate::cargo_lambda::CargoLambda;
 use crate::console::{FunctionFacts, Setup};
 use crate::env_vars::EnvVars;
 use crate::functions::Functions;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Names};
 use crate::hosted::{Function, Launch};
 use crate::journal::Journal;
 use crate::mail::Inbox;
@@ -72,9 +73,10 @@ fn allow_open_files() {
 }
 
 async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
-    let (listener, port) = server::bind(options.template.port).context("--port (0 takes a free one)")?;
-    let (console_listener, console_port) =
-        server::bind(options.template.console_port).context("--console-port (0 takes a free one)")?;
+    let (listener, port) = server::bind(options.listen, options.template.port)
+        .context("--listen, --port (0 takes a free one)")?;
+    let (console_listener, console_port) = server::bind(Ipv4Addr::LOCALHOST, options.template.console_port)
+        .context("--console-port (0 takes a free one)")?;
     let local = LocalAddresses { port, console_port };
     let (stop, end_functions, processes) =
         (CancellationToken::new(), CancellationToken::new(), TaskTracker::new());
@@ -128,7 +130,11 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         names: template
             .functions
             .iter()
-            .map(|function| (function.name.clone(), function.binary.clone()))
+            .map(|function| Names {
+                logical: function.name.clone(),
+                binary: function.binary.clone(),
+                alias: function.alias.clone(),
+            })
             .collect(),
         functions,
         queue,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::cost::{Estimate, FunctionUse, Use, estimate};
 use super::invocations::megabytes;
 use crate::functions::Load;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Names};
 use crate::hosted::ProcessState;
 use crate::responses::{json, timestamp};
 use crate::template::Architecture;
@@ -62,7 +62,7 @@ fn states(gateway: &Gateway) -> Vec<FunctionState<'_>> {
     let mut tallies = gateway.journal.activity().tallies();
     tallies.resize_with(gateway.names.len(), Default::default);
     let each = gateway.names.iter().zip(tallies).enumerate();
-    each.map(|(function, ((name, binary), tally))| {
+    each.map(|(function, (Names { logical: name, binary, .. }, tally))| {
         let facts = gateway.setup.functions.get(function);
         FunctionState {
             name,
@@ -137,8 +137,8 @@ fn cost(gateway: &Gateway) -> Estimate<'_> {
     let activity = gateway.journal.activity();
     let (tallies, facts) = (activity.tallies(), &gateway.setup.functions);
     let functions =
-        gateway.names.iter().zip(facts).zip(&tallies).map(|(((name, _), facts), tally)| FunctionUse {
-            name,
+        gateway.names.iter().zip(facts).zip(&tallies).map(|((names, facts), tally)| FunctionUse {
+            name: &names.logical,
             architecture: facts.architecture,
             memory_size: facts.memory_size,
             invocations: tally.invocations,

@@ -87,8 +87,11 @@ fn what_is_not_served_is_refused_where_it_stands_with_what_to_do() {
             &["Plain: ", "AWS::Lambda::Function", "AWS::Serverless::Function"],
         ),
         (with("", "Steps: {Type: AWS::Serverless::StateMachine}"), &["Steps: ", "--leave-out Steps"]),
-        (with("", "Nested: {Type: AWS::CloudFormation::Stack}"), &["Nested: ", "only this template"]),
-        (with("", "Nested: {Type: AWS::Serverless::Application}"), &["Nested: ", "only this template"]),
+        (with("", "Nested: {Type: AWS::CloudFormation::Stack}"), &["Nested: ", "TemplateURL"]),
+        (
+            with("", "Nested: {Type: AWS::Serverless::Application}"),
+            &["Nested: ", "AWS::CloudFormation::Stack"],
+        ),
         (
             with("", "Http: {Type: AWS::Serverless::HttpApi, Properties: {DefinitionUri: x}}"),
             &["Http: Properties.DefinitionUri", "events"],

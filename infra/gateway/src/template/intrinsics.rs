@@ -9,8 +9,17 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_yaml_ng::{Mapping, Value};
 
+use super::globals::GLOBALS;
 use super::websocket::route_logical_id;
 use super::{ACCOUNT_ID, IMPLICIT_HTTP_API, URL_SUFFIX};
+
+const FUNCTION: &str = "AWS::Serverless::Function";
+
+/// The property by which a function publishes a version and an alias of it.
+const ALIAS: &str = "AutoPublishAlias";
+
+/// The version of all functions that publish any.
+pub(crate) const PUBLISHED_VERSION: &str = "1";
 
 /// How deep a value is resolved, conditions that it refers to included: what no stack overflows at, and enough for
 /// a hundred conditions each of which is the opposite of the next.
@@ -24,6 +33,8 @@ pub(super) struct Resolver {
     resources: HashMap<String, String>,
     /// The names of `AWS::ApiGatewayV2::Stage` resources, which a `Ref` to one gives.
     stages: HashMap<String, Value>,
+    /// The aliases that functions publish.
+    aliases: HashMap<String, Value>,
     conditions: HashMap<String, Value>,
     /// What is known of conditions: whether they hold, or that this is being found out.
     known: RefCell<HashMap<String, Option<bool>>>,
@@ -62,7 +73,8 @@ impl Resolver {
         for name in overrides.keys() {
             ensure!(parameters.contains_key(name), "the template has no parameter {name} to override");
         }
-        let (mut resources, mut stages) = (HashMap::new(), HashMap::new());
+        let (mut resources, mut stages, mut aliases) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let alias_of_all = document.get(GLOBALS).and_then(|globals| globals.get("Function")?.get(ALIAS));
         for (id, resource) in mapping(document.get("Resources"), "Resources")? {
             let (Some(id), Some(kind)) = (id.as_str(), resource.get("Type").and_then(Value::as_str)) else {
                 continue;
@@ -71,6 +83,10 @@ impl Resolver {
             let stage = resource.get("Properties").and_then(|properties| properties.get("StageName"));
             if let ("AWS::ApiGatewayV2::Stage", Some(stage)) = (kind, stage) {
                 stages.insert(id.to_owned(), stage.clone());
+            }
+            if kind == FUNCTION {
+                let own = resource.get("Properties").and_then(|properties| properties.get(ALIAS));
+                aliases.extend(own.or(alias_of_all).map(|alias| (id.to_owned(), alias.clone())));
             }
             if kind == "AWS::Serverless::WebSocketApi" {
                 let routes = resource.get("Properties").and_then(|properties| properties.get("Routes"));
@@ -89,6 +105,7 @@ impl Resolver {
             parameters,
             resources,
             stages,
+            aliases,
             conditions,
             known: RefCell::default(),
             in_stage: Cell::new(false),
@@ -228,6 +245,9 @@ impl Resolver {
                         anyhow!("parameter {name} has no value; give one by --parameter-overrides {name}=…")
                     });
                 }
+                if let Some((function, "Alias" | "Version")) = name.split_once('.') {
+                    return self.published(function, name).map(Value::String);
+                }
                 if let Some(stage) = self.stages.get(name) {
                     ensure!(
                         !self.in_stage.replace(true),
@@ -248,6 +268,20 @@ impl Resolver {
         Ok(Value::String(text))
     }
 
+    /// The alias that a function publishes.
+    pub(super) fn alias(&self, function: &str) -> Result<Option<String>> {
+        self.aliases.get(function).map_or(Ok(None), |alias| self.text(alias).context(ALIAS))
+    }
+
+    /// What SAM makes of `Function.Alias` and `Function.Version` (SAM Developer Guide, "Referencing generated resources").
+    fn published(&self, function: &str, name: &str) -> Result<String> {
+        let kind = self.resources.get(function).with_context(|| format!("nothing is named {function}"))?;
+        ensure!(kind == FUNCTION, "{name}: {function} ({kind}) has no versions");
+        let alias = self.alias(function)?.with_context(|| format!("{name}: {function} has no {ALIAS}"))?;
+        let qualifier = if name.ends_with(".Alias") { &alias } else { PUBLISHED_VERSION };
+        Ok(format!("{}:{qualifier}", function_arn(&self.region, function)))
+    }
+
     fn attribute(&self, argument: &Value) -> Result<String> {
         let path = match argument {
             Value::Sequence(parts) => parts.iter().map(scalar).collect::<Result<Vec<_>>>()?.join("."),
@@ -256,7 +290,7 @@ impl Resolver {
         let (resource, attribute) =
             path.split_once('.').with_context(|| format!("GetAtt {path} names no attribute"))?;
         match (self.resources.get(resource).map(String::as_str), attribute) {
-            (Some("AWS::Serverless::Function"), "Arn") => Ok(function_arn(&self.region, resource)),
+            (Some(FUNCTION), "Arn") => Ok(function_arn(&self.region, resource)),
             (Some("AWS::SQS::Queue"), "Arn") => {
                 Ok(format!("arn:aws:sqs:{}:{ACCOUNT_ID}:{resource}", self.region))
             }
@@ -291,7 +325,7 @@ impl Resolver {
                 text.extend(["${", literal, "}"]);
             } else if let Some(value) = own.get(name) {
                 text.push_str(&scalar(value)?);
-            } else if name.contains('.') {
+            } else if name.contains('.') && !name.ends_with(".Alias") && !name.ends_with(".Version") {
                 text.push_str(&self.attribute(&Value::String(name.to_owned()))?);
             } else {
                 text.push_str(&scalar(&self.reference(name)?)?);

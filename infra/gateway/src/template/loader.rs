@@ -3,6 +3,7 @@
 //! Each resource and each property is either used, known to mean nothing on one machine, or refused.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -12,7 +13,7 @@ use super::globals::GLOBALS;
 use super::intrinsics::{Resolver, label, mapping, optional_mapping, scalar};
 use super::{
     Architecture, Cors, Function, HttpApi, HttpRoute, IMPLICIT_HTTP_API, StageVariables, WebSocketApi,
-    triggers,
+    nested, triggers,
 };
 
 /// The variables that Lambda sets and lets no function set (Lambda Developer Guide, "Using AWS Lambda environment
@@ -58,32 +59,28 @@ pub(super) struct Loader<'a> {
 
 impl<'a> Loader<'a> {
     /// Loads a whole template.
-    pub(super) fn load(resolver: &'a Resolver, document: &'a Value, globals: &'a Value) -> Result<Self> {
+    pub(super) fn load(
+        resolver: &'a Resolver,
+        document: &'a Value,
+        globals: &'a Value,
+        folder: &Path,
+    ) -> Result<Self> {
         check_transforms(document)?;
         check_keys(globals, GLOBALS, &["Function", "HttpApi", "WebSocketApi"], &[])?;
-        let mut loader = Self::new(resolver, document, globals)?;
+        let mut loader = Self::new(resolver, document, globals, folder)?;
         loader.load_functions()?;
         loader.load_websocket_api()?;
         Ok(loader)
     }
 
-    fn new(resolver: &'a Resolver, document: &'a Value, globals: &'a Value) -> Result<Self> {
-        let mut resources = Vec::new();
-        for (id, resource) in mapping(document.get("Resources"), "Resources")? {
-            let id = id.as_str().ok_or_else(|| anyhow!("a logical id is not text"))?;
-            if let Some(condition) = resource.get("Condition") {
-                let Value::String(condition) = condition else {
-                    bail!("{id}: Condition must be the name of one, not {}", label(condition))
-                };
-                if !resolver.condition(condition)? {
-                    continue;
-                }
+    fn new(resolver: &'a Resolver, document: &'a Value, globals: &'a Value, folder: &Path) -> Result<Self> {
+        let resources = resources(resolver, document)?;
+        for (id, kind, resource) in &resources {
+            if *kind == nested::STACK {
+                nested::check(resolver, id, resource, folder)?;
+            } else {
+                triggers::check(resolver, id, kind, resource)?;
             }
-            ensure!(!id.starts_with("Fn::"), "Resources: the intrinsic function {id} is not emulated");
-            let kind =
-                resource.get("Type").and_then(Value::as_str).with_context(|| format!("{id} has no Type"))?;
-            triggers::check(resolver, id, kind, resource)?;
-            resources.push((id, kind, resource));
         }
         Ok(Self {
             resolver,
@@ -167,7 +164,11 @@ impl<'a> Loader<'a> {
                 "KmsKeyArn",
                 "PermissionsBoundary",
                 "AutoPublishAlias",
+                "AutoPublishAliasAllProperties",
+                "AutoPublishCodeSha256",
                 "DeploymentPreference",
+                "RecursiveLoop",
+                "VersionDescription",
                 "RuntimeManagementConfig",
                 "ProvisionedConcurrencyConfig",
                 "PackageType",
@@ -198,6 +199,7 @@ impl<'a> Loader<'a> {
             schedules: Vec::new(),
             variables: self.variables(&properties)?,
             reserved_concurrency: reserved.map(|reserved| usize::try_from(reserved).unwrap_or(usize::MAX)),
+            alias: self.resolver.alias(id)?,
         });
         if let Some(events) = properties.get("Events") {
             for (name, event) in mapping(Some(events), "Events")? {
@@ -357,6 +359,7 @@ impl<'a> Loader<'a> {
                 "PropagateTags",
                 "AccessLogSettings",
                 "Domain",
+                "DisableExecuteApiEndpoint",
                 "FailOnWarnings",
             ],
         )?;
@@ -499,6 +502,30 @@ impl<'a> Loader<'a> {
     }
 }
 
+/// The resources that are there, with their logical ids and types.
+pub(super) fn resources<'a>(
+    resolver: &Resolver,
+    document: &'a Value,
+) -> Result<Vec<(&'a str, &'a str, &'a Value)>> {
+    let mut resources = Vec::new();
+    for (id, resource) in mapping(document.get("Resources"), "Resources")? {
+        let id = id.as_str().ok_or_else(|| anyhow!("a logical id is not text"))?;
+        if let Some(condition) = resource.get("Condition") {
+            let Value::String(condition) = condition else {
+                bail!("{id}: Condition must be the name of one, not {}", label(condition))
+            };
+            if !resolver.condition(condition)? {
+                continue;
+            }
+        }
+        ensure!(!id.starts_with("Fn::"), "Resources: the intrinsic function {id} is not emulated");
+        let kind =
+            resource.get("Type").and_then(Value::as_str).with_context(|| format!("{id} has no Type"))?;
+        resources.push((id, kind, resource));
+    }
+    Ok(resources)
+}
+
 /// What to use instead of something that is refused, as the rest of a sentence.
 pub(super) fn hint(refused: &str) -> &'static str {
     match refused {
@@ -506,7 +533,9 @@ pub(super) fn hint(refused: &str) -> &'static str {
             " (not REST APIs, but AWS::Serverless::HttpApi and its event HttpApi)"
         }
         "AWS::Lambda::Function" => " (but AWS::Serverless::Function)",
-        "AWS::Serverless::Application" | "AWS::CloudFormation::Stack" => " (only this template is read)",
+        "AWS::Serverless::Application" => {
+            " (but AWS::CloudFormation::Stack, of resources without a meaning here)"
+        }
         "FunctionUrlConfig" => "; an event of type HttpApi gives the function a URL",
         "Layers" => "; a binary holds what it needs",
         "InlineCode" | "ImageUri" | "ImageConfig" => "; only binaries are run",

@@ -14,6 +14,7 @@ mod globals;
 mod intrinsics;
 mod left_out;
 mod loader;
+mod nested;
 mod route_settings;
 #[cfg(test)]
 mod testing;
@@ -21,6 +22,7 @@ mod triggers;
 mod websocket;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -32,7 +34,7 @@ pub(crate) use authorizers::{
     RouteAuthorization, WebSocketAuthorizer,
 };
 use intrinsics::Resolver;
-pub(crate) use intrinsics::function_arn;
+pub(crate) use intrinsics::{PUBLISHED_VERSION, function_arn};
 use loader::Loader;
 
 use crate::throttling::Throttle;
@@ -84,6 +86,8 @@ pub(crate) struct Function {
     pub(crate) schedules: Vec<Schedule>,
     variables: BTreeMap<String, Value>,
     reserved_concurrency: Option<usize>,
+    /// The alias that it publishes.
+    pub(crate) alias: Option<String>,
 }
 
 impl Function {
@@ -257,6 +261,8 @@ pub(crate) struct Choices {
     pub(crate) overrides: HashMap<String, String>,
     /// Resources, and events or properties of resources or of `Globals`, that are not there.
     pub(crate) left_out: Vec<String>,
+    /// The folder of the template, below which those of nested stacks are.
+    pub(crate) folder: PathBuf,
 }
 
 impl Template {
@@ -271,7 +277,7 @@ impl Template {
         let resolver = Resolver::new(document, region, &choices.overrides)?;
         let document = &left_out::leave_out(document, &choices.left_out)?;
         let globals = document.get("Globals").cloned().unwrap_or_default();
-        let loader = Loader::load(&resolver, document, &globals)?;
+        let loader = Loader::load(&resolver, document, &globals, &choices.folder)?;
         let Loader { functions, http_api, websocket_api, notes, .. } = loader;
         Ok(Self { functions, http_api, websocket_api, notes, resolver })
     }
@@ -408,6 +414,41 @@ Resources:
 
     fn refusal(text: &str) -> String {
         format!("{:#}", Template::parse(text, "us-east-1", &Choices::default()).unwrap_err())
+    }
+
+    #[test]
+    fn an_alias_and_a_version_are_those_that_a_function_publishes() {
+        let published = |alias: &str| {
+            format!(
+                "
+Globals: {{Function: {{{alias}}}}}
+Resources:
+  Worker: {{Type: AWS::Serverless::Function, Metadata: {{BuildProperties: {{Binary: worker}}}}}}
+  Fn:
+    Type: AWS::Serverless::Function
+    Metadata: {{BuildProperties: {{Binary: probe}}}}
+    Properties:
+      AutoPublishAlias: now
+      Environment: {{Variables: {{IT: !Ref Worker.Alias, VERSION: !Ref Worker.Version, IN: !Sub '${{Worker.Alias}}!'}}}}
+"
+            )
+        };
+        let template =
+            Template::parse(&published("AutoPublishAlias: live"), "us-east-1", &Choices::default());
+        let template = template.unwrap();
+
+        let environment = template.environment(&template.functions[1], LOCAL, |_| None).unwrap();
+
+        let arn = "arn:aws:lambda:us-east-1:123456789012:function:Worker";
+        assert_eq!(environment["IT"], format!("{arn}:live"));
+        assert_eq!(environment["VERSION"], format!("{arn}:1"));
+        assert_eq!(environment["IN"], format!("{arn}:live!"));
+        let aliases: Vec<_> = template.functions.iter().map(|function| function.alias.as_deref()).collect();
+        assert_eq!(aliases, [Some("live"), Some("now")]);
+
+        let template = Template::parse(&published(""), "us-east-1", &Choices::default()).unwrap();
+        let error = template.environment(&template.functions[1], LOCAL, |_| None).unwrap_err();
+        assert!(format!("{error:#}").contains("Worker has no AutoPublishAlias"), "{error:#}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Resources that would serve, trigger or route something which the gateway then would not.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use serde_yaml_ng::Value;
 
 use super::intrinsics::Resolver;
@@ -29,30 +29,42 @@ const TRIGGERS: [(&str, &str, Option<&str>); 13] = [
     ("AWS::VpcLattice::TargetGroup", "Type", Some("LAMBDA")),
 ];
 
+/// Resources of the refused services that only lead to what is served, or only log it.
+const AROUND: [&str; 3] =
+    ["AWS::ApiGateway::Account", "AWS::ApiGatewayV2::ApiMapping", "AWS::ApiGatewayV2::DomainName"];
+
 /// Refuses a resource that would invoke something here, with the name to leave it out by.
 pub(super) fn check(resolver: &Resolver, id: &str, kind: &str, resource: &Value) -> Result<()> {
-    ensure!(
-        !is_refused(kind),
-        "{id}: resources of type {kind} are not served here{}; leave it out by --leave-out {id}, or by a Condition \
-         that is false here",
-        hint(kind)
-    );
+    let Some(refusal) = refusal(resolver, kind, resource)? else { return Ok(()) };
+    let name = refusal.property.map_or_else(|| id.to_owned(), |property| format!("{id}.{property}"));
+    bail!("{id}: {}; leave it out by --leave-out {name}, or by a Condition that is false here", refusal.why)
+}
+
+/// Why a resource is refused.
+pub(super) struct Refusal {
+    pub(super) why: String,
+    /// The property that can go alone, because it only names functions.
+    property: Option<&'static str>,
+}
+
+/// Whether a resource would serve or invoke something which here it does not.
+pub(super) fn refusal(resolver: &Resolver, kind: &str, resource: &Value) -> Result<Option<Refusal>> {
+    if is_refused(kind) {
+        let why = format!("resources of type {kind} are not served here{}", hint(kind));
+        return Ok(Some(Refusal { why, property: None }));
+    }
     let kind = if kind.starts_with("Custom::") { "AWS::CloudFormation::CustomResource" } else { kind };
-    let Some(properties) = resource.get(PROPERTIES) else { return Ok(()) };
+    let Some(properties) = resource.get(PROPERTIES) else { return Ok(None) };
     for (_, path, wanted) in TRIGGERS.iter().filter(|(other, ..)| *other == kind) {
         if !is_there(resolver, properties, path, *wanted)? {
             continue;
         }
-        // A property that only names functions can go alone.
+        let wants = wanted.map(|wanted| format!(": {wanted}")).unwrap_or_default();
+        let why = format!("{PROPERTIES}.{path}{wants}: no function is invoked by this here");
         let property = path.split('.').next().filter(|_| wanted.is_none() && *path != "ServiceToken");
-        let name = property.map_or_else(|| id.to_owned(), |property| format!("{id}.{property}"));
-        bail!(
-            "{id}: {PROPERTIES}.{path}{}: no function is invoked by this here; leave it out by --leave-out {name}, \
-             or by a Condition that is false here",
-            wanted.map(|wanted| format!(": {wanted}")).unwrap_or_default()
-        );
+        return Ok(Some(Refusal { why, property }));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Whether there is anything at a path through maps and lists, or the wanted value.
@@ -81,7 +93,7 @@ fn is_there(resolver: &Resolver, at: &Value, path: &str, wanted: Option<&str>) -
 }
 
 fn is_refused(kind: &str) -> bool {
-    if PLAIN_RESOURCES.contains(&kind) {
+    if PLAIN_RESOURCES.contains(&kind) || AROUND.contains(&kind) {
         return false;
     }
     let serves = ["AWS::ApiGateway::", "AWS::ApiGatewayV2::", "AWS::Scheduler::", "AWS::Pipes::"];
@@ -91,7 +103,6 @@ fn is_refused(kind: &str) -> bool {
         "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::Url",
         "AWS::Events::Rule",
-        "AWS::CloudFormation::Stack",
         "AWS::IoT::TopicRule",
         "AWS::Logs::SubscriptionFilter",
         "AWS::StepFunctions::StateMachine",

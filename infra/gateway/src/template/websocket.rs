@@ -105,7 +105,16 @@ impl Loader<'_> {
                 "DefaultRouteSettings",
                 "RouteSettings",
             ],
-            &["Name", "Description", "Tags", "PropagateTags", "AccessLogSettings", "Domain", "IpAddressType"],
+            &[
+                "Name",
+                "Description",
+                "Tags",
+                "PropagateTags",
+                "AccessLogSettings",
+                "Domain",
+                "DisableExecuteApiEndpoint",
+                "IpAddressType",
+            ],
         )?;
         let stage_variables = self.stage_variables(&properties)?;
         let two_way = self.routes_with_response(id)?;

@@ -102,3 +102,18 @@ async fn a_binary_is_found_where_cargo_lambda_and_sam_lay_it() {
         fs::remove_dir_all(functions).unwrap();
     }
 }
+
+#[cfg(target_os = "linux")] // Elsewhere a machine has one loopback address only.
+#[tokio::test]
+async fn the_apis_listen_where_they_are_asked_to_and_the_console_does_not() {
+    let everywhere = Gateway::start(&["--listen", "0.0.0.0"]);
+    let here = Gateway::start(&[]);
+    let at_another = |url: &str| {
+        let port = url.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
+        everywhere.http.post(format!("http://127.0.0.2:{port}/")).json(&nothing()).send()
+    };
+
+    assert_eq!(at_another(&everywhere.url).await.unwrap().status(), 200);
+    assert!(at_another(&everywhere.console_url).await.unwrap_err().is_connect());
+    assert!(at_another(&here.url).await.unwrap_err().is_connect());
+}
