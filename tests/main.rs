@@ -14,6 +14,7 @@ mod cluster;
 mod connections;
 mod conversations;
 mod crash;
+mod encrypted_stores;
 mod erasure;
 mod gateway;
 mod graphql;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail, ensure};
-use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Connect, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::task::JoinHandle;
@@ -21,6 +21,7 @@ pub use tokio_postgres::{Client, Config, Row};
 use tokio_postgres::{NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::config::Authorities;
 use crate::iam::Login;
 use crate::{Error, Result, config, telemetry, tls};
 
@@ -54,7 +55,10 @@ impl Postgres {
     /// Opens a connection ahead of the first request; a database that is down is met again there.
     pub async fn warm_up(&self) {
         if let Err(error) = self.pool.get().await {
-            tracing::warn!(cause = format!("{error:#}"), "Postgres is not reachable yet: DATABASE_URL");
+            tracing::warn!(
+                cause = format!("{:#}", cause(error)),
+                "Postgres is not reachable yet: DATABASE_URL"
+            );
         }
     }
 
@@ -63,7 +67,7 @@ impl Postgres {
         let hangs = |_| Error::Unavailable(anyhow::anyhow!("Postgres did not answer in {limit:?}"));
         let deadline = tokio::time::Instant::now() + limit;
         let client = tokio::time::timeout_at(deadline, self.pool.get()).await.map_err(hangs)?;
-        let client = client.map_err(|error| Error::Unavailable(error.into()))?;
+        let client = client.map_err(|error| Error::Unavailable(cause(error)))?;
         let answered = tokio::time::timeout_at(deadline, client.check_connection()).await;
         answered
             .map_err(|late| {
@@ -103,7 +107,7 @@ impl Postgres {
         sql: &str,
         params: &[Param<'_>],
     ) -> Result<Result<Vec<Row>, tokio_postgres::Error>> {
-        let client = self.pool.get().await.map_err(|error| Error::Unavailable(error.into()))?;
+        let client = self.pool.get().await.map_err(|error| Error::Unavailable(cause(error)))?;
         tokio::time::timeout(STATEMENT_TIMEOUT, client.query_typed(sql, params)).await.map_err(|_| {
             // The connection still waits for the answer; it must not serve anybody else.
             drop(deadpool_postgres::Object::take(client));
@@ -134,6 +138,10 @@ impl Door {
         config.application_name("chat");
         // Not for `prefer`, the default: a certificate is always verified, and a server of one's own has none to show.
         let encrypted = config.get_ssl_mode() == SslMode::Require;
+        ensure!(
+            encrypted || database.authorities == Authorities::Public,
+            "with DATABASE_CA the DATABASE_URL must have sslmode=require: nothing is verified without TLS"
+        );
         let tls = encrypted.then(|| tls::client(&database.authorities)).transpose().context("DATABASE_CA")?;
         let login = database.iam.map(|aws| {
             ensure!(
@@ -143,7 +151,7 @@ impl Door {
             let [Host::Tcp(host)] = config.get_hosts() else { bail!("DATABASE_URL must name one host") };
             let port = config.get_ports().first().copied().unwrap_or(5432);
             let user = config.get_user().context("DATABASE_URL must name the user who signs in by IAM")?;
-            let login = Login::to_postgres(host, port, user, aws)?;
+            let login = Login::to_postgres(host, port, user, aws);
             // What cannot be signed is known now and not at the first request.
             login.token(SystemTime::now())?;
             Ok(Arc::new(login))
@@ -182,6 +190,14 @@ where
     (client, tokio::spawn(async { drop(connection.await) }))
 }
 
+/// Why there is no connection; the pool's own text says the first half of it twice.
+fn cause(error: PoolError) -> anyhow::Error {
+    match error {
+        PoolError::Backend(error) => error.into(),
+        other => other.into(),
+    }
+}
+
 fn lost_a_race(error: &tokio_postgres::Error) -> bool {
     error.code().is_some_and(|code| {
         [
@@ -218,4 +234,91 @@ fn store_error(error: tokio_postgres::Error) -> Error {
     let unavailable = ["08", "53", "57"].iter().any(|class| code.starts_with(class));
     let refusal = Refusal { code, message: refusal.message().to_owned() };
     if unavailable { Error::Unavailable(refusal.into()) } else { Error::Internal(refusal.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aws() -> config::Aws {
+        config::Aws {
+            region: "us-east-1".to_owned(),
+            access_key_id: "akid".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: None,
+        }
+    }
+
+    /// What is said of settings when a function starts; nothing is connected to.
+    fn said_of(url: &str, authorities: Authorities, iam: Option<config::Aws>) -> Option<String> {
+        let url = url.to_owned();
+        Postgres::new(config::Database { url, authorities, iam }).err().map(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn settings_that_fit_are_taken_before_anything_is_connected() {
+        let encrypted = "postgres://me@host/chat?sslmode=require";
+        for (url, authorities) in [
+            ("postgres://me:secret@host:5433/chat", Authorities::Public),
+            (encrypted, Authorities::Public),
+            (encrypted, Authorities::Rds),
+        ] {
+            assert_eq!(said_of(url, authorities.clone(), None), None, "{url} {authorities:?}");
+        }
+        assert_eq!(said_of(encrypted, Authorities::Rds, Some(aws())), None);
+    }
+
+    #[test]
+    fn a_setting_that_does_not_fit_is_named_and_no_password_repeated() {
+        let nowhere = || Authorities::File("/there/is/none".into());
+        for (url, authorities, iam, expected) in [
+            ("me:secret@host", Authorities::Public, None, "DATABASE_URL is not a Postgres address"),
+            (
+                "postgres://me:secret@host/chat?sslmode=secret",
+                Authorities::Public,
+                None,
+                "DATABASE_URL is not a Postgres address",
+            ),
+            (
+                "postgres://me:secret@host/chat?sslmode=require",
+                nowhere(),
+                None,
+                "DATABASE_CA: the authorities in /there/is/none: ",
+            ),
+            (
+                "postgres://me:secret@host/chat",
+                nowhere(),
+                None,
+                "with DATABASE_CA the DATABASE_URL must have sslmode=require",
+            ),
+            (
+                "postgres://me:secret@host/chat",
+                Authorities::Rds,
+                None,
+                "with DATABASE_CA the DATABASE_URL must have sslmode=require",
+            ),
+            (
+                "postgres://me:secret@host/chat?sslmode=prefer",
+                Authorities::Public,
+                Some(aws()),
+                "with DATABASE_IAM the DATABASE_URL must have sslmode=require",
+            ),
+            (
+                "postgres://host/chat?sslmode=require",
+                Authorities::Public,
+                Some(aws()),
+                "DATABASE_URL must name the user",
+            ),
+            (
+                "postgres://me@one,two/chat?sslmode=require",
+                Authorities::Public,
+                Some(aws()),
+                "DATABASE_URL must name one host",
+            ),
+        ] {
+            let said = said_of(url, authorities, iam).unwrap_or_else(|| panic!("{url} was taken"));
+            assert!(said.starts_with(expected), "{url}: {said}");
+            assert!(!said.contains("secret"), "{url}: {said}");
+        }
+    }
 }

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{Answer, Connection, Handshake, PATIENCE, RedisCluster, Stack, StackOptions, User, canaries};
+use crate::{
+    Answer, Connection, Handshake, PATIENCE, RedisCluster, Stack, StackOptions, User, canaries, redis_users,
+};
 
 /// A handle on a running chat: the one that all stories share, or one's own.
 #[derive(Debug, Clone)]
@@ -18,11 +20,15 @@ pub struct TestChat {
 }
 
 impl TestChat {
-    /// The chat that all stories share; each has users and conversations of its own in it.
+    /// The chat that all stories share; each has users and conversations of its own in it. At Redis its functions may do
+    /// what the template grants them, and no more.
     pub async fn start() -> Self {
         static SHARED: OnceCell<Arc<Stack>> = OnceCell::const_new();
-        let stack = SHARED.get_or_init(async || Arc::new(Stack::start(StackOptions::default()).await)).await;
-        Self::over(Arc::clone(stack))
+        let start = async || {
+            let redis = Some(redis_users::url_of_few_rights().await);
+            Arc::new(Stack::start(StackOptions { redis, ..StackOptions::default() }).await)
+        };
+        Self::over(Arc::clone(SHARED.get_or_init(start).await))
     }
 
     /// A chat of one's own, for stories with other settings or with faults.

@@ -1,4 +1,4 @@
-//! A Redis cluster of three primaries on this machine, without replicas or with one.
+//! A Redis cluster of three primaries on this machine, without replicas or with one, and with TLS if a story asks for it.
 //!
 //! Each server is the child of a shell that waits for the end of its own standard input. So a server ends when it is
 //! killed here, when its cluster is dropped, and when the test process dies, however that happens.
@@ -17,12 +17,15 @@ use redis::{Cmd, FromRedisValue, RedisResult, cmd};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{PATIENCE, Settings, stack};
+use crate::{Authority, PATIENCE, Settings, redis_users, stack};
 
 const PRIMARIES: u16 = 3;
 const SLOTS: u16 = 16_384;
 /// How far the ports are apart on which a node serves clients and the other nodes.
 const BUS: u16 = 10_000;
+const STORIES: &str = "stories";
+const BY_PASSWORD: &str = "by_password";
+const BY_TOKEN: &str = "by_token";
 const SERVE_AND_WATCH: &str = r#""$@" & read -r _; kill -9 $!; wait"#;
 
 /// A cluster; its servers are named by their numbers: the primaries from 0, then the replica.
@@ -30,11 +33,32 @@ const SERVE_AND_WATCH: &str = r#""$@" & read -r _; kill -9 $!; wait"#;
 pub struct RedisCluster {
     servers: Vec<Server>,
     dir: PathBuf,
+    secured: Option<Secured>,
+}
+
+/// How a cluster is closed to all but the functions, who come over TLS and may do what the template grants, and to the
+/// stories, who come without.
+#[derive(Debug)]
+struct Secured {
+    authority: String,
+    /// Of the stories, and of the functions that sign in by it.
+    password: String,
+}
+
+/// By what functions sign in at a cluster with TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// A password.
+    Password,
+    /// A token, or whatever else they say.
+    Token,
 }
 
 #[derive(Debug)]
 struct Server {
+    /// Where the stories reach it, and the functions if there is no TLS.
     port: u16,
+    tls_port: Option<u16>,
     /// The shell over the server; none while the server is down.
     shell: Mutex<Option<Child>>,
 }
@@ -48,8 +72,29 @@ impl RedisCluster {
 
     /// A cluster of one's own.
     pub async fn start() -> Self {
-        let dir = stack::logs_root().join(format!("{}-cluster-{}", std::process::id(), Uuid::new_v4()));
-        let mut cluster = Self { servers: Vec::new(), dir };
+        let mut cluster = Self { servers: Vec::new(), dir: new_dir(), secured: None };
+        cluster.form().await;
+        cluster
+    }
+
+    /// A cluster of one's own that functions reach over TLS alone, by the name `localhost`, and whose primaries show
+    /// certificates for these hosts.
+    pub async fn start_with_tls(authority: &Authority, hosts: [&str; PRIMARIES as usize]) -> Self {
+        let secured = Secured { authority: authority.file(), password: Uuid::new_v4().simple().to_string() };
+        let cluster = Self { servers: Vec::new(), dir: new_dir(), secured: Some(secured) };
+        for (number, host) in hosts.into_iter().enumerate() {
+            let certified = authority.certify(host);
+            cluster.write(number, "certificate.pem", &certified.certificate);
+            cluster.write(number, "key.pem", &certified.key);
+            cluster.write(number, "users.acl", &cluster.users());
+        }
+        let mut cluster = cluster;
+        cluster.form().await;
+        cluster
+    }
+
+    async fn form(&mut self) {
+        let cluster = self;
         for share in 0..PRIMARIES {
             let number = cluster.add().await;
             let slots: Vec<_> = (0..SLOTS).filter(|slot| slot * PRIMARIES / SLOTS == share).collect();
@@ -60,7 +105,6 @@ impl RedisCluster {
             cluster.meet(number).await;
         }
         cluster.until_whole().await;
-        cluster
     }
 
     /// A cluster of one's own with a replica, number 3, that stands in for a primary.
@@ -74,26 +118,40 @@ impl RedisCluster {
         let (replica, mut about) = (&cluster.servers[number], cmd("INFO"));
         about.arg("replication");
         cluster
-            .until(|| replica.ask::<String>(&about), |about| about.contains("master_link_status:up"))
+            .until(|| cluster.ask::<String>(replica, &about), |about| about.contains("master_link_status:up"))
             .await;
         cluster
     }
 
     async fn add(&mut self) -> usize {
-        self.servers.push(Server { port: free_port(), shell: Mutex::new(None) });
+        let tls_port = self.secured.is_some().then(free_port);
+        self.servers.push(Server { port: free_port(), tls_port, shell: Mutex::new(None) });
         let number = self.servers.len() - 1;
         self.serve(number).await;
         number
     }
 
     async fn meet(&self, number: usize) {
-        let port = self.servers[number].port;
+        let server = &self.servers[number];
+        // The port for the other nodes is counted from this one.
+        let port = server.tls_port.unwrap_or(server.port);
         self.order(0, cmd("CLUSTER").arg("MEET").arg("127.0.0.1").arg(port)).await;
     }
 
     /// `REDIS_URL` of this cluster, by its first primary.
     pub fn url(&self) -> String {
         format!("redis+cluster://127.0.0.1:{}", self.servers[0].port)
+    }
+
+    /// The same with TLS, for functions that sign in by this.
+    pub fn url_with_tls(&self, login: Login) -> String {
+        let secured = self.secured.as_ref().expect("a cluster with TLS");
+        let user = match login {
+            Login::Password => format!("{BY_PASSWORD}:{}", secured.password),
+            Login::Token => BY_TOKEN.to_owned(),
+        };
+        let port = self.servers[0].tls_port.expect("a cluster with TLS");
+        format!("rediss+cluster://{user}@localhost:{port}")
     }
 
     /// Which server that runs has keys with this in their names.
@@ -188,7 +246,7 @@ impl RedisCluster {
         let log =
             File::options().create(true).append(true).open(dir.join("redis.log")).expect("it can be written");
         let port = server.port.to_string();
-        let options = [
+        let mut options = vec![
             ["--port", &port],
             ["--bind", "127.0.0.1"],
             ["--save", ""],
@@ -198,6 +256,20 @@ impl RedisCluster {
             // Without it the loss of one primary would end all.
             ["--cluster-require-full-coverage", "no"],
         ];
+        let tls_port = server.tls_port.map(|port| port.to_string());
+        if let (Some(Secured { authority, .. }), Some(tls_port)) = (&self.secured, &tls_port) {
+            options.extend([
+                ["--tls-port", tls_port],
+                ["--tls-cluster", "yes"],
+                ["--tls-cert-file", "certificate.pem"],
+                ["--tls-key-file", "key.pem"],
+                ["--tls-ca-cert-file", authority],
+                ["--tls-auth-clients", "no"],
+                ["--cluster-announce-hostname", "localhost"],
+                ["--cluster-preferred-endpoint-type", "hostname"],
+                ["--aclfile", "users.acl"],
+            ]);
+        }
         let mut shell = Command::new("sh");
         shell.args(["-c", SERVE_AND_WATCH, "sh"]).arg(program).args(options.as_flattened());
         shell
@@ -211,7 +283,24 @@ impl RedisCluster {
         let shell = shell.spawn().expect("`sh` is on every system");
         *server.shell.lock().expect("nobody panics while holding it") = Some(shell);
         let ping = cmd("PING");
-        self.until(|| server.ask::<String>(&ping), |pong| pong == "PONG").await;
+        self.until(|| self.ask::<String>(server, &ping), |pong| pong == "PONG").await;
+    }
+
+    /// What the users of a server may do; its default user is off.
+    fn users(&self) -> String {
+        let password = &self.secured.as_ref().expect("a cluster with TLS").password;
+        let rights = redis_users::rights().join(" ");
+        format!(
+            "user default off\nuser {STORIES} on >{password} ~* &* +@all\n\
+             user {BY_PASSWORD} on >{password} {rights}\nuser {BY_TOKEN} on nopass {rights}\n"
+        )
+    }
+
+    fn write(&self, number: usize, name: &str, text: &str) {
+        let path = self.dir.join(number.to_string()).join(name);
+        let dir = path.parent().expect("it is in the cluster's");
+        let written = fs::create_dir_all(dir).and_then(|()| fs::write(&path, text));
+        written.unwrap_or_else(|err| panic!("{}: {err}", path.display()));
     }
 
     /// Waits until every server knows the others, and who serves what.
@@ -223,7 +312,16 @@ impl RedisCluster {
         for server in &self.servers {
             let mut about = cmd("CLUSTER");
             about.arg("INFO");
-            self.until(|| server.ask::<String>(&about), |about| whole(about)).await;
+            self.until(|| self.ask::<String>(server, &about), |about| whole(about)).await;
+        }
+        // The names of the hosts come after the rest; one that is not known yet is a question mark.
+        for server in self.servers.iter().filter(|server| server.tls_port.is_some()) {
+            let mut slots = cmd("CLUSTER");
+            slots.arg("SLOTS");
+            let named = |ranges: &Vec<redis::Value>| {
+                ranges.len() == usize::from(PRIMARIES) && !format!("{ranges:?}").contains("\"?\"")
+            };
+            self.until(|| self.ask(server, &slots), named).await;
         }
     }
 
@@ -248,8 +346,16 @@ impl RedisCluster {
     }
 
     async fn tell<T: FromRedisValue>(&self, number: usize, command: &Cmd) -> T {
-        let answer = self.servers[number].ask(command).await;
+        let answer = self.ask(&self.servers[number], command).await;
         answer.unwrap_or_else(|err| panic!("server {number} of {}: {err}", self.dir.display()))
+    }
+
+    async fn ask<T: FromRedisValue>(&self, server: &Server, command: &Cmd) -> RedisResult<T> {
+        let login = self.secured.as_ref().map(|secured| format!("{STORIES}:{}@", secured.password));
+        let client =
+            redis::Client::open(format!("redis://{}127.0.0.1:{}", login.unwrap_or_default(), server.port))?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        command.query_async(&mut connection).await
     }
 }
 
@@ -262,12 +368,6 @@ pub struct Move {
 }
 
 impl Server {
-    async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> RedisResult<T> {
-        let client = redis::Client::open(("127.0.0.1", self.port))?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        command.query_async(&mut connection).await
-    }
-
     fn runs(&self) -> bool {
         self.shell.lock().expect("nobody panics while holding it").is_some()
     }
@@ -295,6 +395,10 @@ impl Drop for RedisCluster {
 fn signal(signal: &str, pid: u32) {
     let sent = Command::new("kill").args([signal, &pid.to_string()]).status();
     assert!(sent.expect("`kill` is on every system").success(), "process {pid} runs");
+}
+
+fn new_dir() -> PathBuf {
+    stack::logs_root().join(format!("{}-cluster-{}", std::process::id(), Uuid::new_v4()))
 }
 
 /// A port below those that systems hand out, so that nobody takes it meanwhile, whose partner is free as well.

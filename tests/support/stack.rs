@@ -53,6 +53,10 @@ pub struct StackOptions {
     pub variables: Vec<(&'static str, String)>,
     /// Processes per function.
     pub concurrency: u16,
+    /// As whom and how the functions reach Postgres, when not as the stories do; still without a database.
+    pub postgres: Option<Url>,
+    /// The same for Redis.
+    pub redis: Option<Url>,
     /// Where the functions reach Postgres, when not directly.
     pub postgres_through: Option<SocketAddr>,
     /// Where the functions reach Redis, when not directly.
@@ -79,6 +83,8 @@ impl Default for StackOptions {
             mail_from: "Chat <chat@example.com>",
             variables: Vec::new(),
             concurrency: 4,
+            postgres: None,
+            redis: None,
             postgres_through: None,
             redis_through: None,
             strict: None,
@@ -140,9 +146,9 @@ pub struct Stack {
     pub url: String,
     /// Where connections are opened.
     pub websocket_url: String,
-    /// The stack's own database, as its functions reach it.
+    /// The stack's own database, as a story reaches it.
     pub database_url: String,
-    /// The stack's own Redis database or its cluster, as its functions reach it.
+    /// The stack's own Redis database or its cluster, as a story reaches it.
     pub redis_url: String,
     console_url: String,
     database: String,
@@ -161,20 +167,27 @@ impl Stack {
         let number = next_number();
         let database = format!("stories_{}", Uuid::new_v4().simple());
         administer(&format!("create database {database} template {}", settings.template_database)).await;
-        let database_url = at(&settings.postgres_url, options.postgres_through, &database);
+        let postgres_at = |base: &Url| at(base, options.postgres_through, &database);
+        let database_url = postgres_at(&settings.postgres_url);
         let (redis_url, redis_database) = if let Some(url) = options.redis_cluster.clone() {
             (url, None)
         } else {
             // Each may empty its own without disturbing the others.
-            let database = number;
-            assert!(database < REDIS_DATABASES, "a run has more stacks than Redis has databases");
-            (at(&settings.redis_url, options.redis_through, &database.to_string()), Some(database))
+            assert!(number < REDIS_DATABASES, "a run has more stacks than Redis has databases");
+            (at(&settings.redis_url, options.redis_through, &number.to_string()), Some(number))
         };
         let logs = make_logs_dir(number);
         let functions = functions_dir(&options.stand_ins, &logs);
         let functions = functions.unwrap_or_else(|err| panic!("{}: {err}", logs.display()));
 
-        let variables = variables(&options, &database_url, &redis_url);
+        let of_functions = (
+            options.postgres.as_ref().map_or_else(|| database_url.clone(), postgres_at),
+            options.redis.as_ref().map_or_else(
+                || redis_url.clone(),
+                |base| at(base, options.redis_through, &number.to_string()),
+            ),
+        );
+        let variables = variables(&options, &of_functions.0, &of_functions.1);
         let gateway = |subcommand| {
             let mut command = Command::new(settings.bin_dir.join("gateway"));
             command
@@ -397,7 +410,12 @@ fn seed_of_story(seed: u64) -> u64 {
 fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec<(String, String)> {
     let fixed = [
         ("DATABASE_URL", database_url),
+        // On AWS the stores are signed in at otherwise.
+        ("DATABASE_CA", "public"),
+        ("DATABASE_IAM", "false"),
         ("REDIS_URL", redis_url),
+        ("REDIS_CA", "public"),
+        ("REDIS_IAM_CACHE", ""),
         ("JWT_KEYS", &Settings::get().jwt_keys),
         ("ENVIRONMENT", options.environment),
         ("METRICS_TOKEN", options.metrics_token),
@@ -523,7 +541,7 @@ fn next_number() -> u32 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn at(store: &Url, through: Option<SocketAddr>, path: &str) -> String {
+pub(crate) fn at(store: &Url, through: Option<SocketAddr>, path: &str) -> String {
     let mut url = store.clone();
     if let Some(address) = through {
         url.set_host(Some(&address.ip().to_string())).expect("a store's URL has a host");
@@ -538,7 +556,7 @@ async fn administer(statement: &str) {
     client.batch_execute(statement).await.unwrap_or_else(|err| panic!("{statement}: {err:?}"));
 }
 
-async fn connect_postgres(url: &str) -> tokio_postgres::Client {
+pub(crate) async fn connect_postgres(url: &str) -> tokio_postgres::Client {
     let connected = tokio_postgres::connect(url, tokio_postgres::NoTls).await;
     let (client, connection) = connected.unwrap_or_else(|err| panic!("Postgres of TEST_POSTGRES_URL: {err}"));
     tokio::spawn(connection);

@@ -165,9 +165,7 @@ def http_routes(root: Stack) -> Dict[routing.Route, Tuple[str, Dict[str, Any]]]:
 
 def websocket_routes(root: Stack) -> Dict[str, Tuple[str, Dict[str, Any], Dict[str, Any]]]:
     """The routes of the WebSocket API: which function each calls, its integration, and itself."""
-    integrations = {
-        identity(r, s, n): r["Properties"] for s, n, r in root.of_type("AWS::ApiGatewayV2::Integration")
-    }
+    integrations = {identity(r, s, n): r["Properties"] for s, n, r in root.of_type("AWS::ApiGatewayV2::Integration")}
     found = {}
     for _, _, resource in root.of_type("AWS::ApiGatewayV2::Route"):
         route = resource["Properties"]
@@ -275,7 +273,11 @@ def the_websocket_api_is_two_way(root: Stack) -> Problems:
     if routes.get("$default", ("", {}, {}))[2].get("RouteResponseSelectionExpression") != "$default":
         yield "the route $default is not two-way: it has no RouteResponseSelectionExpression"
     responses = [r["Properties"] for _, _, r in root.of_type("AWS::ApiGatewayV2::RouteResponse")]
-    default = [identity(r, s, n) for s, n, r in root.of_type("AWS::ApiGatewayV2::Route") if r["Properties"]["RouteKey"] == "$default"]
+    default = [
+        identity(r, s, n)
+        for s, n, r in root.of_type("AWS::ApiGatewayV2::Route")
+        if r["Properties"]["RouteKey"] == "$default"
+    ]
     if not any(r.get("RouteResponseKey") == "$default" and r.get("RouteId") in default for r in responses):
         yield "the route $default is not two-way: it has no RouteResponse"
 
@@ -337,7 +339,11 @@ def nobody_may_call_a_function_who_has_no_reason_to(root: Stack) -> Problems:
 def every_package_is_one_function(root: Stack) -> Problems:
     built = [binary(root, name) for _, name, _ in root.of_type("AWS::Lambda::Function")]
     for name in sorted(set(sources.names()) ^ set(built)):
-        yield f"{name} is a package without a function" if name not in built else f"{name} is a function without a package"
+        yield (
+            f"{name} is a package without a function"
+            if name not in built
+            else f"{name} is a function without a package"
+        )
     for name in sorted({name for name in built if built.count(name) > 1}):
         yield f"{name} is the package of several functions"
 
@@ -351,7 +357,11 @@ def every_function_has_the_settings_that_it_reads_and_no_others(root: Stack) -> 
         given, needs = set(function.environment), asked[name]
         for setting in sorted(needs.required):
             # What the API is called is known only once it is made, so a first pass gives no address.
-            if setting == "PUBLIC_URL" and not root.parameters.get("DomainName") and not root.parameters.get("PublicUrl"):
+            if (
+                setting == "PUBLIC_URL"
+                and not root.parameters.get("DomainName")
+                and not root.parameters.get("PublicUrl")
+            ):
                 continue
             if not function.environment.get(setting):
                 yield f"{name} is not given {setting}, without which it does not start"
@@ -364,7 +374,12 @@ def every_function_has_the_settings_that_it_reads_and_no_others(root: Stack) -> 
 def expected_settings(function: sources.Function) -> Set[str]:
     """Those that a function could start without, but not do here what it is meant to."""
     always = {"LOG_LEVEL", "METRICS_NAMESPACE", "METRICS_TOKEN", "ENVIRONMENT", "ALLOWED_ORIGINS", "DATABASE_CA"}
-    always |= {"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_TRACES_SAMPLER_ARG", "REDIS_IAM_CACHE"}
+    always |= {
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "REDIS_IAM_CACHE",
+    }
     always |= {"REDIS_CA", "DATABASE_SECRET", "DATABASE_ROLE", "FUNCTION_ALIAS", *function.throttles}
     if function.name != "migrate":
         always |= {"DATABASE_IAM"}
@@ -390,7 +405,9 @@ def settings_say_what_there_is(root: Stack) -> Problems:
             if setting in given and given[setting] not in values:
                 yield f"{name} is given {setting} {given[setting]!r}, not {' or '.join(map(repr, values))}"
 
-        yield from expect("AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", management, management.replace("amazonaws.com", "api.aws"))
+        yield from expect(
+            "AWS_ENDPOINT_URL_APIGATEWAYMANAGEMENTAPI", management, management.replace("amazonaws.com", "api.aws")
+        )
         for setting, target in (("FAN_OUT_FUNCTION", "fan-out"), ("MAIL_FUNCTION", "mail")):
             if target in known:
                 yield from expect(setting, *sorted(invokable[target]))
@@ -478,7 +495,9 @@ def expected_grants(root: Stack, function: Function, needs: sources.Function) ->
     known, given = functions(root), function.environment
     expected: Set[Tuple[str, str]] = set()
     if {"Push", "FanOut"} & needs.needs:
-        expected.add(("execute-api:ManageConnections", arn("execute-api", f"{api(root, 'WEBSOCKET')}/ws/*/@connections/*")))
+        expected.add(
+            ("execute-api:ManageConnections", arn("execute-api", f"{api(root, 'WEBSOCKET')}/ws/*/@connections/*"))
+        )
         expected.add(("lambda:InvokeFunction", known["fan-out"].alias if "fan-out" in known else "fan-out"))
     if "MailJobs" in needs.needs:
         expected.add(("lambda:InvokeFunction", known["mail"].alias if "mail" in known else "mail"))
@@ -493,7 +512,9 @@ def expected_grants(root: Stack, function: Function, needs: sources.Function) ->
             expected.add(("rds-db:connect", arn("rds-db", f"dbuser:{database}/{user.group(1) if user else ''}")))
     if given.get("REDIS_IAM_CACHE"):
         for stack, name, resource in root.of_type("AWS::ElastiCache::ServerlessCache"):
-            expected.add(("elasticache:Connect", arn("elasticache", f"serverlesscache:{identity(resource, stack, name)}")))
+            expected.add(
+                ("elasticache:Connect", arn("elasticache", f"serverlesscache:{identity(resource, stack, name)}"))
+            )
         for stack, name, resource in root.of_type("AWS::ElastiCache::User"):
             if f"//{resource['Properties']['UserName']}@" in given.get("REDIS_URL", ""):
                 expected.add(("elasticache:Connect", arn("elasticache", f"user:{identity(resource, stack, name)}")))
@@ -540,7 +561,12 @@ def every_function_may_do_what_it_does_and_nothing_else(root: Stack) -> Problems
         for action, resource in sorted(granted - expected):
             if action not in OF_LOGS | WITHOUT_RESOURCE:
                 yield f"{name} may {action} on {resource}, which it does not use"
-            elif action in OF_LOGS and resource != "of AWS" and function.logical not in resource and f"/{name}" not in resource:
+            elif (
+                action in OF_LOGS
+                and resource != "of AWS"
+                and function.logical not in resource
+                and f"/{name}" not in resource
+            ):
                 yield f"{name} may write the logs {resource}"
 
 
@@ -599,7 +625,9 @@ def schedules_and_rotations_call_what_there_is(root: Stack) -> Problems:
             yield f"{logical} calls {target['Arn']}, which is no alias {ALIAS} of a function"
         scheduled.add(known.get(target["Arn"]))
         role = str(target["RoleArn"]).rpartition("/")[2]
-        owner = next((n for s, n, r in root.of_type("AWS::IAM::Role") if s is stack and identity(r, s, n) == role), None)
+        owner = next(
+            (n for s, n, r in root.of_type("AWS::IAM::Role") if s is stack and identity(r, s, n) == role), None
+        )
         if owner is None or ("lambda:InvokeFunction", target["Arn"]) not in grants(root, stack, owner):
             yield f"{logical} may not call {target['Arn']}"
     if "maintenance" not in scheduled:
@@ -673,7 +701,11 @@ def instances_never_ask_for_more_connections_than_the_database_has(root: Stack) 
     if reserved_in_all > 900:
         yield f"functions reserve {reserved_in_all} instances, more than the 900 that an account lets them"
     groups = root.of_type("AWS::RDS::DBParameterGroup", "AWS::RDS::DBClusterParameterGroup")
-    limits = [int(r["Properties"]["Parameters"]["max_connections"]) for _, _, r in groups if "max_connections" in r["Properties"].get("Parameters", {})]
+    limits = [
+        int(r["Properties"]["Parameters"]["max_connections"])
+        for _, _, r in groups
+        if "max_connections" in r["Properties"].get("Parameters", {})
+    ]
     if not limits:
         yield "nothing says how many connections the database takes: max_connections"
     # While a release replaces instances, those before stay frozen with theirs; Postgres and RDS keep ten for themselves.
@@ -707,7 +739,11 @@ def jobs_that_fail_are_kept(root: Stack) -> Problems:
             yield f"{name} leaves to Lambda how often and how long its jobs are tried"
         if not failure_destinations(root, function) & queues:
             yield f"a job of {name} that fails is lost: it has no queue for its failures"
-    if str(functions(root)["fan-out"].properties.get("RecursiveLoop")) != "Allow" if "fan-out" in functions(root) else False:
+    if (
+        str(functions(root)["fan-out"].properties.get("RecursiveLoop")) != "Allow"
+        if "fan-out" in functions(root)
+        else False
+    ):
         yield "Lambda would stop fan-out, which calls itself: RecursiveLoop is not Allow"
 
 
@@ -718,7 +754,9 @@ def jobs_that_fail_are_kept(root: Stack) -> Problems:
 def every_function_is_published_and_shifted_to_while_alarms_are_watched(root: Stack) -> Problems:
     known = functions(root)
     published = aliases(root)
-    alarms = {identity(r, s, n) for s, n, r in root.of_type("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")}
+    alarms = {
+        identity(r, s, n) for s, n, r in root.of_type("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
+    }
     groups = {identity(r, s, n): r["Properties"] for s, n, r in root.of_type("AWS::CodeDeploy::DeploymentGroup")}
     for name, function in known.items():
         if function.alias not in published:
@@ -763,7 +801,12 @@ def migrations_run_before_the_functions_that_need_them(root: Stack) -> Problems:
         yield f"{logical} waits {wait} s for migrate, which may take {migrate.properties['Timeout']} s"
     asked = sources.functions()
     for name, function in functions(root).items():
-        if name != "migrate" and name in asked and asked[name].has_stores and logical not in everything_needed(root, function.logical):
+        if (
+            name != "migrate"
+            and name in asked
+            and asked[name].has_stores
+            and logical not in everything_needed(root, function.logical)
+        ):
             yield f"{name} may run before {logical} has"
 
 
@@ -858,7 +901,9 @@ def the_cache_asks_for_iam_and_has_limits(root: Stack) -> Problems:
             user = users.get(user_id)
             if user is None:
                 yield f"{logical} lets in {user_id}, who is not of this stack"
-            elif user.get("AuthenticationMode", {}).get("Type") != "iam" and not str(user.get("AccessString", "")).startswith("off"):
+            elif user.get("AuthenticationMode", {}).get("Type") != "iam" and not str(
+                user.get("AccessString", "")
+            ).startswith("off"):
                 yield f"{user_id} does not sign in by IAM"
             elif user.get("AuthenticationMode", {}).get("Type") == "iam" and user["UserId"] != user["UserName"]:
                 yield f"{user_id} signs in by IAM, but its id is not its name"
@@ -892,7 +937,10 @@ def secrets_queues_and_logs_are_protected(root: Stack) -> Problems:
 def every_function_logs_where_the_stack_says(root: Stack) -> Problems:
     groups = {identity(r, s, n): n for s, n, r in root.of_type("AWS::Logs::LogGroup")}
     for name, function in functions(root).items():
-        group = function.properties.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function.arn.rpartition(':')[2]}"
+        group = (
+            function.properties.get("LoggingConfig", {}).get("LogGroup")
+            or f"/aws/lambda/{function.arn.rpartition(':')[2]}"
+        )
         if group not in groups:
             yield f"{name} logs to {group}, for which nothing says how long it is kept"
 
@@ -1038,9 +1086,13 @@ def the_network_has_two_zones_and_a_way_out(root: Stack) -> Problems:
                 yield f"{name} lives in {subnet}, which is public"
             if any("GatewayId" in way for way in ways):
                 yield f"{name} lives in {subnet}, to which the internet gateway leads"
-            if wants_ipv6 and not any(way.get("DestinationIpv6CidrBlock") == "::/0" and "EgressOnlyInternetGatewayId" in way for way in ways):
+            if wants_ipv6 and not any(
+                way.get("DestinationIpv6CidrBlock") == "::/0" and "EgressOnlyInternetGatewayId" in way for way in ways
+            ):
                 yield f"nothing leads out of {subnet} by IPv6"
-            if not wants_ipv6 and not any(way.get("DestinationCidrBlock") == "0.0.0.0/0" and way.get("NatGatewayId") in gateways for way in ways):
+            if not wants_ipv6 and not any(
+                way.get("DestinationCidrBlock") == "0.0.0.0/0" and way.get("NatGatewayId") in gateways for way in ways
+            ):
                 yield f"nothing leads out of {subnet}"
     for _, logical, resource in root.of_type("AWS::RDS::DBSubnetGroup"):
         if len({subnets.get(one, {}).get("AvailabilityZone") for one in resource["Properties"]["SubnetIds"]}) < 2:
@@ -1068,7 +1120,10 @@ def alarms_watch_what_there_is_and_tell_somebody(root: Stack) -> Problems:
         yield "nothing raises an alarm"
     for _, logical, resource in alarms:
         properties = resource["Properties"]
-        for metric in [properties, *(one.get("MetricStat", {}).get("Metric", {}) for one in properties.get("Metrics", []))]:
+        for metric in [
+            properties,
+            *(one.get("MetricStat", {}).get("Metric", {}) for one in properties.get("Metrics", [])),
+        ]:
             for dimension in metric.get("Dimensions", []):
                 name, value = dimension["Name"], dimension["Value"]
                 if name in exists and value not in exists[name]:
@@ -1098,7 +1153,9 @@ def failures_that_wait_raise_an_alarm(root: Stack) -> Problems:
 
 @check
 def domains_and_budgets_are_there_when_asked_for(root: Stack) -> Problems:
-    mappings = {r["Properties"]["DomainName"]: r["Properties"] for _, _, r in root.of_type("AWS::ApiGatewayV2::ApiMapping")}
+    mappings = {
+        r["Properties"]["DomainName"]: r["Properties"] for _, _, r in root.of_type("AWS::ApiGatewayV2::ApiMapping")
+    }
     domains = {
         r["Properties"]["DomainName"]: (identity(r, s, n), r["Properties"])
         for s, n, r in root.of_type("AWS::ApiGatewayV2::DomainName")
@@ -1129,7 +1186,10 @@ def figures_that_are_watched_are_counted(root: Stack) -> Problems:
     namespace = root.parameters.get("MetricsNamespace")
     for _, logical, resource in root.of_type("AWS::CloudWatch::Alarm"):
         properties = resource["Properties"]
-        for metric in [properties, *(one.get("MetricStat", {}).get("Metric", {}) for one in properties.get("Metrics", []))]:
+        for metric in [
+            properties,
+            *(one.get("MetricStat", {}).get("Metric", {}) for one in properties.get("Metrics", [])),
+        ]:
             if metric.get("Namespace") == namespace and metric["MetricName"] not in counted:
                 yield f"{logical} watches {metric['MetricName']}, which the logs do not count"
     for _, logical, resource in root.of_type("AWS::CloudWatch::Dashboard"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -41,6 +42,8 @@ def lint(template: Path, regions: Sequence[str] = REGIONS, ignored: Sequence[str
     # What SAM alone reads is gone by then, and a parameter for it seems unused.
     if template.suffix == ".json":
         ignored = [*ignored, "W2001", "W3002"]
+    # The SAM CLI, once somebody imports it, has every library tell what it does.
+    logging.getLogger("cfnlint").setLevel(logging.WARNING)
     with inside(template.parent):
         matches = lint_file(Path(template.name), ManualArgs(regions=list(regions), ignore_checks=list(ignored)))
     return [f"{template.name}:{match.linenumber}: {match.rule.id} {match.message}" for match in matches]
@@ -58,7 +61,11 @@ def concrete(stack: stacks.Stack) -> stacks.Template:
     resources = {}
     for name, resource in stack.resources.items():
         if not resource["Type"].startswith("Custom::") and resource["Type"] != stacks.NESTED:
-            kept = {key: resource[key] for key in ("Type", "Properties", "DeletionPolicy", "UpdateReplacePolicy") if key in resource}
+            kept = {
+                key: resource[key]
+                for key in ("Type", "Properties", "DeletionPolicy", "UpdateReplacePolicy")
+                if key in resource
+            }
             resources[name] = kept
     return {"Resources": resources}
 

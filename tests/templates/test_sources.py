@@ -6,7 +6,7 @@ import unittest
 import sources
 from stacks import ROOT
 
-CONFIG = '''
+CONFIG = """
 impl Aws {
     fn from_env() -> Self {
         required("AWS_REGION")?; // required("NOT_THIS")
@@ -29,7 +29,7 @@ pub fn public_url() -> String {
 pub fn unrelated() -> String {
     required("UNRELATED")
 }
-'''
+"""
 
 
 class Sources(unittest.TestCase):
@@ -47,7 +47,11 @@ class Sources(unittest.TestCase):
         self.assertEqual(known - read, set())
 
     def test_the_library_reads_settings_only_where_the_table_says(self) -> None:
-        listed = {*sources.OF_TELEMETRY, *sources.OF_APP, *(call for calls in sources.OF_NEED.values() for call in calls)}
+        listed = {
+            *sources.OF_TELEMETRY,
+            *sources.OF_APP,
+            *(call for calls in sources.OF_NEED.values() for call in calls),
+        }
         for path in sorted(ROOT.glob("shared/src/**/*.rs")):
             source = path.read_text(encoding="utf-8").partition("#[cfg(test)]\nmod tests")[0]
             if path.name in ("config.rs", "testing.rs", "tests.rs"):

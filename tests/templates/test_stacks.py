@@ -17,7 +17,10 @@ CHILD: Dict[str, Any] = {
 
 
 def nested(properties: Dict[str, Any], **more: Any) -> Stack:
-    child = {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "child.yaml", "Parameters": properties}}
+    child = {
+        "Type": "AWS::CloudFormation::Stack",
+        "Properties": {"TemplateURL": "child.yaml", "Parameters": properties},
+    }
     template = {"Resources": {"Child": child, **more.pop("Resources", {})}, **more}
     return Stack("chat", template, {}, {"child.yaml": CHILD}, "root.yaml")
 

@@ -38,13 +38,9 @@ impl Address {
         let Some(root_cert) = tls::pem(authorities).context("REDIS_CA")? else { return Ok(self) };
         let certificates = TlsCertificates { client_tls: None, root_cert: Some(root_cert) };
         let vouched = |info: ConnectionInfo| {
-            let client = Client::build_with_tls(info, certificates.clone());
-            anyhow::Ok(
-                client
-                    .context("REDIS_CA holds no certificate, or REDIS_URL is without TLS")?
-                    .get_connection_info()
-                    .clone(),
-            )
+            ensure!(encrypted(&info), "with REDIS_CA the REDIS_URL must be rediss:// or rediss+cluster://");
+            let client = Client::build_with_tls(info, certificates.clone()).context("REDIS_CA")?;
+            Ok(client.get_connection_info().clone())
         };
         Ok(match self {
             Self::Server(info) => Self::Server(Box::new(vouched(*info)?)),
@@ -60,13 +56,21 @@ impl Address {
             Self::Server(info) => info,
             Self::Cluster(nodes) => nodes.first()?,
         };
-        let encrypted = matches!(info.addr(), ConnectionAddr::TcpTls { .. });
-        info.redis_settings().username().filter(|_| encrypted)
+        info.redis_settings().username().filter(|_| encrypted(info))
     }
 }
 
 fn one(url: &str) -> anyhow::Result<ConnectionInfo> {
-    url.into_connection_info().context("REDIS_URL is not a Redis address")
+    let info = url.into_connection_info().context("REDIS_URL is not a Redis address")?;
+    let verified = !matches!(info.addr(), ConnectionAddr::TcpTls { insecure: true, .. });
+    ensure!(verified, "REDIS_URL says #insecure, and a certificate is always verified");
+    // Nobody looks at the client's name and version, and a user of few rights may not tell them.
+    let settings = info.redis_settings().clone().set_skip_set_lib_name();
+    Ok(info.set_redis_settings(settings))
+}
+
+fn encrypted(info: &ConnectionInfo) -> bool {
+    matches!(info.addr(), ConnectionAddr::TcpTls { .. })
 }
 
 #[cfg(test)]
@@ -118,6 +122,8 @@ mod tests {
             "redis+cluster://me:secret@one:port",
             "redis+cluster://me:secret@one/2",
             "redis+cluster://me:secret@one/secret",
+            "rediss://me:secret@one#insecure",
+            "rediss+cluster://me:secret@one,two/#insecure",
         ] {
             let error = described(wrong).remove(0);
             assert!(error.starts_with("REDIS_URL "), "{wrong}: {error}");

@@ -110,7 +110,7 @@ impl Redis {
             let user = address.user_by_tls().context(
                 "with REDIS_IAM_CACHE the REDIS_URL must be rediss:// or rediss+cluster:// and name a user",
             )?;
-            let login = Login::to_cache(&cache, user, aws)?;
+            let login = Login::to_cache(&cache, user, aws);
             // What cannot be signed is known now and not at the first request.
             login.token(SystemTime::now())?;
             anyhow::Ok(Arc::new(login))
@@ -242,4 +242,58 @@ fn store_error(error: RedisError) -> Error {
     );
     let cause = anyhow::Error::new(error).context("Redis");
     if ours { Error::Internal(cause) } else { Error::Unavailable(cause) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Authorities;
+
+    /// What is said of settings when a function starts; nothing is connected to.
+    fn said_of(url: &str, authorities: Authorities, by_iam: bool) -> Option<String> {
+        let aws = config::Aws {
+            region: "us-east-1".to_owned(),
+            access_key_id: "akid".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: None,
+        };
+        let iam = by_iam.then(|| ("my-cache".to_owned(), aws));
+        let settings = config::Redis { url: url.to_owned(), authorities, iam };
+        let redis = Redis::new(settings, Arc::new(Metrics::new("tests".to_owned())));
+        redis.err().map(|error| format!("{error:#}"))
+    }
+
+    #[tokio::test]
+    async fn settings_that_fit_are_taken_before_anything_is_connected() {
+        for (url, by_iam) in [
+            ("redis://me:secret@host", false),
+            ("rediss+cluster://me:secret@host", false),
+            ("rediss://me@host", true),
+            ("rediss+cluster://me@host", true),
+        ] {
+            assert_eq!(said_of(url, Authorities::Public, by_iam), None, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_setting_that_does_not_fit_is_named_and_no_password_repeated() {
+        let nowhere = || Authorities::File("/there/is/none".into());
+        let encrypted = "with REDIS_IAM_CACHE the REDIS_URL must be rediss:// or rediss+cluster://";
+        for (url, authorities, by_iam, expected) in [
+            ("rediss://me:secret@host", nowhere(), false, "REDIS_CA: the authorities in /there/is/none: "),
+            (
+                "redis+cluster://me:secret@host",
+                nowhere(),
+                false,
+                "REDIS_CA: the authorities in /there/is/none: ",
+            ),
+            ("redis://me@host", Authorities::Public, true, encrypted),
+            ("redis+cluster://me@host", Authorities::Public, true, encrypted),
+            ("rediss://host", Authorities::Public, true, encrypted),
+        ] {
+            let said = said_of(url, authorities, by_iam).unwrap_or_else(|| panic!("{url} was taken"));
+            assert!(said.starts_with(expected), "{url}: {said}");
+            assert!(!said.contains("secret"), "{url}: {said}");
+        }
+    }
 }

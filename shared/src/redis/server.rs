@@ -11,7 +11,7 @@ use redis::{Client, Cmd, ConnectionInfo, ErrorKind, Pipeline, RedisError, RedisR
 
 use crate::iam::Login;
 
-/// When a connection signs in anew: half of the 12 hours after which `ElastiCache` ends it.
+/// When a connection signs in anew: half of the 12 hours after which ElastiCache ends it.
 const SIGN_IN_ANEW: Duration = Duration::from_hours(6);
 
 /// One server.
@@ -29,7 +29,11 @@ impl Server {
             .set_max_delay(Duration::from_millis(50));
         if let Some(login) = login {
             let user = info.redis_settings().username().unwrap_or_default().to_owned();
-            config = config.set_credentials_provider(Tokens { user, login: Arc::clone(login) });
+            config = config.set_credentials_provider(Tokens {
+                user,
+                login: Arc::clone(login),
+                anew: SIGN_IN_ANEW,
+            });
         }
         Ok(Self(ConnectionManager::new_lazy_with_config(Client::open(info)?, config)?))
     }
@@ -53,11 +57,13 @@ impl Server {
 struct Tokens {
     user: String,
     login: Arc<Login>,
+    /// How long after one comes the next.
+    anew: Duration,
 }
 
 impl StreamingCredentialsProvider for Tokens {
     fn subscribe(&self) -> Pin<Box<dyn Stream<Item = RedisResult<BasicAuth>> + Send + 'static>> {
-        let (user, login) = (self.user.clone(), Arc::clone(&self.login));
+        let (user, login, anew) = (self.user.clone(), Arc::clone(&self.login), self.anew);
         Box::pin(stream::unfold(Duration::ZERO, move |wait| {
             let (user, login) = (user.clone(), Arc::clone(&login));
             async move {
@@ -70,8 +76,44 @@ impl StreamingCredentialsProvider for Tokens {
                         format!("{error:#}"),
                     ))
                 });
-                Some((token, SIGN_IN_ANEW))
+                Some((token, anew))
             }
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use futures_util::StreamExt;
+
+    use super::*;
+    use crate::config;
+
+    const LIFE_OF_A_CONNECTION: Duration = Duration::from_hours(12);
+    const _: () = assert!(SIGN_IN_ANEW.as_secs() < LIFE_OF_A_CONNECTION.as_secs());
+
+    #[tokio::test]
+    async fn a_connection_signs_in_at_once_and_again_and_again() {
+        let aws = config::Aws {
+            region: "us-east-1".to_owned(),
+            access_key_id: "akid".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: None,
+        };
+        let login = Arc::new(Login::to_cache("my-cache", "chat", aws));
+        let anew = Duration::from_millis(20);
+        let opened = Instant::now();
+
+        let tokens = Tokens { user: "chat".to_owned(), login, anew }.subscribe();
+        let tokens: Vec<_> = tokens.take(3).collect().await;
+
+        assert!(opened.elapsed() >= 2 * anew, "the second and the third come later");
+        for token in tokens {
+            let token = token.expect("a token");
+            assert_eq!(token.username(), "chat");
+            assert!(token.password().starts_with("my-cache/?Action=connect&"));
+        }
     }
 }

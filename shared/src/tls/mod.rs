@@ -1,6 +1,7 @@
 //! TLS to the stores: whose certificates are believed. A certificate is always verified.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use rustls::pki_types::CertificateDer;
@@ -18,23 +19,31 @@ pub(crate) fn client(authorities: &Authorities) -> anyhow::Result<ClientConfig> 
     let roots = match authorities {
         Authorities::Public => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
         Authorities::Rds => roots(RDS)?,
-        Authorities::File(_) => roots(&pem(authorities)?.unwrap_or_default())?,
+        Authorities::File(path) => roots(&file(path)?)?,
     };
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The file with the authorities, if they are in one.
+/// The authorities in PEM, if they are in a file of their own.
 pub(crate) fn pem(authorities: &Authorities) -> anyhow::Result<Option<Vec<u8>>> {
     let Authorities::File(path) = authorities else { return Ok(None) };
-    fs::read(path).with_context(|| format!("the authorities in {} cannot be read", path.display())).map(Some)
+    file(path).map(Some)
+}
+
+/// A file that holds authorities.
+fn file(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let named = || format!("the authorities in {}", path.display());
+    let pem = fs::read(path).with_context(named)?;
+    roots(&pem).with_context(named)?;
+    Ok(pem)
 }
 
 fn roots(pem: &[u8]) -> anyhow::Result<RootCertStore> {
     let mut store = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        store.add(certificate?)?;
+        store.add(certificate.context("no certificate in PEM")?)?;
     }
-    ensure!(!store.is_empty(), "there is no certificate in PEM");
+    ensure!(!store.is_empty(), "no certificate in PEM");
     Ok(store)
 }
 
@@ -51,8 +60,24 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_certificate_is_no_authority() {
-        assert!(roots(b"nothing").is_err());
-        assert!(client(&Authorities::File("/there/is/none".into())).is_err());
+    fn a_file_without_a_certificate_is_no_authority_and_is_named() {
+        let ours = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        for path in ["/there/is/none", ours] {
+            let authorities = Authorities::File(path.into());
+            let as_client = client(&authorities).map(drop);
+            let as_pem = pem(&authorities).map(drop);
+
+            for refused in [as_client, as_pem] {
+                let cause = format!("{:#}", refused.expect_err("no authority"));
+                assert!(cause.starts_with(&format!("the authorities in {path}: ")), "{cause}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_none_is_no_authority() {
+        let broken = b"-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n";
+
+        assert!(roots(broken).is_err());
     }
 }
