@@ -31,6 +31,9 @@ ROUND: Dict[str, float] = {
     "redis_us": 100,
     "ecpu_us": 10,
     "frames": 1,
+    "entry_bytes": 500,
+    "member_bytes": 250,
+    "key_bytes": 200,
 }
 
 
@@ -53,6 +56,7 @@ class Figures(unittest.TestCase):
             ("shared/src/log/rounds.rs", f"PARALLEL_POSTS: usize = {model.PARALLEL_POSTS};"),
             ("shared/src/log/mod.rs", f"HOLD: Duration = Duration::from_millis({model.HOLD_MS});"),
             ("shared/src/log/mod.rs", f"STREAM_LENGTH: u32 = {model.STREAM};"),
+            ("shared/src/redis/keys.rs", f"PARTITIONS: u32 = {model.PARTITIONS};"),
             ("shared/src/log/inbox.rs", f"BATCH: usize = {model.PER_JOB};"),
             ("ARCHITECTURE.md", "| send (HTTP or WebSocket); whoever pushes | 2; +1 | 1 | 0; 1 |"),
             ("ARCHITECTURE.md", "| typing · ping · `$disconnect` | 2 | 0 |"),
@@ -130,7 +134,19 @@ class Costs(unittest.TestCase):
                 self.assertAlmostEqual(costs[line], amount, places=2, msg=(size.name, database, line))
 
     def test_an_example_counts_pings_minutes_and_messages(self) -> None:
-        example = model.Example("one", model.SMALL, 10, 1, 10, 20, 60, {2: 1}, 0.1, {2: (2000, 1000)})
+        example = model.Example(
+            name="one",
+            size=model.SMALL,
+            people=10,
+            days=20,
+            daily=1,
+            hours=10,
+            online=1,
+            messages=60,
+            busiest=0.1,
+            rooms={2: 1},
+            warm={2: (2000, 1000)},
+        )
         result = model.reckon(example, ROUND)
         self.assertAlmostEqual(result.per_s, 10 * 60 * 0.1 / 3600)
         self.assertAlmostEqual(result.frames_per_s, result.per_s)
@@ -161,7 +177,7 @@ class Limits(unittest.TestCase):
 
     def test_the_cache_has_room_for_so_many_full_conversations(self) -> None:
         self.assertAlmostEqual(model.room_bytes(100, 1000, ROUND), 525_000)
-        self.assertIn("| **1,900** (", model.limits_table(model.SMALL).split("**Rooms in the cache**")[1])
+        self.assertIn("| **1,200** (", model.limits_table(model.SMALL).split("**Rooms in the cache**")[1])
 
     def test_the_least_breaks_first(self) -> None:
         what, per_s = model.first_to_break(1000, model.SMALL, ROUND)
@@ -209,6 +225,11 @@ class Templates(unittest.TestCase):
 class Document(unittest.TestCase):
     def test_the_document_has_the_models_tables(self) -> None:
         self.assertEqual(model.check_document(text("DEPLOYMENT.md")), [])
+
+    def test_the_readme_names_the_floor_of_a_small_stack(self) -> None:
+        by_ipv6, by_nat = (sum(model.floor(model.SMALL, "Rds", egress).values()) for egress in ("Ipv6", "Nat"))
+        readme = " ".join(text("README.md").split())
+        self.assertIn(f"${by_ipv6:.0f} (IPv6 alone) or ${by_nat:.0f} (NAT) a month", readme)
 
     def test_a_changed_figure_in_a_table_is_noticed(self) -> None:
         document = text("DEPLOYMENT.md")
