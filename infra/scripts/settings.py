@@ -54,8 +54,8 @@ LOCAL_STORES = {
 }
 # What only a deployment needs: here migrations and the keys' rotation are commands.
 LEFT_OUT = ("Migration", "KeyRotation")
-# The larger size reserves more for each function than this machine has processes.
-PARAMETERS = "Size=Production"
+# The larger size reserves more for each function than this machine has processes, and an account's limits are not its own.
+PARAMETERS = ("Size=Production", "ApiRate=1000000", "ApiBurst=1000000")
 OF_THE_STACK = ("PORT", "CONSOLE_PORT", "DATA_DIR", "CONCURRENCY", "TOOLS_DIR")
 OF_THE_TESTS = ("TEST_MODE", "TEST_SEED", "TEST_BROWSER")
 MODES = ("hosted", "strict", "cargo-lambda")

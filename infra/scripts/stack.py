@@ -210,7 +210,7 @@ def key_ring(path: Optional[Path] = None) -> str:
 
 def template_options(env: Dict[str, str]) -> List[Any]:
     options: List[Any] = ["--template", TEMPLATE, "--leave-out", *LEFT_OUT]
-    return [*options, "--parameter-overrides", PARAMETERS, f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
+    return [*options, "--parameter-overrides", *PARAMETERS, f"AllowedOrigins={env['ALLOWED_ORIGINS']}"]
 
 
 def gateway_options(settings: Settings, env: Dict[str, str]) -> List[Any]:
@@ -642,7 +642,7 @@ def throwaway(
                 "TEST_BIN_DIR": str(binaries),
                 "TEST_TEMPLATE_FILE": str(TEMPLATE),
                 "TEST_LEFT_OUT": " ".join(LEFT_OUT),
-                "TEST_PARAMETERS": PARAMETERS,
+                "TEST_PARAMETERS": " ".join(PARAMETERS),
                 "TEST_JWT_KEYS": keys,
             }
         finally:

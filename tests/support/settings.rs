@@ -23,8 +23,8 @@ pub struct Settings {
     pub template_file: PathBuf,
     /// What of the template only a deployment needs.
     pub left_out: Vec<String>,
-    /// A parameter of the template and its value.
-    pub parameters: String,
+    /// Parameters of the template and their values.
+    pub parameters: Vec<String>,
     /// The key ring of the access tokens, a JWK set.
     pub jwt_keys: String,
     /// A Python that has Authlib, a client library of OAuth, which only the stories need.
@@ -93,7 +93,7 @@ impl Settings {
             redis_library_path: optional("TEST_REDIS_LIBRARY_PATH"),
             bin_dir: variable("TEST_BIN_DIR").into(),
             template_file: variable("TEST_TEMPLATE_FILE").into(),
-            parameters: variable("TEST_PARAMETERS"),
+            parameters: variable("TEST_PARAMETERS").split(' ').map(str::to_owned).collect(),
             left_out: variable("TEST_LEFT_OUT").split(' ').map(str::to_owned).collect(),
             jwt_keys: variable("TEST_JWT_KEYS"),
             authlib_python: optional("TEST_AUTHLIB_PYTHON").map(PathBuf::from),

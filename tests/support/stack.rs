@@ -196,11 +196,9 @@ impl Stack {
                 .arg(&settings.template_file)
                 .arg("--leave-out")
                 .args(&settings.left_out)
-                .args([
-                    "--parameter-overrides",
-                    &settings.parameters,
-                    &format!("AllowedOrigins={ALLOWED_ORIGIN}"),
-                ])
+                .arg("--parameter-overrides")
+                .args(&settings.parameters)
+                .arg(format!("AllowedOrigins={ALLOWED_ORIGIN}"))
                 .envs(variables.iter().map(|(name, value)| (name, value)));
             command
         };
