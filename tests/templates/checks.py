@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 import routing
 import sources
-from stacks import ACCOUNT, NESTED, PARTITION, REGION, Resource, Stack, arn, identity
+from stacks import ACCOUNT, NESTED, REGION, Resource, Stack, arn, identity
 
 Problems = Iterator[str]
 Check = Callable[[Stack], Problems]
@@ -47,7 +47,6 @@ WITHOUT_RESOURCE = {
     "ec2:UnassignPrivateIpAddresses",
     "ec2:AssignIpv6Addresses",
     "ec2:UnassignIpv6Addresses",
-    "secretsmanager:GetRandomPassword",
 }
 OF_LOGS = {"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}
 
@@ -451,7 +450,8 @@ def store_settings(root: Stack, name: str, given: Dict[str, str]) -> Problems:
         form = r"postgres://(?:(?P<user>\w+)@)?(?P<host>[^:/@]+):5432/(?P<name>\w+)\?sslmode=require"
         address = re.fullmatch(form, given["DATABASE_URL"])
         if not address:
-            yield f"{name} is given DATABASE_URL {given['DATABASE_URL']!r}, which names no user, or a password, or allows plain text"
+            fault = "which names no user, or a password, or allows plain text"
+            yield f"{name} is given DATABASE_URL {given['DATABASE_URL']!r}, {fault}"
         else:
             proxied = ".proxy-" in address.group("host")
             if proxied and name == "migrate":
@@ -681,7 +681,7 @@ def a_function_ends_before_whoever_waits_for_it_gives_up(root: Stack) -> Problem
 
 @check
 def instances_never_ask_for_more_connections_than_the_database_has(root: Stack) -> Problems:
-    pool = int(re.search(r"\.max_size\((\d+)\)", sources.text("shared/src/postgres.rs")).group(1))  # type: ignore[union-attr]
+    (pool,) = map(int, re.findall(r"\.max_size\((\d+)\)", sources.text("shared/src/postgres.rs")))
     asked = sources.functions()
     if root.parameters.get("ReservedConcurrency") == "off":
         return

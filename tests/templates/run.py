@@ -17,7 +17,9 @@ def main(names: List[str]) -> int:
     for test, _ in [*result.errors, *result.failures]:
         bad.add(getattr(test, "test_case", test).id())
     bad.update(test.id() for test in result.unexpectedSuccesses)
-    passed = result.testsRun - len(result.skipped) - len([one for one in bad if not one.startswith("setUp")])
+    passed = (
+        result.testsRun - len(result.skipped) - len([one for one in bad if not one.startswith(("setUp", "tearDown"))])
+    )
     print(f"test result of the templates: {passed} passed; {len(bad)} failed;", flush=True)
     return 0 if result.wasSuccessful() else 1
 

@@ -1,4 +1,4 @@
-"""What the code asks for: read out of the sources, so that the templates are held against them and not against a list."""
+"""What the code asks for: read out of the sources, so that the templates are held against that."""
 
 from __future__ import annotations
 

@@ -108,7 +108,6 @@ class Stack:
         """What SAM was given, which knows what a function is built from."""
         self.nested_templates = nested
         self.problems: List[str] = []
-        self.used_parameters: Set[str] = set()
         self.references: Dict[str, Set[str]] = {}
         """Which resources each resource needs before it can be made."""
         self._reader: Optional[str] = None
@@ -290,7 +289,6 @@ class Stack:
         if name in PSEUDO_PARAMETERS:
             return PSEUDO_PARAMETERS[name]
         if name in self.parameters:
-            self.used_parameters.add(name)
             return self.parameters[name]
         return identity(self._needed(name), self, name)
 

@@ -745,7 +745,7 @@ def found_by_checkov(faulty: Templates, fault: Fault, folder: Path) -> Iterator[
 def write(templates: Templates, folder: Path) -> Path:
     for path, template in templates.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(json.dumps(template, default=str), encoding="utf-8")
+        (folder / path).write_text(json.dumps(template), encoding="utf-8")
     return folder
 
 
@@ -758,17 +758,9 @@ CHECKED: Dict[str, List[str]] = {}
 def setUpModule() -> None:
     global FOLDER
     FOLDER = Path(tempfile.mkdtemp())
-    for fault in [None, *OF_CHECKOV]:
-        folder = FOLDER / (slug(fault.name) if fault else "sound")
-        faulty = fault.planted(TEMPLATES) if fault else TEMPLATES
-        of_fault = {
-            path: faulty[path]
-            for path in faulty
-            if path != ROOT and fault in (None, fault) and (not fault or path == fault.path)
-        }
-        write(of_fault, folder)
-        if not fault or fault.path == ROOT:
-            linting.translated_into(folder, faulty[ROOT], "template.json")
+    written_for_checkov(TEMPLATES, list(TEMPLATES), FOLDER / "sound")
+    for fault in OF_CHECKOV:
+        written_for_checkov(fault.planted(TEMPLATES), [fault.path], FOLDER / slug(fault.name))
     command = os.environ["TEST_CHECKOV"].split(os.pathsep)
     env = dict(os.environ)
     if "TEST_CHECKOV_PYTHONPATH" in os.environ:
@@ -783,6 +775,12 @@ def setUpModule() -> None:
     for one in results["failed_checks"]:
         folder = Path(one["file_abs_path"]).relative_to(FOLDER.resolve()).parts[0]
         CHECKED.setdefault(folder, []).append(f"{one['check_id']} {one['check_name']}: {one['resource']}")
+
+
+def written_for_checkov(templates: Templates, paths: List[str], folder: Path) -> None:
+    write({path: templates[path] for path in paths if path != ROOT}, folder)
+    if ROOT in paths:
+        linting.translated_into(folder, templates[ROOT], "template.json")
 
 
 def tearDownModule() -> None:
