@@ -34,6 +34,7 @@ OTHERS = {
     "new account": {**SMALL, "ReservedConcurrency": "off"},
     "without figures": {**SMALL, "Size": "Production", "MetricsNamespace": ""},
     "restored": {**SMALL, "Snapshot": "before-the-accident"},
+    "chosen zones": {**SMALL, "ZoneA": "eu-central-1c", "ZoneB": "eu-central-1a"},
     "a mailbox": {**SMALL, "MailIdentity": "chat@example.com"},
     "a certificate made": {**SMALL, **FULL, "CertificateArn": ""},
     "records elsewhere": {**SMALL, **FULL, "HostedZoneId": ""},
