@@ -31,6 +31,8 @@ TARGETS = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux
 LAMBDA_LIMIT = 250 * 1024 * 1024  # unzipped, of one function
 GIVEN = "PARAMETER_"
 API_GATEWAY_HOST = ".execute-api."
+# The proxy and the cache are called after the stack, and take no more.
+NAME = r"[a-z](?:-?[a-z0-9])*"
 
 Ask = Callable[[str], str]
 
@@ -279,8 +281,8 @@ def parameters_of(template: Path) -> Dict[str, bool]:
 def target_of(arguments: List[str], ask: Optional[Ask]) -> Target:
     """The stack of ENV; a new ENV is written down when somebody says that it is meant."""
     env = next((argument for argument in arguments if argument and not argument.startswith("--")), "default")
-    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", env):
-        raise Failure(f"ENV must be lower-case letters, digits and hyphens; it is {env}")
+    if not re.fullmatch(rf"(?=.{{1,31}}$){NAME}", env):
+        raise Failure(f"ENV must be lower-case letters and digits, single hyphens between them, at most 31; it is {env}")
     target = Target(env, Config(CONFIG))
     table = target.config.table(target.table)
     if table is None:
@@ -299,8 +301,11 @@ def target_of(arguments: List[str], ask: Optional[Ask]) -> Target:
             f"{shown(CONFIG)} has the parameters of {env} in one line, as `sam deploy --guided` writes them: "
             f"make them a table [{target.table}.parameter_overrides]"
         )
-    elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,127}", table.get("stack_name", "")):
-        raise Failure(f"{shown(CONFIG)} gives {env} no stack_name that CloudFormation takes")
+    elif not re.fullmatch(rf"(?=.{{1,38}}$){NAME}", table.get("stack_name", "")):
+        raise Failure(
+            f"{shown(CONFIG)} gives {env} no stack_name that all services take: lower-case letters and digits, single hyphens "
+            "between them, at most 38"
+        )
     return target
 
 
@@ -551,7 +556,7 @@ def deploy_built(sam: Sam, target: Target) -> None:
             command += ["--role-arn", os.environ["EXECUTION_ROLE_ARN"]]
         problem = (
             "the deployment failed; the events above say why. CloudFormation goes back to what was before; a new stack that "
-            f"is left in ROLLBACK_COMPLETE has to go first: `make destroy ENV={target.env}`"
+            f"is left in ROLLBACK_COMPLETE or ROLLBACK_FAILED has to go first: `make destroy ENV={target.env}`"
         )
         run(command, problem=problem, env=sam.env, cwd=ROOT)
 
@@ -605,8 +610,8 @@ def destroy(settings: Settings, arguments: List[str], ask: Optional[Ask]) -> Non
         raise Failure(f"there is no stack {target.stack} in {target.region}")
     say(
         f"This deletes the stack {target.stack} in {target.region}: the APIs, the functions, the network, the cache and the "
-        "database.\nWhat stays, and may cost: the database's final snapshot, whatever else the templates retain (logs, the "
-        "ring of keys), and the packages in the bucket of the SAM CLI."
+        "database.\nWhat stays, and may cost: the database's final snapshot, whatever else the templates retain (the ring of keys, "
+        "the role by which API Gateway writes logs), and the packages in the bucket of the SAM CLI."
     )
     typed(ask, "Type the stack's name to delete it", target.stack)
     if "--delete-data" not in arguments:

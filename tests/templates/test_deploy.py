@@ -390,7 +390,8 @@ class Deploying(unittest.TestCase):
         self.refused("make them a table")
 
     def test_an_environment_has_a_name_of_small_letters(self) -> None:
-        self.refused("ENV must be", "../x")
+        for name in ("../x", "Upper", "two--hyphens", "ends-", "x" * 32):
+            self.refused("ENV must be", name)
 
     def test_when_the_build_fails_nothing_is_deployed(self) -> None:
         self.made_before()
