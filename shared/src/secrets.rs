@@ -9,6 +9,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::config::{BehaviorVersion, Config, Region};
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
@@ -79,7 +80,7 @@ impl Secrets {
                 Err(error)
                     if error
                         .as_service_error()
-                        .is_some_and(|error| error.is_resource_not_found_exception()) =>
+                        .is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
                 {
                     Ok(None)
                 }

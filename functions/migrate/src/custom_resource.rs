@@ -16,7 +16,7 @@ const REASON_CHARS: usize = 500;
 /// What CloudFormation asks for.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Request {
+pub(crate) struct Event {
     request_type: RequestType,
     /// Where the answer goes. It is signed, so whoever reads it could answer: it is never logged.
     #[serde(rename = "ResponseURL")]
@@ -37,10 +37,10 @@ enum RequestType {
 
 /// Migrates, but for a deletion, and answers.
 pub(crate) async fn answer(
-    request: Request,
+    event: Event,
     migrate: impl Future<Output = anyhow::Result<Value>>,
 ) -> Result<Value, Error> {
-    let done = match request.request_type {
+    let done = match event.request_type {
         // The data stay: what deletes them is the database's own resource.
         RequestType::Delete => Ok(Value::Null),
         RequestType::Create | RequestType::Update => migrate.await,
@@ -56,12 +56,12 @@ pub(crate) async fn answer(
     let answer = json!({
         "Status": status,
         "Reason": reason.chars().take(REASON_CHARS).collect::<String>(),
-        "PhysicalResourceId": request.physical_resource_id.as_deref().unwrap_or(MIGRATIONS),
-        "StackId": request.stack_id,
-        "RequestId": request.request_id,
-        "LogicalResourceId": request.logical_resource_id,
+        "PhysicalResourceId": event.physical_resource_id.as_deref().unwrap_or(MIGRATIONS),
+        "StackId": event.stack_id,
+        "RequestId": event.request_id,
+        "LogicalResourceId": event.logical_resource_id,
     });
-    https::put(&request.response_url, answer.to_string()).await.context("CloudFormation has no answer")?;
+    https::put(&event.response_url, answer.to_string()).await.context("CloudFormation has no answer")?;
     // A failure that was told is none of this function: Lambda would run it again.
     Ok(json!({ "Status": status }))
 }

@@ -39,17 +39,15 @@ async fn is_there(database: &Client, table: &str) -> anyhow::Result<bool> {
     Ok(database.query_one("select to_regclass($1::text) is not null", &[&table]).await?.get(0))
 }
 
-/// Why a migration failed: the chain of causes, and not all migrations there are, which refinery's error shows; of what
-/// Postgres says not the detail, which may hold values of rows.
+/// Why a migration failed: of what Postgres says not the detail, which may hold values of rows; of what refinery says not
+/// all migrations there are, which its error shows.
 fn reason(error: &refinery::Error) -> anyhow::Error {
-    let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = match error.downcast_ref::<DbError>() {
-            Some(error) => format!("{text}: {}: {}", error.code().code(), error.message()),
-            None => format!("{text}: {error}"),
-        };
+        if let Some(refusal) = error.downcast_ref::<DbError>() {
+            return anyhow!("Postgres refused a migration: {}: {}", refusal.code().code(), refusal.message());
+        }
         cause = error.source();
     }
-    anyhow!(text)
+    anyhow!("{error}")
 }

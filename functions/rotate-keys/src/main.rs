@@ -18,12 +18,15 @@ struct Event {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 enum Step {
-    CreateSecret,
-    SetSecret,
-    TestSecret,
-    FinishSecret,
+    #[serde(rename = "createSecret")]
+    Create,
+    #[serde(rename = "setSecret")]
+    Set,
+    #[serde(rename = "testSecret")]
+    Test,
+    #[serde(rename = "finishSecret")]
+    Finish,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -47,21 +50,21 @@ async fn rotate(secrets: &Secrets, event: Event) -> anyhow::Result<()> {
     }
     ensure!(is_at(own, PENDING), "version {version} of {secret} is not the pending one");
     match step {
-        Step::CreateSecret => {
+        Step::Create => {
             if secrets.pending(secret, version).await?.is_none() {
                 let ring = keys::rotated(&secrets.current(secret).await?)?;
                 secrets.put_pending(secret, version, ring).await?;
             }
         }
         // The handlers read the secret themselves.
-        Step::SetSecret => {}
-        Step::TestSecret => {
+        Step::Set => {}
+        Step::Test => {
             let Some(ring) = secrets.pending(secret, version).await? else {
                 bail!("version {version} of {secret} holds nothing yet");
             };
             KeyRing::parse(&ring).with_context(|| format!("version {version} of {secret} is no key ring"))?;
         }
-        Step::FinishSecret => {
+        Step::Finish => {
             let current = stages.iter().find(|(_, stages)| is_at(stages, CURRENT)).map(|(id, _)| id.as_str());
             secrets.make_current(secret, version, current).await?;
         }
