@@ -64,7 +64,7 @@ async fn chat_over(cluster: &RedisCluster, certified_by: &Authority, login: Logi
 #[tokio::test]
 async fn a_chat_over_stores_with_tls_works_for_functions_of_few_rights() {
     let authority = Authority::new();
-    let cluster = RedisCluster::start_with_tls(&authority, ["localhost"; 3]).await;
+    let cluster = RedisCluster::start_with_tls(&authority).await;
     for login in [Login::Password, Login::Token] {
         let chat = chat_over(&cluster, &authority, login).await;
 
@@ -77,32 +77,31 @@ async fn a_chat_over_stores_with_tls_works_for_functions_of_few_rights() {
 #[tokio::test]
 async fn a_node_of_a_cluster_that_shows_another_hosts_certificate_is_told_nothing() {
     let authority = Authority::new();
-    let cluster = RedisCluster::start_with_tls(&authority, ["localhost", "localhost", "other.example"]).await;
+    let cluster = RedisCluster::start_with_tls(&authority).await;
     let chat = chat_over(&cluster, &authority, Login::Password).await;
     let [alice, bob] = chat.users(["alice", "bob"]).await;
-    let conversation = alice.direct_with(&bob).await;
-
-    let (mut taken, mut refused) = (0, 0);
-    let mut conversations = vec![conversation];
-    while taken == 0 || refused == 0 {
-        let conversation = &conversations[conversations.len() - 1];
-        let message = json!({"content": "hello", "client_id": "1"});
-        let answer = alice.post_message(conversation, message).await;
+    let (mut there, mut elsewhere) = (None, None);
+    while there.is_none() || elsewhere.is_none() {
+        let conversation = alice.start_conversation_with([&bob]).await;
+        alice.send(&conversation, "first").await;
         let home = cluster.server_with(&format!("conversation:{}", conversation.id)).await;
-        if answer.status == 201 && home.is_some() {
-            assert_ne!(home, Some(2));
-            taken += 1;
-        } else {
-            assert_eq!(home, None, "what a node was not told, no other was");
-            refused += 1;
-        }
-        assert!(conversations.len() < 100, "{taken} taken, {refused} refused");
-        conversations.push(alice.start_conversation_with([&bob]).await);
+        *(if home == Some(2) { &mut there } else { &mut elsewhere }) = Some(conversation);
     }
+    let (there, elsewhere) = (there.unwrap(), elsewhere.unwrap());
+    assert_eq!(health(&chat).await, json!({"postgres": true, "redis": true}));
 
-    assert_eq!(health(&chat).await, json!({"postgres": true, "redis": false}));
-    let cause = chat.stack.line(OPS, |line| cause_of(line).contains("other.example")).await;
-    assert!(cause_of(&cause).contains("not valid for name"), "{cause}");
+    cluster.show(2, &authority.certify("other.example")).await;
+    let not_believed = |line: &Value| cause_of(line).contains("certificate not valid for name \"localhost\"");
+    let deadline = Instant::now() + PATIENCE;
+    while !chat.stack.lines_of(OPS).iter().any(not_believed) {
+        health(&chat).await;
+        assert!(Instant::now() < deadline, "{:#?}", chat.stack.lines_of(OPS));
+    }
+    assert_eq!(health(&chat).await["redis"], false);
+
+    let message = json!({"content": "hello", "client_id": "1"});
+    alice.post_message(&there, message.clone()).await.expect_error(503, "unavailable");
+    alice.post_message(&elsewhere, message).await.expect(201);
 }
 
 fn cause_of(line: &Value) -> &str {
@@ -113,7 +112,7 @@ fn cause_of(line: &Value) -> &str {
 struct Refused {
     what: &'static str,
     options: StackOptions,
-    healthy: Value,
+    store: &'static str,
     setting: &'static str,
     cause: &'static str,
 }
@@ -122,11 +121,19 @@ impl Refused {
     async fn check(self) {
         let chat = TestChat::alone(StackOptions { concurrency: 1, ..self.options }).await;
 
-        assert_eq!(health(&chat).await, self.healthy, "{}", self.what);
         let names_it =
-            |line: &Value| line["message"].as_str().is_some_and(|text| text.ends_with(self.setting));
-        let line = chat.stack.line(OPS, names_it).await;
-        assert!(cause_of(&line).contains(self.cause), "{}: {line}", self.what);
+            |line: &Value| line["message"].as_str().is_some_and(|text| text.contains(self.setting));
+        let says_why = |line: &Value| cause_of(line).contains(self.cause);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // What takes too long on a busy machine says only that; then it is asked again.
+            assert_eq!(health(&chat).await[self.store], false, "{}", self.what);
+            let lines = chat.stack.lines_of(OPS);
+            if lines.iter().any(names_it) && lines.iter().any(says_why) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{}: {lines:#?}", self.what);
+        }
     }
 }
 
@@ -138,7 +145,7 @@ fn at_postgres(what: &'static str, url: Url, authority: String, cause: &'static 
             variables: vec![("DATABASE_CA", authority)],
             ..StackOptions::default()
         },
-        healthy: json!({"postgres": false, "redis": true}),
+        store: "postgres",
         setting: "DATABASE_URL",
         cause,
     }
@@ -152,7 +159,7 @@ fn at_redis(what: &'static str, url: Url, authority: String, cause: &'static str
             variables: vec![("REDIS_CA", authority)],
             ..StackOptions::default()
         },
-        healthy: json!({"postgres": true, "redis": false}),
+        store: "redis",
         setting: "REDIS_URL",
         cause,
     }
@@ -392,10 +399,17 @@ async fn a_function_told_of_authorities_that_are_nowhere_says_so_when_it_starts(
 
         assert!(chat.get("/healthz").await.status >= 500);
 
-        let logs =
-            fs::read_dir(chat.stack.logs()).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
-        let logs: Vec<_> = logs.map(|log| String::from_utf8_lossy(&log).into_owned()).collect();
-        let says_it = |log: &String| log.contains(setting) && log.contains("/there/is/none.pem");
-        assert!(logs.iter().any(says_it), "{logs:?}");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let files = fs::read_dir(chat.stack.logs()).unwrap();
+            let logs = files.map(|file| fs::read(file.unwrap().path()).unwrap());
+            let logs: Vec<_> = logs.map(|log| String::from_utf8_lossy(&log).into_owned()).collect();
+            let says_it = |log: &String| log.contains(setting) && log.contains("/there/is/none.pem");
+            if logs.iter().any(says_it) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{logs:?}");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 }

@@ -17,7 +17,7 @@ use redis::{Cmd, FromRedisValue, RedisResult, cmd};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
-use crate::{Authority, PATIENCE, Settings, redis_users, stack};
+use crate::{Authority, Certified, PATIENCE, Settings, redis_users, stack};
 
 const PRIMARIES: u16 = 3;
 const SLOTS: u16 = 16_384;
@@ -77,20 +77,32 @@ impl RedisCluster {
         cluster
     }
 
-    /// A cluster of one's own that functions reach over TLS alone, by the name `localhost`, and whose primaries show
-    /// certificates for these hosts.
-    pub async fn start_with_tls(authority: &Authority, hosts: [&str; PRIMARIES as usize]) -> Self {
+    /// A cluster of one's own that functions reach over TLS alone, by the name `localhost`.
+    pub async fn start_with_tls(authority: &Authority) -> Self {
         let secured = Secured { authority: authority.file(), password: Uuid::new_v4().simple().to_string() };
-        let cluster = Self { servers: Vec::new(), dir: new_dir(), secured: Some(secured) };
-        for (number, host) in hosts.into_iter().enumerate() {
-            let certified = authority.certify(host);
-            cluster.write(number, "certificate.pem", &certified.certificate);
-            cluster.write(number, "key.pem", &certified.key);
+        let mut cluster = Self { servers: Vec::new(), dir: new_dir(), secured: Some(secured) };
+        for number in 0..usize::from(PRIMARIES) {
+            cluster.certify(number, &authority.certify("localhost"));
             cluster.write(number, "users.acl", &cluster.users());
         }
-        let mut cluster = cluster;
         cluster.form().await;
         cluster
+    }
+
+    /// From now on a server shows this certificate, and whoever is connected has to connect again.
+    pub async fn show(&self, number: usize, certified: &Certified) {
+        self.certify(number, certified);
+        let mut reload = cmd("CONFIG");
+        reload.arg("SET").arg("tls-cert-file").arg("certificate.pem").arg("tls-key-file").arg("key.pem");
+        self.order(number, &reload).await;
+        let mut hang_up = cmd("CLIENT");
+        hang_up.arg("KILL").arg("TYPE").arg("normal").arg("SKIPME").arg("yes");
+        let _how_many: usize = self.tell(number, &hang_up).await;
+    }
+
+    fn certify(&self, number: usize, certified: &Certified) {
+        self.write(number, "certificate.pem", &certified.certificate);
+        self.write(number, "key.pem", &certified.key);
     }
 
     async fn form(&mut self) {
