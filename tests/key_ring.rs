@@ -73,10 +73,12 @@ async fn keys_rotate_while_everybody_stays_signed_in() {
     assert_eq!(secrets.times_asked("GetSecretValue"), CHECKING.len(), "each has read it at its start");
 
     rotate(&chat, &secrets, "second").await;
+    assert_eq!(kids(&secrets.current())[0], "drawn", "the new key is only announced");
+    rotate(&chat, &secrets, "third").await;
 
     let ring = secrets.current();
-    assert_eq!(kids(&ring)[1..], ["drawn"]);
-    assert_eq!(secrets.times_asked("PutSecretValue"), 1);
+    assert_eq!(kids(&ring)[2..], ["drawn"]);
+    assert_eq!(secrets.times_asked("PutSecretValue"), 2);
     alice.send(&conversation, "by the key before").await;
     assert_eq!(phone.next_message().await.content, "by the key before");
     let asked = secrets.times_asked("GetSecretValue");
@@ -98,7 +100,7 @@ async fn keys_rotate_while_everybody_stays_signed_in() {
         assert_eq!(after[binary], before[binary], "{binary} started with the ring before");
     }
 
-    for version in ["third", "fourth"] {
+    for version in ["fourth", "fifth"] {
         rotate(&chat, &secrets, version).await;
     }
     let ring = secrets.current();

@@ -22,6 +22,7 @@ pub(crate) type Client = legacy::Client<HttpsConnector<HttpConnector>, Full<Byte
 /// How long one attempt to put something may take.
 const PUT_TIMEOUT: Duration = Duration::from_secs(5);
 const PUT_ATTEMPTS: usize = 3;
+const PUT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A client that trusts whom browsers trust.
 pub(crate) fn client() -> anyhow::Result<Client> {
@@ -52,7 +53,7 @@ pub fn put(address: &str, text: String) -> BoxFuture<'_, anyhow::Result<()>> {
                 Ok(())
             };
             match answered.await {
-                Err(_) if tried < PUT_ATTEMPTS => {}
+                Err(_) if tried < PUT_ATTEMPTS => tokio::time::sleep(PUT_PAUSE).await,
                 answered => return answered,
             }
         }

@@ -33,8 +33,10 @@ enum Step {
 async fn main() -> Result<(), Error> {
     telemetry::init()?;
     let secrets = Secrets::new(config::Secrets::from_env()?);
-    let handler =
-        async |event: LambdaEvent<Event>| rotate(&secrets, event.payload).await.map_err(Error::from);
+    let handler = async |event: LambdaEvent<Event>| {
+        // With all that led to it: of an error Lambda shows the outermost alone.
+        rotate(&secrets, event.payload).await.map_err(|error| Error::from(format!("{error:#}")))
+    };
     lambda_runtime::run(service_fn(handler)).await
 }
 

@@ -1,7 +1,7 @@
 //! The connection to one server: opened on first use, and again whenever it breaks.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream, stream};
@@ -14,9 +14,15 @@ use crate::iam::Login;
 /// When a connection signs in anew: half of the 12 hours after which ElastiCache ends it.
 const SIGN_IN_ANEW: Duration = Duration::from_hours(6);
 
+const UNPOISONED: &str = "nobody panics while holding it";
+
 /// One server.
 #[derive(Clone)]
-pub(super) struct Server(ConnectionManager);
+pub(super) struct Server {
+    client: Client,
+    config: ConnectionManagerConfig,
+    manager: Arc<Mutex<ConnectionManager>>,
+}
 
 impl Server {
     /// The server at an address; nothing is opened yet.
@@ -35,7 +41,9 @@ impl Server {
                 anew: SIGN_IN_ANEW,
             });
         }
-        Ok(Self(ConnectionManager::new_lazy_with_config(Client::open(info)?, config)?))
+        let client = Client::open(info)?;
+        let manager = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
+        Ok(Self { client, config, manager: Arc::new(Mutex::new(manager)) })
     }
 
     /// Runs commands in order and returns their replies, errors of single commands among them.
@@ -49,11 +57,19 @@ impl Server {
         for command in commands {
             pipeline.add_command(command.clone());
         }
-        self.0.clone().send_packed_commands(&pipeline, 0, pipeline.len()).await
+        let mut manager = self.manager.lock().expect(UNPOISONED).clone();
+        let replies = manager.send_packed_commands(&pipeline, 0, pipeline.len()).await;
+        // It opens anew what broke, but keeps for ever what was refused, a token for one that is good again in a moment.
+        if replies.as_ref().is_err_and(|error| !error.is_io_error()) {
+            let anew = ConnectionManager::new_lazy_with_config(self.client.clone(), self.config.clone())?;
+            *self.manager.lock().expect(UNPOISONED) = anew;
+        }
+        replies
     }
 }
 
-/// Passwords of the moment: one for opening a connection, and more for as long as it is open.
+/// Passwords of the moment: one for opening a connection, and more for as long as it is open, the first of them at once. One that
+/// is refused ends them, and the connection goes on until the server ends it.
 struct Tokens {
     user: String,
     login: Arc<Login>,

@@ -21,8 +21,6 @@ use crate::secrets::Secrets;
 const MAX_AGE: Duration = Duration::minutes(15);
 /// How often an instance reads the ring at most, however many unknown keys it is shown.
 const PAUSE: Duration = Duration::seconds(10);
-/// How many keys stay in the ring beside a new one. Access tokens live for 15 minutes, so it may rotate as often.
-const KEPT: usize = 2;
 
 /// A key ring.
 pub struct KeyRing {
@@ -74,15 +72,16 @@ fn keys_of(text: &str) -> anyhow::Result<Vec<Value>> {
     }
 }
 
-/// A ring with a new key in front, which keeps the two that were there before it.
+/// The ring's next state. The second key signs from now on; behind it comes a new one, which all know before it signs; and last
+/// the one that signed until now, which still verifies.
 pub fn rotated(ring: &str) -> anyhow::Result<String> {
-    let mut keys = keys_of(ring)?;
-    keys.truncate(KEPT);
     let kid = format!("{:016x}", rand::random::<u64>());
-    keys.insert(
-        0,
-        json!({"kty": "oct", "alg": "HS256", "use": "sig", "kid": kid, "k": Secret::draw().reveal()}),
-    );
+    let new = json!({"kty": "oct", "alg": "HS256", "use": "sig", "kid": kid, "k": Secret::draw().reveal()});
+    let mut known = keys_of(ring)?.into_iter();
+    let keys: Vec<_> = match (known.next(), known.next()) {
+        (Some(signed), Some(announced)) => vec![announced, new, signed],
+        (signs, _) => signs.into_iter().chain([new]).collect(),
+    };
     Ok(json!({ "keys": keys }).to_string())
 }
 
@@ -242,16 +241,17 @@ mod tests {
     }
 
     #[test]
-    fn a_rotation_puts_a_new_key_in_front_and_keeps_two() {
+    fn a_rotation_announces_a_key_signs_by_the_one_announced_before_and_keeps_the_one_that_signed() {
         let one = single();
         let two = rotated(&one).expect("a ring");
         let three = rotated(&two).expect("a ring");
         let four = rotated(&three).expect("a ring");
 
         assert_eq!(kids(&one), ["first"]);
-        assert_eq!(kids(&two)[1..], kids(&one));
-        assert_eq!(kids(&three)[1..], kids(&two));
-        assert_eq!(kids(&four)[1..], kids(&three)[..2]);
+        let (two, three) = (kids(&two), kids(&three));
+        assert_eq!((two.len(), two[0].as_str()), (2, "first"));
+        assert_eq!((three.len(), &three[0], three[2].as_str()), (3, &two[1], "first"));
+        assert_eq!((kids(&four).len(), &kids(&four)[0], &kids(&four)[2]), (3, &three[1], &three[0]));
         let ring = KeyRing::parse(&four).expect("a ring");
         assert_eq!(ring.signing.0, kids(&four)[0]);
         assert!(kids(&four).iter().all(|kid| ring.verifying.contains_key(kid)));
@@ -283,11 +283,11 @@ mod tests {
         let keys = manager.keys().await.expect("keys");
         let new = rotated(&single()).expect("a ring");
         manager.hold(&new);
-        let (kid, now) = (&kids(&new)[0], OffsetDateTime::now_utc());
+        let (kid, now) = (&kids(&new)[1], OffsetDateTime::now_utc());
 
-        assert_eq!(keys.ring(Some("first"), now).await.signing.0, "first");
+        assert!(!keys.ring(Some("first"), now).await.verifying.contains_key(kid));
         assert_eq!(manager.times_asked(), 1, "at the start");
-        assert_eq!(&keys.ring(Some(kid), now).await.signing.0, kid);
+        assert!(keys.ring(Some(kid), now).await.verifying.contains_key(kid));
         assert_eq!(manager.times_asked(), 2);
         for _ in 0..5 {
             tokio::join!(keys.ring(Some("none"), now), keys.ring(Some("nor this"), now + PAUSE / 2));
