@@ -53,7 +53,7 @@ PRICES: Dict[str, Price] = {
     "lambda_gb_s": Price(0.0000133334, "GB-second, arm64", "lambda/pricing"),
     "ecpu": Price(0.0023, "million ECPUs, Valkey", "elasticache/pricing"),
     "cache_gb": Price(0.084, "GB-hour in the cache, Valkey, at least 0.1 GB", "elasticache/pricing"),
-    "db.t4g.micro": Price(0.016, "hour of db.t4g.micro (in two zones twice)", "rds/postgresql/pricing"),
+    "db.t4g.small": Price(0.032, "hour of db.t4g.small (in two zones twice)", "rds/postgresql/pricing"),
     "db.t4g.medium": Price(0.065, "hour of db.t4g.medium (likewise)", "rds/postgresql/pricing"),
     "rds_gb": Price(0.115, "GB-month of gp3 (likewise)", "rds/postgresql/pricing"),
     "credit": Price(0.075, "vCPU-hour above the baseline of a T4g", "rds/postgresql/pricing"),
@@ -240,7 +240,7 @@ class Size:
 SMALL = Size(
     name="Small",
     zones=1,
-    instance_class="db.t4g.micro",
+    instance_class="db.t4g.small",
     acus=(0.5, 2),
     proxy=False,
     connections=100,
@@ -289,14 +289,14 @@ PRODUCTION = Size(
         "Mail": 5,
         "Maintenance": 1,
         "RotateKeys": 1,
-        "Migrate": 2,
+        "Migrate": 1,
     },
     alarms=49,
 )
 SIZES = (SMALL, PRODUCTION)
 
 MEMORY = {"WsMessage": 256, "FanOut": 1769, "History": 256}
-INSTANCES = {"db.t4g.micro": (2, 0.10), "db.t4g.medium": (2, 0.20)}  # vCPUs, and how much of them for hours
+INSTANCES = {"db.t4g.small": (2, 0.20), "db.t4g.medium": (2, 0.20)}  # vCPUs, and how much of them for hours
 API_RATE = 1000  # the parameter's default
 STORAGE_GB = 20
 IOPS = 3000  # of gp3 below 400 GB

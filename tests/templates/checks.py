@@ -506,6 +506,10 @@ def expected_grants(root: Stack, function: Function, needs: sources.Function) ->
         expected.add(("ses:SendEmail", arn("ses", "identity/*")))
     for setting in {"JWT_KEYS", "DATABASE_SECRET"} & set(given):
         expected.add(("secretsmanager:GetSecretValue", given[setting]))
+    if "DATABASE_SECRET" in given:
+        # Where the owner's password is not taken, as RDS does of who may sign in by IAM.
+        for database in database_ids(root, given.get("DATABASE_URL", "")):
+            expected.add(("rds-db:connect", arn("rds-db", f"dbuser:{database}/chat_owner")))
     if given.get("DATABASE_IAM") == "true":
         user = re.search(r"//(\w+)@", given.get("DATABASE_URL", ""))
         for database in database_ids(root, given.get("DATABASE_URL", "")):

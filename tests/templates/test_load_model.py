@@ -122,7 +122,7 @@ class Costs(unittest.TestCase):
 
     def test_the_floor_is_hours_times_prices(self) -> None:
         for size, database, egress, expected in (
-            (model.SMALL, "Rds", "Nat", {"Database": 11.68, "its storage": 2.30, "RDS Proxy": 0}),
+            (model.SMALL, "Rds", "Nat", {"Database": 23.36, "its storage": 2.30, "RDS Proxy": 0}),
             (model.SMALL, "Rds", "Nat", {"NAT gateways, addresses": 36.50, "Cache": 6.132, "Secrets": 0.80}),
             (model.SMALL, "Aurora", "Ipv6", {"Database": 43.80, "NAT gateways, addresses": 0}),
             (model.PRODUCTION, "Rds", "Nat", {"Database": 94.90, "its storage": 4.60, "RDS Proxy": 21.90}),
