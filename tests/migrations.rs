@@ -9,11 +9,14 @@ use std::{
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use support::{
-    ALLOWED_ORIGIN, Asked, SECRET, SecretsManager, Settings, StackOptions, TestChat,
+    ALLOWED_ORIGIN, Asked, PATIENCE, SECRET, SecretsManager, Settings, StackOptions, TestChat,
     proxy::{Proxy, Seeming},
     serve,
 };
-use tokio::{process::Command, time::sleep};
+use tokio::{
+    process::Command,
+    time::{sleep, timeout},
+};
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
@@ -35,6 +38,8 @@ const CATALOGUE: &str = "
     order by 1";
 /// What whoever migrates holds.
 const LOCK: &str = "select pg_advisory_lock(hashtextextended('migrations', 0))";
+const FORGET_THE_LAST: &str = "delete from refinery_schema_history
+    where version = (select max(version) from refinery_schema_history)";
 const UNLOCK: &str = "select pg_advisory_unlock(hashtextextended('migrations', 0))";
 
 /// A database of a story's own, with nothing in it.
@@ -152,9 +157,7 @@ async fn a_migration_that_fails_leaves_the_schema_as_it_was_and_the_chat_running
     let conversation = alice.direct_with(&bob).await;
     let client = chat.stack.postgres_connection(None).await;
     // What it made is there, so it cannot be made again.
-    let forget = "delete from refinery_schema_history
-        where version = (select max(version) from refinery_schema_history)";
-    assert_eq!(client.execute(forget, &[]).await.unwrap(), 1);
+    assert_eq!(client.execute(FORGET_THE_LAST, &[]).await.unwrap(), 1);
     let before = catalogue(&client).await;
 
     let failed = chat.stack.try_invoke_with("migrate", json!({})).await.unwrap_err();
@@ -286,17 +289,46 @@ async fn a_deployment_migrates_and_hears_of_it() {
 }
 
 #[tokio::test]
+async fn a_deployment_waits_for_another_migration_to_end() {
+    let database = Database::create().await;
+    let holder = database.connect().await;
+    holder.query(LOCK, &[]).await.unwrap();
+    let cloud_formation = CloudFormation::start(0).await;
+
+    let waits = "select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+        and query like '%pg_try_advisory_lock%'";
+    let ends = async {
+        while holder.query(waits, &[]).await.unwrap().is_empty() {
+            sleep(Duration::from_millis(50)).await;
+        }
+        holder.query(UNLOCK, &[]).await.unwrap();
+    };
+    let variables = [("DATABASE_URL", &*database.url)];
+    let asked = async { tokio::join!(cloud_formation.ask("Update", &variables), ends).0 };
+    let answer = timeout(PATIENCE, asked).await.expect("an answer");
+
+    assert_eq!(answer["Status"], "SUCCESS");
+    drop(holder);
+    database.drop().await;
+}
+
+#[tokio::test]
 async fn a_deployment_whose_migration_fails_hears_why() {
     let database = Database::create().await;
     migrate(&database.url).await.unwrap();
     let client = database.connect().await;
-    client.query(LOCK, &[]).await.unwrap();
+    // What it made is there, so it cannot be made again.
+    assert_eq!(client.execute(FORGET_THE_LAST, &[]).await.unwrap(), 1);
     let cloud_formation = CloudFormation::start(0).await;
 
     let answer = cloud_formation.ask("Update", &[("DATABASE_URL", &database.url)]).await;
 
     assert_eq!(answer["Status"], "FAILED");
-    assert_eq!(answer["Reason"], "another migration is running");
+    let reason = answer["Reason"].as_str().unwrap();
+    assert!(
+        reason.starts_with("Postgres refused a migration: ") && reason.contains("already exists"),
+        "{reason}"
+    );
     let stranger = database.url.replace("postgres://", "postgres://nobody_");
     let answer = cloud_formation.ask("Update", &[("DATABASE_URL", &stranger)]).await;
     assert_eq!(answer["Status"], "FAILED");
