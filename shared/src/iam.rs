@@ -61,8 +61,11 @@ impl Login {
         let request =
             SignableRequest::new("GET", address.as_str(), std::iter::empty(), SignableBody::Bytes(&[]))?;
         let (signed, _) = sign(request, &params.into())?.into_parts();
+        // The signature comes last, as in the tokens of all SDKs.
+        let (signature, others): (Vec<_>, Vec<_>) =
+            signed.params().iter().partition(|(name, _)| *name == "X-Amz-Signature");
         let mut token = self.request.clone();
-        for (name, value) in signed.params() {
+        for (name, value) in others.into_iter().chain(signature) {
             token = format!("{token}&{name}={}", encoded(value));
         }
         Ok(token)

@@ -464,7 +464,7 @@ OF_CHECKS = [
         "more instances than an account has",
         ROOT,
         put("Mappings/Concurrency/Production/WsMessage", 700),
-        "functions reserve 1011 instances",
+        "functions reserve 1010 instances",
     ),
     Fault(
         "an alarm that is never raised",

@@ -127,15 +127,7 @@ async fn run(options: &ServeOptions, journal: Journal) -> Result<()> {
         (api, router)
     });
     let gateway = Arc::new(Gateway {
-        names: template
-            .functions
-            .iter()
-            .map(|function| Names {
-                logical: function.name.clone(),
-                binary: function.binary.clone(),
-                alias: function.alias.clone(),
-            })
-            .collect(),
+        names: template.functions.iter().map(names).collect(),
         functions,
         queue,
         http_api,
@@ -349,6 +341,10 @@ pub(crate) fn environment(options: &TemplateOptions) -> Result<ExitCode> {
     }
     println!("{}", serde_json::to_string_pretty(&union)?);
     Ok(ExitCode::SUCCESS)
+}
+
+fn names(function: &Declared) -> Names {
+    Names { logical: function.name.clone(), binary: function.binary.clone(), alias: function.alias.clone() }
 }
 
 /// Where a function's variables come from before the template is asked.

@@ -18,10 +18,12 @@ const UNPOISONED: &str = "nobody panics while holding it";
 
 /// One server.
 #[derive(Clone)]
-pub(super) struct Server {
+pub(super) struct Server(Arc<Parts>);
+
+struct Parts {
     client: Client,
     config: ConnectionManagerConfig,
-    manager: Arc<Mutex<ConnectionManager>>,
+    manager: Mutex<ConnectionManager>,
 }
 
 impl Server {
@@ -43,7 +45,7 @@ impl Server {
         }
         let client = Client::open(info)?;
         let manager = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
-        Ok(Self { client, config, manager: Arc::new(Mutex::new(manager)) })
+        Ok(Self(Arc::new(Parts { client, config, manager: Mutex::new(manager) })))
     }
 
     /// Runs commands in order and returns their replies, errors of single commands among them.
@@ -57,12 +59,13 @@ impl Server {
         for command in commands {
             pipeline.add_command(command.clone());
         }
-        let mut manager = self.manager.lock().expect(UNPOISONED).clone();
+        let Parts { client, config, manager: held } = &*self.0;
+        let mut manager = held.lock().expect(UNPOISONED).clone();
         let replies = manager.send_packed_commands(&pipeline, 0, pipeline.len()).await;
         // It opens anew what broke, but keeps for ever what was refused, a token for one that is good again in a moment.
         if replies.as_ref().is_err_and(|error| !error.is_io_error()) {
-            let anew = ConnectionManager::new_lazy_with_config(self.client.clone(), self.config.clone())?;
-            *self.manager.lock().expect(UNPOISONED) = anew;
+            let anew = ConnectionManager::new_lazy_with_config(client.clone(), config.clone())?;
+            *held.lock().expect(UNPOISONED) = anew;
         }
         replies
     }

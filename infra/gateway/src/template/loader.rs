@@ -178,9 +178,6 @@ impl<'a> Loader<'a> {
         let binary = self.binary(resource, &properties)?;
         let timeout = self.number(&properties, "Timeout")?.unwrap_or(3);
         ensure!((1..=900).contains(&timeout), "Properties.Timeout must be 1 to 900");
-        let memory_size = self.number(&properties, "MemorySize")?.unwrap_or(128);
-        let memory_size = u32::try_from(memory_size).ok().filter(|size| (128..=10_240).contains(size));
-        let memory_size = memory_size.context("Properties.MemorySize must be 128 to 10240")?;
         let index = self.functions.len();
         let reserved = self.number(&properties, "ReservedConcurrentExecutions")?;
         ensure!(
@@ -193,7 +190,7 @@ impl<'a> Loader<'a> {
             binary,
             timeout: Duration::from_secs(timeout),
             handler: self.property(&properties, "Handler")?.unwrap_or_default(),
-            memory_size,
+            memory_size: self.memory_size(&properties)?,
             architecture: self.architecture(&properties)?,
             asynchronous: self.asynchronous_config(&properties)?,
             schedules: Vec::new(),
@@ -234,6 +231,13 @@ impl<'a> Loader<'a> {
             }
         }
         Ok(())
+    }
+
+    /// In megabytes.
+    fn memory_size(&self, properties: &Value) -> Result<u32> {
+        let size = self.number(properties, "MemorySize")?.unwrap_or(128);
+        let size = u32::try_from(size).ok().filter(|size| (128..=10_240).contains(size));
+        size.context("Properties.MemorySize must be 128 to 10240")
     }
 
     /// The variables of a function, whose values stay unresolved.
