@@ -49,7 +49,7 @@ lint: ## Check formatting, lints and documentation; every warning is an error
 fmt: ## Format the code
 	@cargo fmt --all
 
-validate: ## Check the templates with the SAM CLI, and the documents with the validators of their specifications
+validate: ## Check the templates, the workflows and compose files, and the documents with the tools made for each
 	@$(STACK) validate
 
 audit: ## Hold the dependencies against deny.toml; AUDIT_ARGS=advisories asks for known holes instead
