@@ -352,10 +352,13 @@ async fn a_deployment_waits_for_a_database_that_comes_and_not_for_one_that_does_
     let through = [("DATABASE_URL", url.as_str())];
 
     let comes = async {
-        sleep(Duration::from_secs(4)).await;
+        while proxy.turned_away() == 0 {
+            sleep(Duration::from_millis(50)).await;
+        }
         proxy.let_seem(Seeming::Well);
     };
-    let (answer, ()) = tokio::join!(cloud_formation.ask("Create", &through), comes);
+    let asked = async { tokio::join!(cloud_formation.ask("Create", &through), comes).0 };
+    let answer = timeout(PATIENCE, asked).await.expect("an answer");
     assert_eq!(answer["Status"], "SUCCESS");
 
     proxy.let_seem(Seeming::Stopped);

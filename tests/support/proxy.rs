@@ -30,6 +30,7 @@ const LATENCY: Duration = Duration::from_millis(4);
 struct Counter {
     trips: u64,
     statements: u64,
+    turned_away: u64,
     store_awaited: bool,
     held_back: bool,
 }
@@ -73,10 +74,13 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (shared, seen, mut end) = (Arc::clone(&shared), seen.clone(), seen.clone());
+                let counter = Arc::clone(&shared);
                 tokio::spawn(async move {
                     tokio::select! {
                         () = relay(client, store, shared, seen, is_postgres) => {}
-                        _ended = end.wait_for(|seeming| *seeming == Seeming::Stopped) => {}
+                        _ended = end.wait_for(|seeming| *seeming == Seeming::Stopped) => {
+                            counter.lock().expect("nobody panics while holding it").turned_away += 1;
+                        }
                     }
                 });
             }
@@ -97,6 +101,11 @@ impl Proxy {
     /// The statements so far, of Postgres.
     pub fn statements(&self) -> u64 {
         self.counter.lock().expect("nobody panics while holding it").statements
+    }
+
+    /// How many connections were ended so far because the store seemed stopped.
+    pub fn turned_away(&self) -> u64 {
+        self.counter.lock().expect("nobody panics while holding it").turned_away
     }
 
     /// Whether the store's answers are held back from now on.

@@ -408,12 +408,7 @@ fn seed_of_story(seed: u64) -> u64 {
 fn variables(options: &StackOptions, database_url: &str, redis_url: &str) -> Vec<(String, String)> {
     let fixed = [
         ("DATABASE_URL", database_url),
-        // On AWS the stores are signed in at otherwise.
-        ("DATABASE_CA", "public"),
-        ("DATABASE_IAM", "false"),
         ("REDIS_URL", redis_url),
-        ("REDIS_CA", "public"),
-        ("REDIS_IAM_CACHE", ""),
         ("JWT_KEYS", &Settings::get().jwt_keys),
         ("ENVIRONMENT", options.environment),
         ("METRICS_TOKEN", options.metrics_token),
